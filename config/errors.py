@@ -1,0 +1,102 @@
+"""Errors of liteferry.
+
+    LiteferryError
+    ├── ConfigError            the settings contradict themselves or name nothing usable
+    ├── SourceError            the SQLite side
+    │   ├── NotADatabase       the file is missing, empty of meaning, or no SQLite database
+    │   ├── Unsupported        a table or a library that cannot be captured
+    │   ├── SourceBusy         the write lock could not be had in time (retryable)
+    │   ├── SchemaDrift        the source's tables are no longer those of the plan
+    │   └── CaptureBroken      triggers or change log are gone or rewound: rows may have been missed
+    ├── TargetError            the PostgreSQL side
+    │   ├── TargetAway         no connection, or lost in the middle (retryable)
+    │   └── TargetContents     the target holds something that is not ours to touch
+    ├── ValueRefused           one value cannot arrive equal to what it was
+    ├── PositionConflict       another daemon moved the position
+    ├── CutoverRefused         a gate is closed; nothing was changed
+    └── ControlError           the running daemon cannot be reached or refused the command
+
+`retryable` is decided by class, never by text.
+"""
+
+from __future__ import annotations
+
+
+class LiteferryError(Exception):
+    """Base of all; carries a hint that tells the operator what to do."""
+
+    retryable = False
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ConfigError(LiteferryError):
+    """The settings contradict themselves, or name something that is not there."""
+
+
+class SourceError(LiteferryError):
+    """Something on the SQLite side is not as it must be."""
+
+
+class NotADatabase(SourceError):
+    """The file is missing, unreadable, or no SQLite database."""
+
+
+class Unsupported(SourceError):
+    """A table, a file or a library version that cannot be captured."""
+
+
+class SourceBusy(SourceError):
+    """The source's lock was held by others for longer than allowed; try again."""
+
+    retryable = True
+
+
+class SchemaDrift(SourceError):
+    """The source's tables are no longer the ones that were planned for."""
+
+
+class CaptureBroken(SourceError):
+    """Triggers or change log are missing or rewound, so changes may have been missed."""
+
+
+class TargetError(LiteferryError):
+    """Something on the PostgreSQL side is not as it must be."""
+
+
+class TargetAway(TargetError):
+    """PostgreSQL cannot be reached, or the connection broke; try again."""
+
+    retryable = True
+
+
+class TargetContents(TargetError):
+    """The target holds objects that are not ours to touch."""
+
+
+class ValueRefused(LiteferryError):
+    """One value cannot arrive in PostgreSQL equal to what it is in SQLite."""
+
+    def __init__(self, table: str, key: str, column: str, storage_class: str, reason: str) -> None:
+        super().__init__(
+            f"table {table!r}, key {key}, column {column!r}: a value of type {storage_class} "
+            f"cannot be stored: {reason}",
+            hint="correct the row in SQLite, or set another type for the column under [columns] "
+            "in the configuration, then start liteferry again; it goes on where it stopped",
+        )
+        self.table, self.key, self.column = table, key, column
+        self.storage_class, self.reason = storage_class, reason
+
+
+class PositionConflict(LiteferryError):
+    """Another process moved this source's position on the target."""
+
+
+class CutoverRefused(LiteferryError):
+    """A gate of the cutover is closed; nothing was changed."""
+
+
+class ControlError(LiteferryError):
+    """The running daemon cannot be reached, or refused the command."""
