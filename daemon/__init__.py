@@ -1,0 +1,1 @@
+"""The process: command line, supervisor, HTTP, metrics, service manager."""

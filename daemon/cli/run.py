@@ -1,0 +1,34 @@
+"""`liteferry run`: the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+from config.sources import resolve_sources
+from daemon import log, service
+
+from .options import settings_from, source_options
+
+
+@click.command()
+@source_options
+@click.option("--batch-size", type=int, metavar="N", help="Rows per COPY chunk (default: 10000).")
+@click.option("--parallel", type=int, metavar="N", help="Tables copied at once (default: 4).")
+@click.option("--control", type=click.Path(path_type=Path), help="Control socket to listen on.")
+@click.option(
+    "--http", metavar="HOST:PORT", help="Dashboard and metrics (default: 127.0.0.1:8321; '' for none)."
+)
+@click.option("--log-level", help="debug, info, warning or error (default: info).")
+def run(config: Path | None, **given: Any) -> None:
+    """Move SOURCE... to PostgreSQL: copy, catch up, stream until stopped.
+
+    SOURCE is a SQLite file, several, or a folder (default: SQLITE_DIR). A restart goes on where it was.
+    SIGTERM stops cleanly; SIGUSR1 is `liteferry cutover`.
+    """
+    settings = settings_from(config, **given)
+    log.configure(settings.log_level, settings.log_format)
+    asyncio.run(service.serve_forever(settings, resolve_sources(settings)))

@@ -1,0 +1,74 @@
+"""The control socket: commands for the running daemon, as HTTP over a unix socket of its owner."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from config import errors
+from config.errors import ControlError, LiteferryError
+
+from .http import build_app
+from .supervisor import Supervisor
+
+#: A cutover that waits for readiness, or a verification of a large table, answers when it is done.
+PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=5)
+
+Command = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+def build_control(supervisor: Supervisor) -> web.Application:
+    """Return the application of the control socket: all that can be read, and the commands."""
+    app = build_app(supervisor)
+    app.router.add_post("/control/cutover", _answering(lambda body: supervisor.cutover(**body)))
+    app.router.add_post("/control/verify", _answering(lambda body: supervisor.verify(**body)))
+    return app
+
+
+def _answering(command: Command) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        body = await request.json() if request.can_read_body else {}
+        try:
+            return web.json_response(await command(body))
+        except LiteferryError as error:
+            kind = type(error).__name__
+            return web.json_response({"error": str(error), "hint": error.hint, "kind": kind}, status=409)
+
+    return handle
+
+
+async def ask(socket: Path, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Ask the daemon behind a control socket: read `path`, or post a command with a body.
+
+    Raises ControlError when nobody answers, and the daemon's own error when it refused.
+    """
+    connector = aiohttp.UnixConnector(path=str(socket))
+    try:
+        async with aiohttp.ClientSession(connector=connector, timeout=PATIENCE) as session:
+            method = "GET" if body is None else "POST"
+            async with session.request(method, f"http://liteferry{path}", json=body) as response:
+                answer: dict[str, Any] = json.loads(await response.read())
+    except (aiohttp.ClientError, OSError, json.JSONDecodeError) as error:
+        raise ControlError(
+            f"no liteferry answers on the control socket {str(socket)!r}: {type(error).__name__}",
+            hint="start it with `liteferry run`, or give its socket with --control",
+        ) from None
+    if response.status >= 400 and "error" in answer:
+        raise _revived(answer)
+    return answer
+
+
+def _revived(answer: dict[str, Any]) -> LiteferryError:
+    """Make the daemon's error ours again, so that the exit status is that of its class."""
+    kind = getattr(errors, str(answer.get("kind")), ControlError)
+    if not (isinstance(kind, type) and issubclass(kind, LiteferryError)):
+        kind = ControlError
+    try:
+        return kind(str(answer["error"]), hint=str(answer.get("hint", "")))
+    except TypeError:
+        return ControlError(str(answer["error"]), hint=str(answer.get("hint", "")))

@@ -1,0 +1,160 @@
+// Keeps the page fed: server-sent events first, polling when they fail, and an honest banner when both do.
+
+import { ChartGroup, SPAN, buckets } from "./chart.js";
+import { clock, compact, duration, rate, tick } from "./format.js";
+import { totals } from "./model.js";
+import { View, addEvent } from "./view.js";
+
+const STALE = 4; // seconds without a status after which we ask ourselves
+const REOPEN = 10; // seconds until a refused event stream is tried again
+const TIMEOUT = 3000; // milliseconds for one answer
+// where a scale may end; the first is the smallest, so that a line near zero lies at the bottom
+const SECONDS = [4, 10, 20, 60, 120, 300, 600, 1200, 3600, 7200, 14400, 28800, 86400];
+const COUNTS = [10];
+
+const $ = (id) => document.getElementById(id);
+const seconds = () => performance.now() / 1000;
+
+class Feed {
+  #view = new View();
+  #charts = new ChartGroup();
+  #points = [];
+  #skew = 0; // the daemon's clock minus ours, in seconds
+  #seen = null; // seconds() of the last status
+  #seenAt = 0; // the same on the daemon's clock
+  #version = null;
+  #link = "waiting";
+  #stream = null;
+  #reopenAt = 0;
+  #asking = false;
+
+  constructor() {
+    this.#charts.add($("chart-seconds"), {
+      title: "Seconds behind", format: duration, tick: (value) => duration(value).replace(".0", ""), steps: SECONDS,
+      series: [{ key: "oldest", label: "Oldest change" }, { key: "heartbeat", label: "Heartbeat", drawn: "edge" }],
+    });
+    this.#charts.add($("chart-pending"), {
+      title: "Changes pending", format: compact, tick, steps: COUNTS,
+      series: [{ key: "pending", label: "Pending" }],
+    });
+    this.#charts.add($("chart-rates"), {
+      title: "Changes per second", format: rate, tick, steps: COUNTS,
+      series: [{ key: "out", label: "Applied" }, { key: "in", label: "Captured" }],
+    });
+  }
+
+  start() {
+    this.#seed();
+    this.#open();
+    setInterval(() => this.#tick(), 1000);
+    document.addEventListener("visibilitychange", () => document.hidden || this.#tick());
+  }
+
+  #now() {
+    return Date.now() / 1000 + this.#skew;
+  }
+
+  #open() {
+    this.#stream = new EventSource("api/events");
+    this.#stream.onmessage = (event) => {
+      this.#skew = Number(event.lastEventId) - Date.now() / 1000;
+      this.#accept(JSON.parse(event.data), "live");
+    };
+    this.#stream.onerror = () => {
+      // the browser tries again by itself, unless the daemon refused the stream
+      if (this.#stream?.readyState === EventSource.CLOSED) {
+        this.#stream = null;
+        this.#reopenAt = seconds() + REOPEN;
+      }
+      this.#ask();
+    };
+  }
+
+  #tick() {
+    if (!this.#stream && seconds() >= this.#reopenAt) this.#open();
+    if (this.#seen === null || seconds() - this.#seen > STALE || !this.#stream) this.#ask();
+    if (this.#link === "lost") {
+      this.#sayLost();
+      this.#draw();
+    }
+  }
+
+  async #ask() {
+    if (this.#asking) return;
+    this.#asking = true;
+    try {
+      const answer = await fetch("api/status", { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) });
+      if (!answer.ok) throw new Error(`status ${answer.status}`);
+      const date = Date.parse(answer.headers.get("Date"));
+      if (this.#seen === null && date) this.#skew = (date - Date.now()) / 1000;
+      this.#accept(await answer.json(), "polling");
+    } catch {
+      this.#lose();
+    } finally {
+      this.#asking = false;
+    }
+  }
+
+  async #seed() {
+    try {
+      const answer = await fetch("api/history", { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) });
+      const history = answer.ok ? await answer.json() : [];
+      const last = history.at(-1)?.at ?? 0;
+      this.#points = [...history, ...this.#points.filter((point) => point.at > last)];
+      this.#draw();
+    } catch {
+      // the chart then begins with what arrives live
+    }
+  }
+
+  #accept(status, link) {
+    // an upgraded daemon brings a new page along
+    if (this.#version !== null && this.#version !== status.version) location.reload();
+    this.#version = status.version;
+    if (this.#link === "lost") this.#regain();
+    this.#seen = seconds();
+    this.#setLink(link);
+    const at = this.#now();
+    this.#seenAt = at;
+    const { pending, oldest, heartbeat, applied } = totals(status);
+    this.#points = this.#points.filter((point) => point.at > at - SPAN - 60);
+    this.#points.push({ at, pending, oldest, heartbeat, applied });
+    this.#view.render(status, at);
+    this.#draw();
+  }
+
+  #draw() {
+    this.#charts.draw(buckets(this.#points, this.#now()), this.#now());
+  }
+
+  #setLink(link) {
+    if (this.#link === link) return;
+    this.#link = link;
+    const words = { live: "Live", polling: "Live, by polling", lost: "Connection lost" };
+    $("freshness").dataset.link = link;
+    $("freshness").lastElementChild.textContent = words[link];
+    document.body.toggleAttribute("data-lost", link === "lost");
+    $("lost").hidden = link !== "lost";
+  }
+
+  #lose() {
+    if (this.#link !== "lost") addEvent(this.#now(), "bad", "This page lost the daemon.");
+    this.#setLink("lost");
+    this.#sayLost();
+  }
+
+  #regain() {
+    addEvent(this.#now(), "ok", "This page reaches the daemon again.");
+    this.#seed();
+  }
+
+  #sayLost() {
+    // the time stays the same from one try to the next: an alert that changed would be read out each second
+    const line = this.#seen === null
+      ? "The daemon does not answer. Trying again."
+      : `The daemon does not answer. The figures below are from ${clock(this.#seenAt)}. Trying again.`;
+    if ($("lost").textContent !== line) $("lost").textContent = line;
+  }
+}
+
+new Feed().start();

@@ -1,0 +1,288 @@
+"""Metrics for Prometheus, read from the status at the moment of a scrape.
+
+Nothing is stored between scrapes, so no series can freeze at an old value or vanish when its part of the
+daemon stops: every declared metric is there for every source and table the status names, and what the
+status does not know (null, or a field that is missing) is exported as NaN. `METRICS` is the only place
+where a metric is declared; docs/reference/metrics.md is compared with it by a test.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+Status = Mapping[str, Any]
+Sample = tuple[tuple[str, ...], float]
+Reader = Callable[[Status], Iterator[Sample]]
+
+STATES = (
+    "new",
+    "preflight",
+    "snapshot",
+    "catch_up",
+    "streaming",
+    "cutting_over",
+    "cut_over",
+    "reversing",
+    "rolled_back",
+    "finished",
+    "paused",
+    "failed",
+)
+OUTCOMES = ("cut_over", "rehearsed", "refused", "failed")
+
+
+class Kind(Enum):
+    """What a series may do over time, in Prometheus' words."""
+
+    GAUGE = "gauge"  # goes up and down
+    COUNTER = "counter"  # only grows, and starts again at 0 with the process
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One declared metric: its name, its kind, what it means, its labels and how it is read."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...]
+    read: Reader
+
+    def family(self, status: Status) -> GaugeMetricFamily | CounterMetricFamily:
+        """Return the metric with its present values, as prometheus-client wants it."""
+        make = CounterMetricFamily if self.kind is Kind.COUNTER else GaugeMetricFamily
+        family = make(self.name, self.help, labels=self.labels)
+        for labels, value in self.read(status):
+            family.add_metric(labels, value)
+        return family
+
+
+def number(value: float | None) -> float:
+    """Return a status field as a sample value; null is NaN, a boolean 0 or 1."""
+    return math.nan if value is None else float(value)
+
+
+def _sources(status: Status) -> list[Status]:
+    return status.get("sources") or []
+
+
+def _overall(field: str) -> Reader:
+    def read(status: Status) -> Iterator[Sample]:
+        yield (), number(status.get(field))
+
+    return read
+
+
+def _source(field: str) -> Reader:
+    def read(status: Status) -> Iterator[Sample]:
+        for source in _sources(status):
+            yield (source["path"],), number(source.get(field))
+
+    return read
+
+
+def _table(field: str) -> Reader:
+    def read(status: Status) -> Iterator[Sample]:
+        for source in _sources(status):
+            for table in source.get("tables") or []:
+                yield (source["path"], table["name"]), number(table.get(field))
+
+    return read
+
+
+def _one_of(known: Iterable[str], current: str | None) -> Iterator[tuple[str, float]]:
+    # a value this module has not heard of gets a series of its own: all zeros would hide it
+    for value in dict.fromkeys([*known, *([current] if current else [])]):
+        yield value, float(value == current)
+
+
+def _state(status: Status) -> Iterator[Sample]:
+    for state, value in _one_of(STATES, status.get("state")):
+        yield (state,), value
+
+
+def _source_state(status: Status) -> Iterator[Sample]:
+    for source in _sources(status):
+        for state, value in _one_of(STATES, source.get("state")):
+            yield (source["path"], state), value
+
+
+def _source_info(status: Status) -> Iterator[Sample]:
+    for source in _sources(status):
+        yield (source["path"], source.get("schema") or "", source.get("journal_mode") or ""), 1.0
+
+
+def _cutover_pause(status: Status) -> Iterator[Sample]:
+    yield (), number((status.get("cutover") or {}).get("pause_seconds"))
+
+
+def _cutover_outcome(status: Status) -> Iterator[Sample]:
+    for outcome, value in _one_of(OUTCOMES, (status.get("cutover") or {}).get("outcome")):
+        yield (outcome,), value
+
+
+def _build_info(status: Status) -> Iterator[Sample]:
+    yield (status.get("version") or "",), 1.0
+
+
+def _start_time(status: Status) -> Iterator[Sample]:
+    started = status.get("started_at")
+    yield (), datetime.fromisoformat(started).timestamp() if started else math.nan
+
+
+def _gauge(name: str, read: Reader, help: str, *labels: str) -> Metric:
+    return Metric("liteferry_" + name, Kind.GAUGE, help, labels, read)
+
+
+def _counter(name: str, read: Reader, help: str, *labels: str) -> Metric:
+    return Metric("liteferry_" + name, Kind.COUNTER, help, labels, read)
+
+
+METRICS: tuple[Metric, ...] = (
+    # the run
+    _gauge("build_info", _build_info, "Always 1; the label carries the version that runs.", "version"),
+    _gauge("start_time_seconds", _start_time, "When the daemon started, in seconds since the epoch."),
+    _gauge("state", _state, "1 for the state the migration is in, 0 for every other.", "state"),
+    _gauge("ready_for_cutover", _overall("can_cutover"), "1 when a cutover would be accepted now, else 0."),
+    _gauge(
+        "predicted_cutover_pause_seconds",
+        _overall("predicted_pause_seconds"),
+        "How long a cutover now is expected to hold the application's writes.",
+    ),
+    _gauge(
+        "cutover_pause_seconds",
+        _cutover_pause,
+        "How long the last cutover or rehearsal held the application's writes.",
+    ),
+    _gauge(
+        "cutover_outcome",
+        _cutover_outcome,
+        "1 for the outcome of the last cutover or rehearsal, 0 for every other.",
+        "outcome",
+    ),
+    # lag
+    _gauge(
+        "pending_changes",
+        _source("pending_changes"),
+        "Changes in the source's change log that are not yet on the target.",
+        "source",
+    ),
+    _gauge(
+        "oldest_unapplied_seconds",
+        _source("oldest_unapplied_seconds"),
+        "Age of the oldest change that is not yet on the target; 0 when there is none.",
+        "source",
+    ),
+    _gauge(
+        "heartbeat_age_seconds",
+        _source("heartbeat_age_seconds"),
+        "Time since a heartbeat written into the source last arrived on the target.",
+        "source",
+    ),
+    _gauge(
+        "estimated_catch_up_seconds",
+        _source("estimated_catch_up_seconds"),
+        "Time until the pending changes are applied at the present rate.",
+        "source",
+    ),
+    # one source
+    _gauge(
+        "source_info",
+        _source_info,
+        "Always 1; the labels carry the target schema and the journal mode of the source.",
+        "source",
+        "schema",
+        "journal_mode",
+    ),
+    _gauge(
+        "source_state",
+        _source_state,
+        "1 for the state the source is in, 0 for every other.",
+        "source",
+        "state",
+    ),
+    _gauge(
+        "consistent",
+        _source("consistent"),
+        "1 when the target holds a state that the source really had, else 0.",
+        "source",
+    ),
+    _gauge(
+        "target_connected",
+        _source("target_connected"),
+        "1 while the daemon reaches PostgreSQL for this source, else 0.",
+        "source",
+    ),
+    _gauge(
+        "change_log_entries", _source("log_entries"), "Entries held in the source's change log.", "source"
+    ),
+    _gauge("source_bytes", _source("source_bytes"), "Size of the SQLite file.", "source"),
+    _gauge("source_wal_bytes", _source("wal_bytes"), "Size of the SQLite file's write-ahead log.", "source"),
+    _gauge(
+        "disk_free_bytes",
+        _source("disk_free_bytes"),
+        "Space left on the file system of the SQLite file.",
+        "source",
+    ),
+    _counter("changes_applied_total", _source("changes_applied"), "Changes applied to the target.", "source"),
+    _counter(
+        "batches_applied_total",
+        _source("batches_applied"),
+        "Batches committed on the target, one transaction each.",
+        "source",
+    ),
+    _counter("rows_copied_total", _source("rows_copied"), "Rows copied by the snapshot.", "source"),
+    _counter("retries_total", _source("retries"), "Attempts repeated after a passing error.", "source"),
+    # one table
+    _gauge(
+        "table_rows_copied",
+        _table("rows_copied"),
+        "Rows of the table that the snapshot has copied.",
+        "source",
+        "table",
+    ),
+    _gauge(
+        "table_rows_estimate",
+        _table("rows_estimate"),
+        "Rows the table is estimated to hold on the source.",
+        "source",
+        "table",
+    ),
+    _counter(
+        "table_changes_applied_total",
+        _table("changes_applied"),
+        "Changes of the table applied to the target.",
+        "source",
+        "table",
+    ),
+)
+
+
+class StatusCollector(Collector):
+    """Turn the status into metric families, anew for each scrape."""
+
+    def __init__(self, status: Callable[[], Status]) -> None:
+        self._status = status
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """Yield every declared metric with the values of one single status."""
+        status = self._status()
+        for metric in METRICS:
+            yield metric.family(status)
+
+
+def build_registry(status: Callable[[], Status]) -> CollectorRegistry:
+    """Return a registry of its own: the declared metrics, and memory, CPU and open files of the process."""
+    registry = CollectorRegistry()
+    registry.register(StatusCollector(status))
+    ProcessCollector(registry=registry)
+    return registry

@@ -1,0 +1,339 @@
+"""The daemon: every source's pipeline, the periodic work, and what can be asked of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from config.errors import ConfigError, CutoverRefused, LiteferryError, TargetAway
+from config.settings import Settings
+from config.sources import SourceSpec
+from replicator.backoff import Backoff
+from replicator.cutover import Cutover
+from replicator.decision import resolve, validate
+from replicator.pipeline import Pipeline
+from replicator.state import State, overall
+from replicator.status import Gates, pause_of, reasons
+from replicator.target import Target
+from replicator.verifier import TableReport, Verifier
+
+from .notify import Notifier
+from .schedule import Schedule
+from .wakeup import Wakeup
+
+log = structlog.get_logger("liteferry")
+
+#: Points of the lag history, one a second.
+HISTORY = 900
+
+#: Connections beside the parallel copies: tail, cutover, verification, bookkeeping.
+SPARE_CONNECTIONS = 5
+
+ANNOUNCE_SECONDS = 0.2
+
+
+class Stopped(Exception):
+    """The daemon was asked to stop; ends the task group."""
+
+
+class Supervisor:
+    """Runs the migration of some sources into one target."""
+
+    def __init__(self, settings: Settings, specs: Sequence[SourceSpec], notifier: Notifier) -> None:
+        self.settings = settings
+        self._specs = specs
+        self._notifier = notifier
+        self._target = Target(
+            settings.target_url(), size=settings.parallel * len(specs) + SPARE_CONNECTIONS + len(specs)
+        )
+        self._pipelines: list[Pipeline] = []
+        self._started_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self._history: deque[dict[str, Any]] = deque(maxlen=HISTORY)
+        self._last_cutover: dict[str, Any] | None = None
+        self._notices: list[str] = []
+        self._failure: asyncio.Future[None] | None = None
+        #: Held by whatever must not be cut short by a stop: a cutover.
+        self._moving = asyncio.Lock()
+        self._background: set[asyncio.Task[None]] = set()
+        self.ready = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set. Raises LiteferryError for what a person must mend."""
+        self._failure = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._stopped(stop), name="stop")
+                group.create_task(self._failed(), name="failure")
+                group.create_task(self._migrate(group), name="migrate")
+                group.create_task(self._notifier.keep_alive(), name="watchdog")
+        except* Stopped:
+            log.info("stopped")
+        except* LiteferryError as errors:
+            raise _ours(errors) or errors from None
+
+    async def _stopped(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._notifier.stopping("stopping")
+        if self._moving.locked():
+            log.warning("a cutover is under way; stopping when it is over")
+        async with self._moving:
+            raise Stopped
+
+    async def _failed(self) -> None:
+        assert self._failure is not None
+        await self._failure
+
+    def fail(self, error: LiteferryError) -> None:
+        """End the daemon with an error that a periodic job has found."""
+        if self._failure is not None and not self._failure.done():
+            self._failure.set_exception(error)
+
+    async def _migrate(self, group: asyncio.TaskGroup) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._target.close)
+            await self._connect()
+            for spec in self._specs:
+                pipeline = Pipeline(spec.path, spec.schema, self.settings, self._target)
+                self._pipelines.append(await stack.enter_async_context(pipeline))
+            wakeup = Wakeup(
+                [spec.path for spec in self._specs], self._folders(), on_new_file=self._notice_file
+            )
+            await stack.enter_async_context(wakeup)
+            await self._prepare()
+            stack.enter_context(Schedule(self.settings, self._pipelines, self.fail, self._remember).running())
+            self._notifier.ready("copying")
+            async with asyncio.TaskGroup() as sources:
+                for pipeline in self._pipelines:
+                    work = self._run_one(pipeline, wakeup)
+                    sources.create_task(work, name=f"source-{pipeline.path.name}")
+                sources.create_task(self._announce(), name="announce")
+            # every source has been cut over: what is left is to be asked about it
+            await asyncio.Event().wait()
+
+    async def _connect(self) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                return await self._target.connect()
+            except TargetAway as error:
+                if backoff.to_be_told(time.monotonic()):
+                    log.warning("waiting for the target", reason=str(error))
+                self._notifier.status("waiting for the target")
+                await asyncio.sleep(backoff.failed())
+
+    def _folders(self) -> list[Path]:
+        given = self.settings.sources or ([self.settings.sqlite_dir] if self.settings.sqlite_dir else [])
+        return [path.resolve() for path in given if path.is_dir()]
+
+    def _notice_file(self, path: Path) -> None:
+        self._notices.append(f"{path} is new and not replicated; restart liteferry to take it in")
+        log.warning("new database", path=str(path), hint="restart liteferry to take it in")
+
+    async def _prepare(self) -> None:
+        backoff = Backoff()
+        waiting = list(self._pipelines)
+        await self._refuse_collisions()
+        while waiting:
+            try:
+                await self._blamed(waiting[0], waiting[0].prepare())
+                waiting.pop(0)
+            except TargetAway as error:
+                log.warning("waiting for the target", reason=str(error))
+                await asyncio.sleep(backoff.failed())
+        await resolve(self._target, self._pipelines)
+
+    async def _refuse_collisions(self) -> None:
+        """Raise ConfigError when tables of two sources would meet, before anything is touched."""
+        names: Counter[tuple[str, str]] = Counter()
+        for pipeline in self._pipelines:
+            names.update((pipeline.schema, name) for name in await pipeline.table_names())
+        twice = sorted(name for name, count in names.items() if count > 1)
+        if twice:
+            schema, table = twice[0]
+            raise ConfigError(
+                f"table {table!r} of two sources would meet in schema {schema!r} ({len(twice)} such tables)",
+                hint="send each file to a schema of its own with --schema-map FILE=NAME",
+            )
+
+    async def _run_one(self, pipeline: Pipeline, wakeup: Wakeup) -> None:
+        await self._blamed(pipeline, pipeline.run(lambda seconds: wakeup.wait(pipeline.path, seconds)))
+
+    async def _blamed(self, pipeline: Pipeline, work: Awaitable[None]) -> None:
+        """Await a source's work; a failure is noted with the source before it ends the daemon."""
+        try:
+            await work
+        except (LiteferryError, BaseExceptionGroup) as raised:
+            error = _ours(raised)
+            if error is None:
+                raise
+            if not isinstance(error, TargetAway):
+                pipeline.facts.error = str(error)
+                pipeline.enter(State.FAILED)
+            raise error from None
+
+    async def _announce(self) -> None:
+        """Tell once whenever the cutover becomes possible, or is no longer."""
+        while any(p.facts.state is not State.CUT_OVER for p in self._pipelines):
+            found = self._reasons()
+            if not found and not self.ready.is_set():
+                self.ready.set()
+                log.info("ready for cutover", predicted_pause=self._predicted())
+            elif found and self.ready.is_set():
+                self.ready.clear()
+                log.info("not ready for cutover", reasons=found[:3])
+            self._notifier.status(self._line(found))
+            await asyncio.sleep(ANNOUNCE_SECONDS)
+        self.ready.clear()
+
+    def _line(self, found: Sequence[str]) -> str:
+        pending = sum(p.facts.pending for p in self._pipelines)
+        ready = "ready for cutover" if not found else found[0]
+        return f"{self.state.value}, {pending} changes pending, {ready}"
+
+    @property
+    def state(self) -> State:
+        """Return the state that speaks for all sources."""
+        return overall(p.facts.state for p in self._pipelines)
+
+    def _reasons(self) -> list[str]:
+        if not self._pipelines:
+            return ["no source is known yet"]
+        settings = self.settings
+        gates = Gates(
+            settings.ready_max_pending,
+            settings.ready_max_age,
+            settings.max_pause,
+            settings.heartbeat_interval * 3 + settings.ready_max_age,
+        )
+        return reasons((p.facts for p in self._pipelines), gates, time.monotonic())
+
+    def _predicted(self) -> float | None:
+        pauses = [pause_of(p.facts, time.monotonic()) for p in self._pipelines]
+        known = [p for p in pauses if p is not None]
+        return round(sum(known), 3) if len(known) == len(pauses) and known else None
+
+    def status(self) -> dict[str, Any]:
+        """Return the status as documented in docs/reference/http.md."""
+        found = self._reasons()
+        return {
+            "state": self.state.value,
+            "can_cutover": not found,
+            "reasons": found,
+            "version": version("liteferry"),
+            "started_at": self._started_at,
+            "predicted_pause_seconds": self._predicted(),
+            "cutover": self._last_cutover,
+            "notices": self._notices,
+            "sources": [p.facts.as_dict() for p in self._pipelines],
+        }
+
+    def history(self) -> list[dict[str, Any]]:
+        """Return the lag of the last minutes, newest last."""
+        return list(self._history)
+
+    def _remember(self) -> None:
+        now, facts = time.time(), [p.facts for p in self._pipelines]
+        beats = [now - f.beat for f in facts if f.beat is not None]
+        self._history.append(
+            {
+                "at": round(now, 3),
+                "pending": sum(f.pending for f in facts),
+                "oldest": round(max((f.oldest_now(time.monotonic()) for f in facts), default=0.0), 3),
+                "heartbeat": round(max(beats), 3) if beats else None,
+                "applied": sum(f.changes for f in facts),
+            }
+        )
+
+    async def verify(self, *, counts_only: bool, table: str | None) -> dict[str, Any]:
+        """Compare both sides and return the report of every source."""
+        reports: list[dict[str, Any]] = []
+        tables: list[TableReport] = []
+        for pipeline in self._pipelines:
+            if not pipeline.tailing or pipeline.facts.state not in (State.STREAMING, State.CATCH_UP):
+                raise CutoverRefused(
+                    f"{pipeline.path} is {pipeline.facts.state.value}: sides are compared while it streams",
+                    hint="wait for the state streaming, see `liteferry status`",
+                )
+            found = await Verifier(pipeline).run(counts_only=counts_only, table=table)
+            tables += found
+            reports.append({"path": str(pipeline.path), "tables": [t.as_dict() for t in found]})
+        if table is not None and not tables:
+            raise ConfigError(f"no source has a table {table!r}", hint="give its name as in the source")
+        equal = all(t.equal for t in tables)
+        return {"equal": equal, "sources": reports}
+
+    async def cutover(
+        self,
+        *,
+        max_pause: float | None = None,
+        rehearse: bool = False,
+        dry_run: bool = False,
+        wait: bool = False,
+    ) -> dict[str, Any]:
+        """Cut over, or rehearse it, or tell with `dry_run` what would happen; return the report.
+
+        Raises CutoverRefused with the reasons when a gate is closed, unless `wait` is given.
+        """
+        if wait:
+            await self.ready.wait()
+        found = self._reasons()
+        if dry_run:
+            return {"outcome": "dry_run", "can_cutover": not found, "reasons": found}
+        if self._moving.locked():
+            raise CutoverRefused("a cutover is under way already")
+        async with self._moving:
+            if found:
+                raise CutoverRefused(
+                    "not ready for cutover: " + "; ".join(found),
+                    hint="see `liteferry status`, or let it wait with --wait",
+                )
+            return await self._cut_over(max_pause or self.settings.max_pause, rehearse)
+
+    async def _cut_over(self, max_pause: float, rehearse: bool) -> dict[str, Any]:
+        attempt = Cutover(self._target, self._pipelines, max_pause)
+        try:
+            self._last_cutover = await attempt.run(rehearse=rehearse)
+        except CutoverRefused as error:
+            self._last_cutover = attempt.timeline.report("refused", str(error))
+            raise
+        except TargetAway as error:
+            self._last_cutover = attempt.timeline.report("failed", str(error))
+            raise
+        log.info("cutover", **{k: v for k, v in self._last_cutover.items() if k != "notes"})
+        if not rehearse:
+            self._notifier.status("cut over")
+            self._in_background(self._tidy())
+        return self._last_cutover
+
+    async def _tidy(self) -> None:
+        """Validate the foreign keys behind the application's back and gather statistics."""
+        try:
+            for note in await validate(self._target, self._pipelines):
+                self._notices.append(f"{note.table}: {note.what}: {note.reason}")
+                log.warning("after the cutover", table=note.table, what=note.what, reason=note.reason)
+        except TargetAway as error:
+            log.warning("foreign keys are not validated yet", reason=str(error))
+
+    def _in_background(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _ours(error: BaseException) -> LiteferryError | None:
+    """Return our error, alone or first in a group however deep; None when another kind is among them."""
+    if isinstance(error, LiteferryError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        _, others = error.split(LiteferryError)
+        return None if others else _ours(error.exceptions[0])
+    return None

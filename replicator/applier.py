@@ -1,0 +1,108 @@
+"""Applying a batch: one read snapshot of the source becomes one transaction on the target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import asyncpg
+
+from config.errors import LiteferryError, TargetError, ValueRefused
+
+from . import dml, failpoint, ledger
+from .plan import TablePlan
+from .reader import Batch
+from .spool import Block
+from .target import CONTROL, Connection, Target, describe
+from .values import Row
+
+#: The driver refuses a value it cannot encode before it is sent; the server some that it was sent.
+VALUE_ERRORS = (asyncpg.DataError, asyncpg.ProgramLimitExceededError, TypeError, ValueError, OverflowError)
+
+
+class Applier:
+    """Brings batches of one source to the target and moves its position with them."""
+
+    def __init__(self, target: Target, source_id: UUID, plans: Mapping[int, TablePlan]) -> None:
+        self._target = target
+        self._source_id = source_id
+        self._plans = plans
+
+    async def apply(self, batch: Batch) -> None:
+        """Apply a batch and move the position, all in one transaction.
+
+        Raises TargetAway when a retry may help (the position tells then whether the commit was done),
+        ValueRefused for a value that cannot be stored, PositionConflict when another daemon is at work.
+        """
+        try:
+            await self._attempt(batch, swap=False)
+        except asyncpg.UniqueViolationError:
+            # Two rows may have exchanged a unique value: row by row that collides half-way, though the
+            # final state does not. Without the touched rows in the way it goes in.
+            await self._attempt_swapped(batch)
+
+    async def _attempt_swapped(self, batch: Batch) -> None:
+        try:
+            await self._attempt(batch, swap=True)
+        except asyncpg.UniqueViolationError as error:
+            raise TargetError(
+                f"rows that are unique in the source collide on the target: {describe(error)}",
+                hint="run `liteferry verify --detailed`: a row on the target has no source any more",
+            ) from None
+
+    async def _attempt(self, batch: Batch, swap: bool) -> None:
+        async with self._target.transaction() as connection:
+            for block in batch.spool:
+                gone = [*block.gone, *self._keys(block)] if swap else block.gone
+                await self._delete(connection, block, gone)
+            for block in batch.spool:
+                await self._write(connection, block, swap)
+            failpoint.reach("apply.before_position")
+            await self._move(connection, batch)
+            failpoint.reach("apply.before_commit")
+        failpoint.reach("apply.after_commit")
+
+    def _keys(self, block: Block) -> list[Row]:
+        places = self._plans[block.table_id].key_places
+        return [tuple(row[i] for i in places) for row in block.rows]
+
+    async def _delete(self, connection: Connection, block: Block, gone: list[Row]) -> None:
+        plan = self._plans[block.table_id]
+        keys = plan.converter.keys(gone)
+        if keys:
+            await connection.execute(dml.delete(plan), *map(list, zip(*keys, strict=True)))
+
+    async def _write(self, connection: Connection, block: Block, swap: bool) -> None:
+        plan = self._plans[block.table_id]
+        if not block.rows:
+            return
+        statement = dml.insert(plan) if swap else dml.upsert(plan)
+        columns = plan.converter.columns(block.rows)
+        try:
+            await connection.execute(statement, *columns)
+        except asyncpg.UniqueViolationError:
+            raise
+        except (*VALUE_ERRORS, asyncpg.IntegrityConstraintViolationError) as error:
+            raise refused(plan, block.rows, error) from None
+
+    async def _move(self, connection: Connection, batch: Batch) -> None:
+        await ledger.move(
+            connection, self._source_id, batch.low, batch.high, batch.beat, consistent=batch.complete
+        )
+        counted = {t: n for t, n in batch.touched.items() if t in self._plans}
+        if counted:
+            await connection.execute(
+                CONTROL["count_changes"], self._source_id, list(counted), list(counted.values())
+            )
+
+
+def refused(plan: TablePlan, rows: Sequence[Row], error: BaseException) -> LiteferryError:
+    """Return the error to raise for rows that PostgreSQL did not take: the value by name if it is found."""
+    try:
+        plan.converter.refuse(rows)
+    except ValueRefused as named:
+        return named
+    return TargetError(
+        f"table {plan.name!r}: the target refused rows that look right: {describe(error)}",
+        hint="look into PostgreSQL's log for the statement; nothing of this batch was stored",
+    )

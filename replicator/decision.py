@@ -1,0 +1,173 @@
+"""The decision that the target is the application's now, and what a crash in the middle of it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from config.errors import CutoverRefused, LiteferryError, TargetAway
+from triggers import fence
+from triggers.connection import writing
+from triggers.identifier import quote
+from triggers.session import Session
+
+from . import ddl, loader
+from .backoff import Backoff
+from .ddl import Note
+from .pipeline import Pipeline
+from .state import State
+from .target import CONTROL, Connection, Target
+
+log = structlog.get_logger("liteferry.cutover")
+
+
+async def set_sequences(connection: Connection, session: Session, pipeline: Pipeline) -> None:
+    """Let every identity column go on behind the source's greatest key, used or once given out."""
+    for plan in pipeline.plans.values():
+        place = ddl.sequence_value(plan)
+        if place is not None:
+            greatest = await session.run(_greatest, plan.name, place[1], plan.table.autoincrement)
+            await connection.execute(CONTROL["set_sequence"], place[0], place[1], greatest)
+
+
+def _greatest(connection: sqlite3.Connection, table: str, column: str, autoincrement: bool) -> int:
+    sql = f"SELECT coalesce(max({quote(column)}), 0) FROM main.{quote(table)}"
+    greatest = int(connection.execute(sql).fetchone()[0])
+    if autoincrement:
+        sql = "SELECT coalesce(max(seq), 0) FROM main.sqlite_sequence WHERE name = ?"
+        greatest = max(greatest, int(connection.execute(sql, (table,)).fetchone()[0]))
+    return greatest
+
+
+async def open_target(connection: Connection, cutover: UUID, pipelines: Sequence[Pipeline]) -> list[Note]:
+    """Make the target the application's, inside a transaction: guard off, foreign keys on, decided.
+
+    Raises CutoverRefused when the cutover was aborted meanwhile by somebody else.
+    """
+    await connection.execute(CONTROL["identify"])
+    if await connection.execute(CONTROL["decide_cutover"], cutover) != "UPDATE 1":
+        raise CutoverRefused("the cutover was aborted by another liteferry", hint="stop the other daemon")
+    everywhere = [plan for p in pipelines for plan in p.plans.values()]
+    notes: list[Note] = []
+    for pipeline in pipelines:
+        for plan in pipeline.plans.values():
+            await connection.execute(ddl.drop_guard(plan))
+        for plan in pipeline.plans.values():
+            siblings = [p for p in everywhere if p.schema == plan.schema]
+            notes += await loader.build(connection, plan, ddl.foreign_keys(plan, siblings))
+        await connection.execute(CONTROL["set_state"], pipeline.source_id, State.CUT_OVER.value)
+    return notes
+
+
+async def decide(target: Target, cutover: UUID, pipelines: Sequence[Pipeline]) -> None:
+    """Bring a decision through whose fences are all up; tries until the target answers."""
+    backoff = Backoff()
+    while True:
+        try:
+            async with target.transaction() as connection:
+                # FOR UPDATE: waits for an earlier commit of ours that is still on its way
+                state = await connection.fetchval(CONTROL["cutover_state"], cutover)
+                if state == "fencing":
+                    await open_target(connection, cutover, pipelines)
+                elif state != "decided":
+                    raise CutoverRefused(
+                        "the cutover was aborted on the target while its fences are up",
+                        hint="start liteferry again: it lifts them and goes on streaming",
+                    )
+            return
+        except TargetAway as error:
+            if backoff.to_be_told(time.monotonic()):
+                log.error("both sides are closed until the target answers", reason=str(error))
+            await asyncio.sleep(backoff.failed())
+
+
+async def resolve(target: Target, pipelines: Sequence[Pipeline]) -> None:
+    """Finish or undo a cutover that a crash has interrupted, from what both sides have recorded.
+
+    All fences up: it goes forward, for nothing but the decision was missing. Otherwise it is aborted on the
+    target first, so that nobody can decide it any more, and then the fences are lifted.
+    """
+    ids = {p.path: await p.reader.run(fence.fenced_by) for p in pipelines}
+    fenced = {UUID(i) for i in ids.values() if i is not None}
+    if not fenced:
+        async with target.transaction() as connection:
+            await connection.execute(CONTROL["abort_stale"], [p.source_id for p in pipelines])
+        return
+    if len(fenced) > 1:
+        raise LiteferryError(
+            "the sources are fenced by different cutovers",
+            hint="lift them with `liteferry uninstall --lift-fence`",
+        )
+    cutover = fenced.pop()
+    async with target.transaction() as connection:
+        state = await connection.fetchval(CONTROL["cutover_state"], cutover)
+    if state == "decided" or (state == "fencing" and all(i is not None for i in ids.values())):
+        await _forward(target, cutover, pipelines)
+    else:
+        await undo(target, cutover, pipelines)
+
+
+async def _forward(target: Target, cutover: UUID, pipelines: Sequence[Pipeline]) -> None:
+    log.warning("finishing an interrupted cutover", cutover=str(cutover))
+    for pipeline in pipelines:
+        if pipeline.facts.state is State.CUTTING_OVER:
+            async with pipeline.tailer.applying:
+                while await pipeline.tailer.drain(pipeline.reader):
+                    pass
+            async with target.transaction() as connection:
+                await set_sequences(connection, pipeline.reader, pipeline)
+    await decide(target, cutover, pipelines)
+    for pipeline in pipelines:
+        pipeline.enter(State.CUT_OVER)
+
+
+async def undo(target: Target, cutover: UUID, pipelines: Sequence[Pipeline]) -> None:
+    log.warning("undoing an interrupted cutover", cutover=str(cutover))
+    async with target.transaction() as connection:
+        await connection.execute(CONTROL["abort_cutover"], cutover)
+        state = await connection.fetchval(CONTROL["cutover_state"], cutover)
+    if state == "decided":
+        return await _forward(target, cutover, pipelines)
+    for pipeline in pipelines:
+        if await pipeline.reader.run(fence.is_fenced):
+            await pipeline.writer.run(_lift, pipeline.settings.install_timeout)
+        if pipeline.facts.state is State.CUTTING_OVER:
+            pipeline.enter(State.CATCH_UP)
+
+
+def _lift(connection: sqlite3.Connection, budget: float) -> None:
+    with writing(connection, budget):
+        fence.lift_fence(connection)
+
+
+async def validate(target: Target, pipelines: Sequence[Pipeline]) -> list[Note]:
+    """Check the foreign keys against all rows and gather statistics; what fails stays NOT VALID."""
+    notes = []
+    for pipeline in pipelines:
+        for plan in pipeline.plans.values():
+            for wanted in ddl.foreign_keys(plan, list(pipeline.plans.values())):
+                notes += await _validate_one(target, plan.qualified, wanted)
+            async with target.connection() as connection:
+                await connection.execute(f"ANALYZE {plan.qualified}", timeout=loader.DAY)
+    return notes
+
+
+async def _validate_one(target: Target, table: str, wanted: ddl.Object) -> list[Note]:
+    async with target.connection() as connection:
+        there = await connection.fetchval(CONTROL["constraint_on"], table, wanted.name)
+        if not there:
+            return [Note(wanted.table, f"{wanted.kind} {wanted.name}", "could not be created")]
+        try:
+            await connection.execute(
+                f"ALTER TABLE {table} VALIDATE CONSTRAINT {quote(wanted.name)}", timeout=loader.DAY
+            )
+        except asyncpg.ForeignKeyViolationError:
+            reason = "rows of the source violate it; it holds for new rows and stays NOT VALID"
+            return [Note(wanted.table, f"{wanted.kind} {wanted.name}", reason)]
+    return []

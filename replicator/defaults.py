@@ -1,0 +1,68 @@
+"""Column defaults in PostgreSQL's words; what cannot be said in them is reported, never left out silently."""
+
+from __future__ import annotations
+
+import re
+
+_NUMBER = re.compile(r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$")
+_STRING = re.compile(r"^'(?:[^']|'')*'$")
+_BLOB = re.compile(r"^[xX]'([0-9a-fA-F]*)'$")
+
+#: SQLite's clock gives texts in UTC; columns that hold them stay text.
+_CLOCK = {
+    "current_timestamp": "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')",
+    "current_date": "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
+    "current_time": "to_char(now() AT TIME ZONE 'UTC', 'HH24:MI:SS')",
+}
+_CLOCK_CALLS = {
+    "datetime('now')": "current_timestamp",
+    "date('now')": "current_date",
+    "time('now')": "current_time",
+}
+
+
+def translate(default: str, pg_type: str) -> str | None:
+    """Return the default as PostgreSQL writes it for a column of that type, None when it has no equal."""
+    text = _unwrapped(default)
+    lower = " ".join(text.lower().split())
+    if lower == "null":
+        return "NULL"
+    if pg_type == "boolean":
+        return {"0": "false", "1": "true", "false": "false", "true": "true"}.get(lower)
+    clock = _CLOCK_CALLS.get(lower, lower)
+    if clock in _CLOCK:
+        return _CLOCK[clock] if pg_type == "text" else None
+    return _literal(text, lower, pg_type)
+
+
+def _literal(text: str, lower: str, pg_type: str) -> str | None:
+    numeric = pg_type in ("numeric", "double precision")
+    if lower in ("true", "false"):
+        return {"true": "1", "false": "0"}[lower] if numeric or "int" in pg_type else None
+    if _NUMBER.match(text):
+        whole = re.fullmatch(r"[+-]?\d+", text) is not None
+        return text if numeric or ("int" in pg_type and whole) else None
+    if _STRING.match(text) and pg_type == "text":
+        # With standard_conforming_strings, the default since 9.1, both sides read it alike.
+        return text
+    if len(text) >= 2 and text[0] == text[-1] == '"' and pg_type == "text":
+        # SQLite takes a double-quoted word that names no column for a string.
+        return "'" + text[1:-1].replace('""', '"').replace("'", "''") + "'"
+    blob = _BLOB.match(text)
+    return f"'\\x{blob[1]}'::bytea" if blob and pg_type == "bytea" else None
+
+
+def _unwrapped(text: str) -> str:
+    text = text.strip()
+    while text.startswith("(") and text.endswith(")") and _balanced(text[1:-1]):
+        text = text[1:-1].strip()
+    return text
+
+
+def _balanced(text: str) -> bool:
+    depth = 0
+    for part in re.findall(r"'(?:[^']|'')*'|[()]", text):
+        depth += (part == "(") - (part == ")")
+        if depth < 0:
+            return False
+    return depth == 0

@@ -1,0 +1,71 @@
+"""The statements that apply changes, as pure text: one per table and block, whatever its size."""
+
+from __future__ import annotations
+
+from triggers.identifier import quote
+
+from .plan import TablePlan
+
+
+def _arrays(plan: TablePlan, places: range | tuple[int, ...]) -> str:
+    types = [plan.record[i].pg_type for i in places]
+    return ", ".join(f"${n}::{t}[]" for n, t in enumerate(types, 1))
+
+
+def _key_columns(plan: TablePlan) -> list[str]:
+    return [quote(plan.record[i].target) for i in plan.key_places]
+
+
+def delete(plan: TablePlan) -> str:
+    """Return the statement that deletes rows by key, one array parameter per key column."""
+    names = [f"k{i}" for i in range(len(plan.key_places))]
+    joined = " AND ".join(f"t.{c} = k.{n}" for c, n in zip(_key_columns(plan), names, strict=True))
+    arrays = _arrays(plan, plan.key_places)
+    return f"DELETE FROM {plan.qualified} AS t USING unnest({arrays}) AS k({', '.join(names)}) WHERE {joined}"
+
+
+def insert(plan: TablePlan) -> str:
+    """Return the statement that inserts rows, one array parameter per column."""
+    columns = ", ".join(quote(c.target) for c in plan.record)
+    arrays = _arrays(plan, range(len(plan.record)))
+    return f"INSERT INTO {plan.qualified} ({columns}) SELECT * FROM unnest({arrays})"
+
+
+def upsert(plan: TablePlan) -> str:
+    """Return the statement that inserts rows or makes existing ones equal to them."""
+    rest = [quote(c.target) for i, c in enumerate(plan.record) if i not in plan.key_places]
+    does = f"UPDATE SET {', '.join(f'{c} = EXCLUDED.{c}' for c in rest)}" if rest else "NOTHING"
+    return f"{insert(plan)} ON CONFLICT ({', '.join(_key_columns(plan))}) DO {does}"
+
+
+def select_by_key(plan: TablePlan) -> str:
+    """Return the query for the rows of given keys, one array parameter per key column."""
+    names = [f"k{i}" for i in range(len(plan.key_places))]
+    joined = " AND ".join(f"t.{c} = k.{n}" for c, n in zip(_key_columns(plan), names, strict=True))
+    columns = ", ".join(f"t.{quote(c.target)}" for c in plan.record)
+    arrays = _arrays(plan, plan.key_places)
+    keys = f"unnest({arrays}) AS k({', '.join(names)})"
+    return f"SELECT {columns} FROM {plan.qualified} AS t JOIN {keys} ON {joined}"
+
+
+def select_keys(plan: TablePlan) -> str:
+    """Return the query for all keys of the table."""
+    return f"SELECT {', '.join(_key_columns(plan))} FROM {plan.qualified}"
+
+
+def count(plan: TablePlan) -> str:
+    """Return the query for the number of rows."""
+    return f"SELECT count(*) FROM {plan.qualified}"
+
+
+def delete_duplicates(plan: TablePlan) -> str:
+    """Return the statement that leaves one row per key.
+
+    Only a row whose rowid changed while the table was copied can have come twice; its key is in the change
+    log, so whichever copy stays is made current right after.
+    """
+    keys = ", ".join(_key_columns(plan))
+    return (
+        f"DELETE FROM {plan.qualified} WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER "
+        f"(PARTITION BY {keys} ORDER BY ctid) AS copy FROM {plan.qualified}) AS copies WHERE copy > 1)"
+    )

@@ -1,0 +1,40 @@
+"""Named points at which a test makes the daemon die, stop or wait; without the setting they do nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+#: `name=kill`, `name=stop` or `name=<seconds>`, several separated by commas; `name@3=kill` on the third pass.
+VARIABLE = "LITEFERRY_FAILPOINTS"
+
+
+def _parse(text: str) -> dict[str, tuple[int, str]]:
+    points = {}
+    for part in filter(None, text.split(",")):
+        name, _, action = part.partition("=")
+        name, _, nth = name.partition("@")
+        points[name] = (int(nth or 1), action)
+    return points
+
+
+_points = _parse(os.environ.get(VARIABLE, ""))
+_passed: dict[str, int] = {}
+
+
+def reach(name: str) -> None:
+    """Pass a named point; do there what the environment asks for."""
+    if not _points or name not in _points:
+        return
+    _passed[name] = _passed.get(name, 0) + 1
+    nth, action = _points[name]
+    if _passed[name] != nth:
+        return
+    if action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif action == "stop":
+        os.kill(os.getpid(), signal.SIGTERM)
+    else:
+        # blocks the whole process on purpose: a test wants to find it exactly here
+        time.sleep(float(action))

@@ -1,0 +1,142 @@
+"""What liteferry remembers of a source, kept in the target beside the rows it is about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from config.errors import PositionConflict, TargetContents
+
+from .ddl import Note
+from .plan import TablePlan
+from .state import State
+from .target import CONTROL, Connection
+
+
+@dataclass(frozen=True)
+class SourceRecord:
+    """How far the target has got with a source."""
+
+    source_id: UUID
+    path: str
+    schema: str
+    state: State
+    position: int
+    beat: float | None
+    consistent: bool
+    changes: int
+    batches: int
+
+    @classmethod
+    def from_row(cls, row: asyncpg.Record) -> SourceRecord:
+        """Make one of a row of liteferry.source."""
+        facts = dict(row)
+        facts["schema"], facts["state"] = facts.pop("schema_name"), State(facts["state"])
+        return cls(**facts)
+
+
+@dataclass(frozen=True)
+class TableRecord:
+    """The stored plan of a table and how far its snapshot has got."""
+
+    table_id: int
+    name: str
+    plan: Mapping[str, Any]
+    cursor: str | None
+    rows_copied: int
+    copied: bool
+    indexed: bool
+    changes: int
+    notes: Sequence[Mapping[str, str]]
+
+    @classmethod
+    def from_row(cls, row: asyncpg.Record) -> TableRecord:
+        """Make one of a row of liteferry.progress."""
+        facts = dict(row)
+        facts["plan"], facts["notes"] = json.loads(facts["plan"]), json.loads(facts["notes"])
+        return cls(**facts)
+
+
+async def prepare(connection: Connection) -> None:
+    """Create liteferry's own schema on the target where it is not there yet."""
+    await connection.execute(CONTROL["lock_setup"])
+    for name in ("create_schema", "create_source", "create_progress", "create_cutover", "create_guard"):
+        await connection.execute(CONTROL[name])
+
+
+async def source(connection: Connection, source_id: UUID) -> SourceRecord | None:
+    """Return what is known of a source, None when it is new to this target."""
+    exists = await connection.fetchval("SELECT to_regclass('liteferry.source') IS NOT NULL")
+    row = await connection.fetchrow(CONTROL["source"], source_id) if exists else None
+    return SourceRecord.from_row(row) if row else None
+
+
+async def tables(connection: Connection, source_id: UUID) -> list[TableRecord]:
+    """Return the plans and progress of a source's tables."""
+    rows = await connection.fetch(CONTROL["tables"], source_id)
+    return [TableRecord.from_row(row) for row in rows]
+
+
+async def register(connection: Connection, source_id: UUID, path: str, schema: str, position: int) -> None:
+    """Note a new source at its first position."""
+    await connection.execute(CONTROL["register"], source_id, path, schema, State.SNAPSHOT.value, position)
+
+
+async def add_table(
+    connection: Connection, source_id: UUID, number: int, plan: TablePlan, notes: Sequence[Note]
+) -> None:
+    """Note a table's plan."""
+    stored = json.dumps(plan.as_json())
+    await connection.execute(CONTROL["add_table"], source_id, number, plan.name, stored, notes_json(notes))
+
+
+async def move(
+    connection: Connection, source_id: UUID, old: int, new: int, beat: float | None, consistent: bool
+) -> None:
+    """Move the position from `old` to `new`. Raises PositionConflict when it is not at `old`."""
+    done = await connection.execute(CONTROL["move"], source_id, old, new, beat, consistent)
+    if done != "UPDATE 1":
+        raise PositionConflict(
+            f"the position on the target is no longer {old}: another liteferry works on this source",
+            hint="stop the other daemon; only one may run per source",
+        )
+
+
+async def advance(
+    connection: Connection,
+    source_id: UUID,
+    number: int,
+    old: str | None,
+    new: str | None,
+    rows: int,
+    copied: bool,
+) -> None:
+    """Move a table's snapshot. Raises PositionConflict when it is not where it was left."""
+    done = await connection.execute(CONTROL["advance"], source_id, number, old, new, rows, copied)
+    if done != "UPDATE 1":
+        raise PositionConflict(
+            f"the snapshot of table number {number} was moved by another liteferry",
+            hint="stop the other daemon; only one may run per source",
+        )
+
+
+async def refuse_existing(connection: Connection, schema: str, names: Sequence[str]) -> None:
+    """Raise TargetContents when the target schema holds one of the tables already."""
+    rows = await connection.fetch(CONTROL["existing"], schema, list(names))
+    found = sorted(row["relname"] for row in rows)
+    if found:
+        shown = ", ".join(repr(name) for name in found[:5]) + (" ..." if len(found) > 5 else "")
+        raise TargetContents(
+            f"schema {schema!r} of the target holds {len(found)} of the tables already: {shown}",
+            hint="drop or rename them, or choose another schema with --schema; nothing was changed",
+        )
+
+
+def notes_json(notes: Sequence[Note]) -> str:
+    """Return notes as they are stored."""
+    return json.dumps([{"table": n.table, "what": n.what, "reason": n.reason} for n in notes])

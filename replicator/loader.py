@@ -1,0 +1,98 @@
+"""The target's tables: created empty and guarded, keyed after the load, indexed once consistent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from config.errors import TargetError
+from triggers.identifier import quote
+
+from . import ddl, dml, ledger
+from .ddl import Note, Object
+from .plan import TablePlan
+from .target import CONTROL, Connection, Target, describe
+
+log = structlog.get_logger("liteferry.loader")
+
+#: Building an index may take as long as it takes.
+DAY = 86_400.0
+
+
+async def create(
+    target: Target,
+    source_id: UUID,
+    path: str,
+    schema: str,
+    plans: Mapping[int, TablePlan],
+    position: int,
+) -> None:
+    """Create the tables and register the source, all or nothing.
+
+    Raises TargetContents when one of the tables is there already, TargetError for missing privileges.
+    """
+    try:
+        async with target.transaction() as connection:
+            await ledger.prepare(connection)
+            await ledger.refuse_existing(connection, schema, [p.name for p in plans.values()])
+            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+            await ledger.register(connection, source_id, path, schema, position)
+            for number, plan in plans.items():
+                await connection.execute(ddl.create_table(plan))
+                await connection.execute(ddl.comment(plan, path))
+                await connection.execute(ddl.guard(plan))
+                notes = ddl.notes(plan, list(plans.values()))
+                await ledger.add_table(connection, source_id, number, plan, notes)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise TargetError(
+            f"the target's user may not create schemas or tables: {describe(error)}",
+            hint="run as its owner: GRANT CREATE ON DATABASE <database> TO <user>, and "
+            "GRANT CREATE, USAGE ON SCHEMA <schema> TO <user>",
+        ) from None
+
+
+async def add_keys(target: Target, plans: Sequence[TablePlan]) -> None:
+    """Give every loaded table the key by which changes are applied."""
+    for plan in plans:
+        async with target.transaction() as connection:
+            if not await connection.fetchval(CONTROL["has_replica_key"], plan.qualified):
+                await _add_key(connection, plan)
+
+
+async def _add_key(connection: Connection, plan: TablePlan) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(ddl.replica_key(plan), timeout=DAY)
+    except asyncpg.UniqueViolationError:
+        gone = await connection.execute(dml.delete_duplicates(plan), timeout=DAY)
+        log.info("rows that moved while copied", table=plan.name, rows=int(gone.split()[-1]))
+        await connection.execute(ddl.replica_key(plan), timeout=DAY)
+
+
+async def add_indexes(target: Target, source_id: UUID, tables: Mapping[int, TablePlan]) -> None:
+    """Build the unique constraints and indexes; what PostgreSQL refuses becomes a note, not a stop."""
+    for number, plan in tables.items():
+        async with target.transaction() as connection:
+            notes = await build(connection, plan, ddl.secondary(plan))
+            await connection.execute(
+                CONTROL["indexed"], source_id, number, ledger.notes_json(notes), timeout=DAY
+            )
+
+
+async def build(connection: Connection, plan: TablePlan, objects: Sequence[Object]) -> list[Note]:
+    """Create objects one by one inside a transaction; return what could not be created and why."""
+    notes = []
+    for wanted in objects:
+        try:
+            async with connection.transaction():
+                await connection.execute(wanted.sql, timeout=DAY)
+        except asyncpg.PostgresError as error:
+            if isinstance(error, asyncpg.PostgresConnectionError | asyncpg.OperatorInterventionError):
+                raise
+            reason = f"PostgreSQL refused it: {describe(error)}"
+            notes.append(Note(wanted.table, f"{wanted.kind} {wanted.name}", reason))
+            log.warning("not carried", table=wanted.table, object=wanted.name, reason=reason)
+    return notes

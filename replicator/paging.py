@@ -1,0 +1,117 @@
+"""Walking a table of the source in the order of its storage, in short reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from triggers.identifier import quote
+from triggers.key import Key
+from triggers.schema import Table
+
+from .values import Row, Value
+
+Cursor = tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Paging:
+    """The order in which a table is read: by rowid where there is one, by its key where not.
+
+    The rowid is the cheapest walk, and needs no care for collations. A row whose rowid changes meanwhile
+    may be read twice or not at all; the change log holds its key either way.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    collations: tuple[str, ...]
+    descending: tuple[bool, ...]
+
+    @property
+    def terms(self) -> list[str]:
+        """Return the ordering terms, each with the collation of the index to walk."""
+        return [
+            quote(c) + (f" COLLATE {quote(k)}" if k else "")
+            for c, k in zip(self.columns, self.collations, strict=True)
+        ]
+
+    def page(self, select: str, after: Cursor | None, limit: int, offset: int = 0) -> tuple[str, list[Value]]:
+        """Return the query and parameters that read the next rows after a cursor."""
+        where, parameters = ("", []) if after is None else self._after(after)
+        order = ", ".join(
+            t + (" DESC" if d else "") for t, d in zip(self.terms, self.descending, strict=True)
+        )
+        sql = f"SELECT {select} FROM main.{quote(self.table)} {where}ORDER BY {order} LIMIT ? OFFSET ?"
+        return sql, [*parameters, limit, offset]
+
+    def _after(self, after: Cursor) -> tuple[str, list[Value]]:
+        # `a > ? OR (a = ? AND b > ?)` alone scans from the start; the bound on the first term lets SQLite
+        # seek. Row values would say it shorter, but do not seek under an explicit collation.
+        terms, signs = self.terms, ["<" if d else ">" for d in self.descending]
+        if len(terms) == 1:
+            return f"WHERE {terms[0]} {signs[0]} ? ", [after[0]]
+        cases: list[str] = []
+        parameters: list[Value] = [after[0]]
+        for depth in range(len(terms)):
+            equal = [f"{t} = ?" for t in terms[:depth]]
+            cases.append("(" + " AND ".join([*equal, f"{terms[depth]} {signs[depth]} ?"]) + ")")
+            parameters += [*after[:depth], after[depth]]
+        return f"WHERE {terms[0]} {signs[0]}= ? AND ({' OR '.join(cases)}) ", parameters
+
+
+def paging(table: Table, key: Key) -> Paging:
+    """Choose the order in which to walk a table."""
+    rowid = table.rowid_name
+    if rowid is not None:
+        return Paging(table.name, (rowid,), ("",), (False,))
+    collations = key.collations or ("",) * len(key.columns)
+    return Paging(table.name, key.columns, collations, key.descending or (False,) * len(key.columns))
+
+
+def encode(cursor: Sequence[Value]) -> str:
+    """Return a cursor as text that keeps every storage class, for the progress kept on the target."""
+    tagged: list[list[str | None]] = []
+    for value in cursor:
+        if isinstance(value, bytes):
+            tagged.append(["blob", value.hex()])
+        elif isinstance(value, float):
+            tagged.append(["real", value.hex()])
+        elif isinstance(value, int):
+            tagged.append(["integer", str(value)])
+        else:
+            tagged.append(["text", value])
+    return json.dumps(tagged)
+
+
+def decode(text: str) -> Cursor:
+    """Return the cursor that `encode` made a text of."""
+    readers: dict[str, Callable[[str], Value]]
+    readers = {"blob": bytes.fromhex, "real": float.fromhex, "integer": int, "text": str}
+    return tuple(readers[kind](value) for kind, value in json.loads(text))
+
+
+class Pace:
+    """How many rows to read at once, so that one read takes about the time wanted."""
+
+    def __init__(self, seconds: float, *, rows: int = 200, most: int = 50_000) -> None:
+        self.seconds = seconds
+        self.rows = rows
+        self._most = most
+
+    def took(self, rows: int, seconds: float) -> None:
+        """Adjust to a read of `rows` rows that took `seconds`; never more than fourfold at once."""
+        if rows < self.rows:
+            return
+        wanted = self.rows * self.seconds / max(seconds, 1e-6)
+        self.rows = int(max(10, self.rows / 4, min(wanted, self.rows * 4, self._most)))
+
+    def bound(self, row_bytes: int, budget: int) -> None:
+        """Keep one read of rows of that size below `budget` bytes."""
+        self._most = max(1, min(self._most, budget // max(1, row_bytes)))
+        self.rows = min(self.rows, self._most)
+
+
+def last_cursor(rows: Sequence[Row], width: int) -> Cursor:
+    """Return the cursor of the last row of a page that was read with its cursor in front."""
+    return tuple(rows[-1][:width])

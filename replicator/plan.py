@@ -1,0 +1,206 @@
+"""What becomes of a source's tables on the target: names, types, keys, and the evidence for them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from config.errors import ConfigError, Unsupported
+from triggers.identifier import quote
+from triggers.key import Key, KeyKind, choose
+from triggers.schema import Column, Skipped, Table
+
+from . import types
+from .paging import Paging, paging
+from .types import Affinity, Evidence
+from .values import Converter, Form
+
+#: Side column that carries the rowid of a table without any key until the operator finishes.
+ROWID_COLUMN = "_liteferry_rowid"
+
+#: PostgreSQL cuts longer names in silence.
+NAME_BYTES = 63
+
+SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
+
+
+@dataclass(frozen=True)
+class ColumnPlan:
+    """A column: how it is read, what it is called and which type it has on the target."""
+
+    source: str
+    target: str
+    pg_type: str
+    evidence: Evidence = field(default_factory=Evidence)
+    overridden: bool = False
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """A table: its structure in the source, its key, and its columns on the target."""
+
+    table: Table
+    key: Key
+    schema: str
+    columns: tuple[ColumnPlan, ...]
+    rows: int = 0
+
+    @property
+    def name(self) -> str:
+        """Return the table's name, the same on both sides."""
+        return self.table.name
+
+    @cached_property
+    def qualified(self) -> str:
+        """Return the quoted name on the target."""
+        return f"{quote(self.schema)}.{quote(self.name)}"
+
+    @cached_property
+    def record(self) -> tuple[ColumnPlan, ...]:
+        """Return the columns as they travel: the side column first where the key is the rowid."""
+        if self.key.kind is not KeyKind.ROWID:
+            return self.columns
+        return (ColumnPlan(self.key.columns[0], ROWID_COLUMN, "bigint"), *self.columns)
+
+    @cached_property
+    def key_places(self) -> tuple[int, ...]:
+        """Return the places of the key's columns in the record."""
+        names = [c.source for c in self.record]
+        return tuple(names.index(c) for c in self.key.columns)
+
+    @cached_property
+    def paging(self) -> Paging:
+        """Return the order in which the table is walked."""
+        return paging(self.table, self.key)
+
+    @cached_property
+    def converter(self) -> Converter:
+        """Return what turns rows of the record into rows for the target."""
+        return Converter(self.name, [self._form(c) for c in self.record], self.key_places)
+
+    @property
+    def row_bytes(self) -> int:
+        """Return the size that a row may have, in bytes, from the longest values seen."""
+        return 16 * len(self.columns) + sum(c.evidence.longest for c in self.columns)
+
+    def _form(self, column: ColumnPlan) -> Form:
+        declared = "" if column.target == ROWID_COLUMN else self.table.column(column.source).declared
+        alias = self.table.rowid_alias
+        is_rowid = column.target == ROWID_COLUMN or (alias is not None and alias.name == column.source)
+        real = column.pg_type == "double precision" and types.affinity(declared) is Affinity.REAL
+        certain = real or (is_rowid and column.pg_type == "bigint")
+        as_text = column.pg_type == "text" and column.overridden
+        return Form(column.target, column.pg_type, as_text, certain)
+
+    def structure(self) -> str:
+        """Return a hash of all that the plan relies on in the source's structure."""
+        facts = [[c.name, c.declared, c.not_null, c.hidden, c.pk] for c in self.table.columns]
+        told = json.dumps([self.name, facts, self.table.without_rowid], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what must be remembered of the plan so that a restart goes on with the same one."""
+        return {
+            "structure": self.structure(),
+            "rows": self.rows,
+            "key": {"kind": self.key.kind.value, "columns": list(self.key.columns)},
+            "columns": [
+                {
+                    "name": c.source,
+                    "type": c.pg_type,
+                    "overridden": c.overridden,
+                    "evidence": c.evidence.text(),
+                    "longest": c.evidence.longest,
+                }
+                for c in self.columns
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class SourcePlan:
+    """All tables of one source, and what is left out."""
+
+    schema: str
+    tables: tuple[TablePlan, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+
+def plan_table(
+    table: Table, schema: str, evidence: Sequence[Evidence], overrides: Mapping[str, str]
+) -> TablePlan:
+    """Plan one table from its structure, from what it holds, and from the user's types.
+
+    Raises Unsupported for a name that PostgreSQL cannot have or a column that no type holds, ConfigError
+    for a type that is not known.
+    """
+    _check_name("table", table.name, table.name)
+    with_null = [c.name for c, e in zip(table.columns, evidence, strict=True) if e.nulls]
+    columns = tuple(
+        _plan_column(table.name, column, seen, overrides)
+        for column, seen in zip(table.columns, evidence, strict=True)
+    )
+    rows = evidence[0].rows if evidence else 0
+    return TablePlan(table, choose(table, with_null), schema, columns, rows)
+
+
+def _plan_column(table: str, column: Column, seen: Evidence, overrides: Mapping[str, str]) -> ColumnPlan:
+    _check_name("column", f"{table}.{column.name}", column.name)
+    if column.name.lower() in SYSTEM_COLUMNS or column.name == ROWID_COLUMN:
+        raise Unsupported(
+            f"column {column.name!r} of table {table!r} has the name of a system column of PostgreSQL",
+            hint="rename the column, or leave the table out with `exclude`",
+        )
+    wanted = overrides.get(f"{table}.{column.name}")
+    if wanted is not None:
+        named = types.named(wanted, f"{table}.{column.name}")
+        return ColumnPlan(column.name, column.name, named, seen, overridden=True)
+    return ColumnPlan(column.name, column.name, types.choose(table, column, seen), seen)
+
+
+def _check_name(what: str, full: str, name: str) -> None:
+    size = len(name.encode())
+    if size > NAME_BYTES:
+        raise Unsupported(
+            f"{what} {full!r}: its name has {size} bytes, PostgreSQL takes {NAME_BYTES}",
+            hint="rename it, or leave the table out with `exclude`",
+        )
+
+
+def check_overrides(tables: Sequence[Table], overrides: Mapping[str, str]) -> None:
+    """Raise ConfigError for a type that is set for a column which does not exist."""
+    known = {f"{t.name}.{c.name}" for t in tables for c in t.columns}
+    for name in overrides:
+        if name not in known:
+            raise ConfigError(
+                f"columns.{name}: there is no such column in any source",
+                hint='write it as "table.column", in the spelling of the source',
+            )
+
+
+def remembered(table: Table, schema: str, stored: Mapping[str, Any]) -> TablePlan | None:
+    """Return the plan that was stored for a table, None when the table's structure is another now."""
+    types_by_name = {c["name"]: c for c in stored["columns"]}
+    if set(types_by_name) != {c.name for c in table.columns}:
+        return None
+    columns = tuple(
+        ColumnPlan(
+            c.name,
+            c.name,
+            types_by_name[c.name]["type"],
+            Evidence(longest=types_by_name[c.name]["longest"]),
+            types_by_name[c.name]["overridden"],
+        )
+        for c in table.columns
+    )
+    wanted = tuple(stored["key"]["columns"])
+    for nulls in ((), [c.name for c in table.columns]):
+        key = choose(table, nulls)
+        if key.kind.value == stored["key"]["kind"] and key.columns == wanted:
+            plan = TablePlan(table, key, schema, columns, stored["rows"])
+            return plan if plan.structure() == stored["structure"] else None
+    return None

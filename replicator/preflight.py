@@ -1,0 +1,96 @@
+"""Looking at a source before anything is changed: structure, contents, and the plan made of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from config.errors import SchemaDrift
+from triggers.connection import reading
+from triggers.key import choose
+from triggers.schema import Skipped, Table, tables
+from triggers.session import Session
+
+from .ledger import TableRecord
+from .plan import SourcePlan, TablePlan, plan_table, remembered
+from .profile import Profile, estimate
+from .types import Evidence
+
+
+def structure(connection: sqlite3.Connection, exclude: Collection[str]) -> tuple[list[Table], list[Skipped]]:
+    """Read the structure of a source in one read transaction."""
+    with reading(connection):
+        return tables(connection, exclude)
+
+
+async def make_plan(
+    session: Session,
+    schema: str,
+    *,
+    exclude: Collection[str] = (),
+    overrides: Mapping[str, str] | None = None,
+    profile: bool = True,
+    read_seconds: float = 0.05,
+) -> SourcePlan:
+    """Plan a source from its structure and, with `profile`, from every value in it; changes nothing.
+
+    Raises Unsupported and ConfigError as `plan_table` does.
+    """
+    found, skipped = await session.run(structure, exclude)
+    planned = []
+    for table in found:
+        if profile:
+            evidence = await _profiled(session, table, read_seconds)
+        else:
+            rows = await session.run(estimate, table, choose(table))
+            evidence = [_unseen(rows, column.declared) for column in table.columns]
+        planned.append(plan_table(table, schema, evidence, overrides or {}))
+    return SourcePlan(schema, tuple(planned), tuple(skipped))
+
+
+async def _profiled(session: Session, table: Table, seconds: float) -> list[Evidence]:
+    counting = Profile(table, choose(table), seconds)
+    while not counting.done:
+        await session.run(counting.step)
+    return counting.evidence()
+
+
+def _unseen(rows: int, declared: str) -> Evidence:
+    # Nothing was looked at: no class counts, a row estimate for progress only.
+    return Evidence(rows=0, longest=0) if rows == 0 else Evidence(rows=rows, classes={}, longest=64)
+
+
+def take_up(
+    found: Sequence[Table], schema: str, records: Sequence[TableRecord]
+) -> tuple[dict[int, TablePlan], list[str]]:
+    """Return the plans that the target remembers, by number, and the tables that are new since.
+
+    Raises SchemaDrift when a planned table is gone or of another structure.
+    """
+    by_name = {table.name: table for table in found}
+    plans = {}
+    for record in records:
+        table = by_name.pop(record.name, None)
+        plan = remembered(table, schema, record.plan) if table is not None else None
+        if plan is None:
+            raise _drifted(record.name, gone=table is None)
+        plans[record.table_id] = plan
+    return plans, sorted(by_name)
+
+
+def drift(found: Sequence[Table], plans: Iterable[TablePlan]) -> list[str]:
+    """Return the tables that are new since the plan. Raises SchemaDrift when a planned one changed."""
+    by_name = {table.name: table for table in found}
+    for plan in plans:
+        table = by_name.pop(plan.name, None)
+        if table is None or replace(plan, table=table).structure() != plan.structure():
+            raise _drifted(plan.name, gone=table is None)
+    return sorted(by_name)
+
+
+def _drifted(name: str, gone: bool) -> SchemaDrift:
+    return SchemaDrift(
+        f"table {name!r} {'is gone' if gone else 'has another structure'} since it was planned",
+        hint="run `liteferry uninstall` for this source, drop the target's tables, and start afresh",
+    )

@@ -1,0 +1,198 @@
+"""Reading a source: pages of a table for the snapshot, and the rows behind new change-log entries."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from operator import itemgetter
+
+from config.errors import ValueRefused
+from triggers import changelog
+from triggers.connection import reading
+from triggers.identifier import quote
+from triggers.key import KeyKind
+
+from .paging import Cursor
+from .plan import TablePlan
+from .spool import Block, Spool
+from .values import BadText, Row, mark_bad_text, storage_class
+
+#: Rows per block, and so per statement on the target; fewer where rows are large.
+BLOCK_ROWS = 2_000
+BLOCK_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows of a table in the order of its paging, and where the next page begins."""
+
+    rows: list[Row]
+    cursor: Cursor | None
+    last: bool
+
+
+@dataclass(frozen=True)
+class Batch:
+    """All that changed between two positions, as one read transaction saw it."""
+
+    low: int
+    high: int
+    #: Entries of the log between the positions, by table number.
+    touched: Mapping[int, int]
+    #: Unix time of the newest heartbeat among them.
+    beat: float | None
+    #: Whether nothing is left in the log behind `high`: only then is the target a state the source had.
+    complete: bool
+    spool: Spool
+
+    @property
+    def entries(self) -> int:
+        """Return how many entries of the log this batch brings to the target."""
+        return self.high - self.low
+
+
+def read_page(connection: sqlite3.Connection, plan: TablePlan, after: Cursor | None, limit: int) -> Page:
+    """Read up to `limit` rows behind a cursor in a read transaction of its own. Raises ValueRefused."""
+    walk = plan.paging
+    width = len(walk.columns)
+    same = walk.columns == tuple(c.source for c in plan.record[:width])
+    record = ", ".join(quote(c.source) for c in plan.record)
+    select = record if same else ", ".join(map(quote, walk.columns)) + ", " + record
+    sql, parameters = walk.page(select, after, limit)
+    with naming_bad_text(connection, plan, sql, parameters, 0 if same else width):
+        rows = connection.execute(sql, parameters).fetchall()
+    cursor = tuple(rows[-1][:width]) if rows else after
+    return Page(rows if same else [row[width:] for row in rows], cursor, len(rows) < limit)
+
+
+def read_batch(
+    connection: sqlite3.Connection,
+    plans: Mapping[int, TablePlan],
+    position: int,
+    memory: int,
+    most: int | None = None,
+) -> Batch | None:
+    """Read everything new behind `position` in ONE read transaction; None when there is nothing.
+
+    With `most`, at most that many entries: for rollback-journal files, where a long read would stall the
+    writer. The batch is then not `complete` while more is waiting. Raises ValueRefused, and OSError when
+    the temporary folder is full.
+    """
+    if connection.in_transaction:
+        # the cutover reads inside the write lock that it already holds
+        return _read(connection, plans, position, memory, most)
+    with reading(connection):
+        return _read(connection, plans, position, memory, most)
+
+
+def _read(
+    connection: sqlite3.Connection,
+    plans: Mapping[int, TablePlan],
+    position: int,
+    memory: int,
+    most: int | None,
+) -> Batch | None:
+    newest = changelog.head(connection)
+    if newest <= position:
+        return None
+    high = newest if most is None else min(newest, position + most)
+    touched = changelog.touched(connection, position, high)
+    beat = changelog.last_beat(connection, position, high) if changelog.HEARTBEAT in touched else None
+    spool = Spool(memory)
+    try:
+        for number in sorted(touched):
+            if number in plans:
+                for block in _changes(connection, number, plans[number], position, high):
+                    spool.append(block)
+    except BaseException:
+        spool.close()
+        raise
+    return Batch(position, high, touched, beat, high == newest, spool)
+
+
+def _changes(
+    connection: sqlite3.Connection, number: int, plan: TablePlan, low: int, high: int
+) -> Iterator[Block]:
+    """Read the rows behind one table's entries; a logged key without a row is gone."""
+    sql = changes_sql(plan)
+    parameters = {"t": number, "low": low, "high": high}
+    width = len(plan.key.columns)
+    size = max(1, min(BLOCK_ROWS, BLOCK_BYTES // max(1, plan.row_bytes)))
+    with naming_bad_text(connection, plan, sql, parameters, width):
+        cursor = connection.execute(sql, parameters)
+        while rows := cursor.fetchmany(size):
+            yield _split(connection, number, plan, rows, width)
+
+
+def _split(
+    connection: sqlite3.Connection, number: int, plan: TablePlan, rows: list[Row], width: int
+) -> Block:
+    # The join found rows by the key column's collation: under NOCASE the key 'A' finds the row 'a'.
+    # Python's equality is exact for texts, and takes 1 for 1.0 as PostgreSQL does.
+    logged = itemgetter(*range(width))
+    found = itemgetter(*(width + place for place in plan.key_places))
+    present = [row[width:] for row in rows if logged(row) == found(row)]
+    gone = [row[:width] for row in rows if logged(row) != found(row)]
+    if any(None in key for key in gone):
+        _check_null_key(connection, plan)
+        gone = [key for key in gone if None not in key]
+    return Block(number, gone, present)
+
+
+def changes_sql(plan: TablePlan) -> str:
+    """Return the query for a table's changed keys with their rows; pure, for the golden files."""
+    keys = [f"k{i}" for i in range(1, len(plan.key.columns) + 1)]
+    collations = plan.key.collations or ("",) * len(keys)
+    joined = " AND ".join(
+        f"t.{quote(column)}" + (f" COLLATE {quote(collation)}" if collation else "") + f" = l.{k}"
+        for column, collation, k in zip(plan.key.columns, collations, keys, strict=True)
+    )
+    record = ", ".join(f"t.{quote(c.source)}" for c in plan.record)
+    logged = ", ".join(keys)
+    return (
+        f"SELECT {', '.join(f'l.{k}' for k in keys)}, {record} FROM (SELECT DISTINCT {logged} "
+        "FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l "
+        f"LEFT JOIN main.{quote(plan.name)} AS t ON {joined}"
+    )
+
+
+def _check_null_key(connection: sqlite3.Connection, plan: TablePlan) -> None:
+    """A NULL in the log is mostly a BEFORE trigger's guess; a NULL in the table's key is a row we'd lose."""
+    if plan.key.kind is not KeyKind.PRIMARY or plan.table.without_rowid:
+        return
+    for column in plan.key.columns:
+        sql = f"SELECT 1 FROM main.{quote(plan.name)} WHERE {quote(column)} IS NULL LIMIT 1"
+        if connection.execute(sql).fetchone():
+            reason = "a primary key of PostgreSQL cannot hold NULL"
+            raise ValueRefused(plan.name, "NULL", column, "null", reason)
+
+
+@contextmanager
+def naming_bad_text(
+    connection: sqlite3.Connection, plan: TablePlan, sql: str, parameters: object, skip: int
+) -> Iterator[None]:
+    """Turn the driver's complaint about a text that is not UTF-8, which quotes it, into a ValueRefused."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "decode to UTF-8" not in str(error):
+            raise
+        _find_bad_text(connection, plan, sql, parameters, skip)
+        raise
+
+
+def _find_bad_text(
+    connection: sqlite3.Connection, plan: TablePlan, sql: str, parameters: object, skip: int
+) -> None:
+    connection.text_factory = mark_bad_text
+    try:
+        for row in connection.execute(sql, parameters):  # type: ignore[arg-type]  # list or dict, as given
+            for column, value in zip(plan.record, row[skip:], strict=True):
+                if isinstance(value, BadText):
+                    key = plan.converter.key_text(row[skip:])
+                    reason = "PostgreSQL text must be valid UTF-8"
+                    raise ValueRefused(plan.name, key, column.source, storage_class(value), reason) from None
+    finally:
+        connection.text_factory = str

@@ -1,0 +1,59 @@
+"""Rows on their way from one read transaction to one target transaction, in bounded memory."""
+
+from __future__ import annotations
+
+import marshal
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import IO, Self
+
+from .values import Row
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some changes of one table: keys that are gone and rows as they are now."""
+
+    table_id: int
+    gone: list[Row]
+    rows: list[Row]
+
+
+class Spool:
+    """Blocks in the order they were read; in memory up to a size, in a nameless temporary file beyond.
+
+    The source is read at full speed into here and let go of; PostgreSQL takes its time afterwards. So the
+    read transaction is short, whatever the network does.
+    """
+
+    def __init__(self, memory: int) -> None:
+        """Keep up to `memory` bytes out of the file."""
+        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=memory, prefix="liteferry-")  # noqa: SIM115  # closed by close()
+        self.rows = 0
+
+    def append(self, block: Block) -> None:
+        """Add a block. Raises OSError when the temporary folder is full."""
+        marshal.dump((block.table_id, block.gone, block.rows), self._file)
+        self.rows += len(block.gone) + len(block.rows)
+
+    def __iter__(self) -> Iterator[Block]:
+        """Read all blocks from the start; can be done again for a retry."""
+        end = self._file.tell()
+        self._file.seek(0)
+        while self._file.tell() < end:
+            yield Block(*marshal.load(self._file))
+        self._file.seek(end)
+
+    def close(self) -> None:
+        """Give the memory and the file back."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

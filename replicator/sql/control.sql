@@ -1,0 +1,171 @@
+-- create_schema --
+-- everything that liteferry remembers lives here, in the same database as the rows it is about
+CREATE SCHEMA IF NOT EXISTS liteferry
+
+-- create_source --
+-- one row per source; the position moves in the transaction that carries the rows
+CREATE TABLE IF NOT EXISTS liteferry.source (
+    source_id uuid PRIMARY KEY,
+    path text NOT NULL,
+    schema_name text NOT NULL,
+    state text NOT NULL,
+    position bigint NOT NULL,
+    beat double precision,
+    consistent boolean NOT NULL DEFAULT false,
+    changes bigint NOT NULL DEFAULT 0,
+    batches bigint NOT NULL DEFAULT 0,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now()
+)
+
+-- create_progress --
+-- one row per table: its plan, and how far its snapshot has got
+CREATE TABLE IF NOT EXISTS liteferry.progress (
+    source_id uuid NOT NULL REFERENCES liteferry.source ON DELETE CASCADE,
+    table_id integer NOT NULL,
+    name text NOT NULL,
+    plan jsonb NOT NULL,
+    cursor text,
+    rows_copied bigint NOT NULL DEFAULT 0,
+    copied boolean NOT NULL DEFAULT false,
+    indexed boolean NOT NULL DEFAULT false,
+    changes bigint NOT NULL DEFAULT 0,
+    notes jsonb NOT NULL DEFAULT '[]',
+    PRIMARY KEY (source_id, table_id)
+)
+
+-- create_cutover --
+-- the journal of cutovers: what was decided, and by whom it can still be undone
+CREATE TABLE IF NOT EXISTS liteferry.cutover (
+    cutover_id uuid PRIMARY KEY,
+    state text NOT NULL CHECK (state IN ('fencing', 'decided', 'aborted')),
+    sources uuid[] NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT now(),
+    ended_at timestamptz,
+    report jsonb
+)
+
+-- create_guard --
+-- refuses writes to a replicated table by anyone but the daemon until the cutover
+CREATE OR REPLACE FUNCTION liteferry.guard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('liteferry.writer', true) IS DISTINCT FROM 'on' THEN
+        RAISE EXCEPTION 'table %.% is being filled by liteferry: writes are refused until the cutover',
+            TG_TABLE_SCHEMA, TG_TABLE_NAME
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'run liteferry cutover first';
+    END IF;
+    RETURN NULL;
+END $$
+
+-- identify --
+-- mark this transaction as ours for the guard; local, so that a transaction pooler is no harm
+SELECT set_config('liteferry.writer', 'on', true)
+
+-- version --
+-- the server's version as a number
+SELECT current_setting('server_version_num')::int
+
+-- lock_setup --
+-- two daemons may set up at once
+SELECT pg_advisory_xact_lock(7236913012)
+
+-- register --
+-- note a new source
+INSERT INTO liteferry.source (source_id, path, schema_name, state, position) VALUES ($1, $2, $3, $4, $5)
+
+-- source --
+-- all that is known of a source
+SELECT source_id, path, schema_name, state, position, beat, consistent, changes, batches
+FROM liteferry.source WHERE source_id = $1
+
+-- set_state --
+-- note where a source is
+UPDATE liteferry.source SET state = $2, updated_at = now() WHERE source_id = $1
+
+-- move --
+-- compare and set: somebody else having moved the position means that this batch must not commit
+UPDATE liteferry.source
+SET position = $3, beat = coalesce($4, beat), consistent = $5, changes = changes + ($3 - $2),
+    batches = batches + 1, updated_at = now()
+WHERE source_id = $1 AND position = $2
+
+-- count_changes --
+-- add to the tables' counts of applied entries
+UPDATE liteferry.progress AS p SET changes = p.changes + c.n
+FROM unnest($2::int[], $3::bigint[]) AS c(t, n) WHERE p.source_id = $1 AND p.table_id = c.t
+
+-- add_table --
+-- note a table's plan
+INSERT INTO liteferry.progress (source_id, table_id, name, plan, notes) VALUES ($1, $2, $3, $4, $5)
+
+-- tables --
+-- the plans and progress of a source's tables
+SELECT table_id, name, plan, cursor, rows_copied, copied, indexed, changes, notes
+FROM liteferry.progress WHERE source_id = $1 ORDER BY table_id
+
+-- advance --
+-- move a table's snapshot, unless somebody else did
+UPDATE liteferry.progress SET cursor = $4, rows_copied = rows_copied + $5, copied = $6
+WHERE source_id = $1 AND table_id = $2 AND cursor IS NOT DISTINCT FROM $3 AND NOT copied
+
+-- indexed --
+-- note that a table has its indexes, and what could not be built
+UPDATE liteferry.progress SET indexed = true, notes = notes || $3::jsonb WHERE source_id = $1 AND table_id = $2
+
+-- add_notes --
+-- add to what a table does not get
+UPDATE liteferry.progress SET notes = notes || $3::jsonb WHERE source_id = $1 AND table_id = $2
+
+-- existing --
+-- which of some tables are there already
+SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relname = ANY($2::text[])
+
+-- constraint_on --
+-- whether a table has a constraint of that name
+SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = $1::text::regclass AND conname = $2)
+
+-- has_replica_key --
+-- whether a table has got its key: a primary key or a unique constraint
+SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = $1::text::regclass AND contype IN ('p', 'u'))
+
+-- has_relation --
+-- whether a schema holds a table or index of that name
+SELECT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relname = $2)
+
+-- set_sequence --
+-- let the identity of a column go on behind a value; 1 for an empty table, not yet called
+SELECT setval(pg_get_serial_sequence($1, $2), greatest($3::bigint, 1), $3::bigint >= 1)
+
+-- begin_cutover --
+-- before any fence goes up
+INSERT INTO liteferry.cutover (cutover_id, state, sources) VALUES ($1, 'fencing', $2)
+
+-- decide_cutover --
+-- from here on the target has the writes
+UPDATE liteferry.cutover SET state = 'decided', ended_at = now() WHERE cutover_id = $1 AND state = 'fencing'
+
+-- abort_cutover --
+-- from here on nobody can decide it any more
+UPDATE liteferry.cutover SET state = 'aborted', ended_at = now() WHERE cutover_id = $1 AND state = 'fencing'
+
+-- report_cutover --
+-- keep the timeline
+UPDATE liteferry.cutover SET report = $2::jsonb WHERE cutover_id = $1
+
+-- cutover_state --
+-- what became of a cutover; waits for a transaction that is just deciding
+SELECT state FROM liteferry.cutover WHERE cutover_id = $1 FOR UPDATE
+
+-- abort_stale --
+-- no fence is up, so whatever was begun for these sources was not done
+UPDATE liteferry.cutover SET state = 'aborted', ended_at = now() WHERE state = 'fencing' AND sources && $1::uuid[]
+
+-- forget --
+-- forget a source, its tables' progress with it
+DELETE FROM liteferry.source WHERE source_id = $1
+
+-- sources --
+-- every source that this target knows
+SELECT source_id, path, schema_name, state, position FROM liteferry.source ORDER BY path

@@ -1,0 +1,154 @@
+"""What can be told of a source at any moment; the shape of `status --json` is made here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .lag import Capacity, Rate, predicted_pause
+from .snapshot import CopyProgress
+from .state import State
+
+
+@dataclass
+class Facts:
+    """Facts about one source, kept current by the tasks that know them."""
+
+    path: str
+    schema: str
+    state: State = State.NEW
+    position: int = 0
+    pending: int = 0
+    oldest: float = 0.0
+    #: When `oldest` was measured, on the monotonic clock: what is pending goes on ageing.
+    measured_at: float = 0.0
+    beat: float | None = None
+    consistent: bool = False
+    connected: bool = False
+    error: str | None = None
+    retries: int = 0
+    journal_mode: str = ""
+    source_bytes: int = 0
+    wal_bytes: int = 0
+    log_entries: int = 0
+    disk_free: int = 0
+    changes: int = 0
+    batches: int = 0
+    #: Reasons of the source's own against a cutover, such as a table that appeared after the plan.
+    objections: list[str] = field(default_factory=list)
+    notes: list[dict[str, str]] = field(default_factory=list)
+    tables: dict[int, CopyProgress] = field(default_factory=dict)
+    table_changes: dict[int, int] = field(default_factory=dict)
+    capacity: Capacity = field(default_factory=Capacity)
+    incoming: Rate = field(default_factory=Rate)
+    applied: Rate = field(default_factory=Rate)
+    copied: Rate = field(default_factory=Rate)
+    lock_seconds: float | None = None
+
+    @property
+    def rows_copied(self) -> int:
+        """Return the rows of all tables' snapshots."""
+        return sum(t.rows for t in self.tables.values())
+
+    def oldest_now(self, now: float) -> float:
+        """Return the age of the oldest pending change at `now` on the monotonic clock."""
+        return self.oldest + (now - self.measured_at) if self.pending else 0.0
+
+    def catch_up(self, now: float) -> float | None:
+        """Estimate the seconds until nothing is pending."""
+        return self.capacity.catch_up(self.pending, self.incoming.per_second(now))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the source's part of `status --json`."""
+        now = time.monotonic()
+        catch_up = self.catch_up(now)
+        return {
+            "path": self.path,
+            "schema": self.schema,
+            "state": self.state.value,
+            "pending_changes": self.pending,
+            "oldest_unapplied_seconds": round(self.oldest_now(now), 3),
+            "heartbeat_age_seconds": None if self.beat is None else round(max(0, time.time() - self.beat), 3),
+            "estimated_catch_up_seconds": None if catch_up is None else round(catch_up, 3),
+            "position": self.position,
+            "consistent": self.consistent,
+            "target_connected": self.connected,
+            "error": self.error,
+            "retries": self.retries,
+            "journal_mode": self.journal_mode,
+            "source_bytes": self.source_bytes,
+            "wal_bytes": self.wal_bytes,
+            "log_entries": self.log_entries,
+            "disk_free_bytes": self.disk_free,
+            "changes_applied": self.changes,
+            "batches_applied": self.batches,
+            "rows_copied": self.rows_copied,
+            "apply_rate": round(self.applied.per_second(now), 1),
+            "copy_rate": round(self.copied.per_second(now), 1),
+            "notes": self.notes,
+            "tables": [self._table(number, t) for number, t in sorted(self.tables.items())],
+        }
+
+    def _table(self, number: int, table: CopyProgress) -> dict[str, Any]:
+        return {
+            "name": table.plan.name,
+            "target": table.plan.qualified,
+            "state": _table_state(table, self.state),
+            "rows_copied": table.rows,
+            "rows_estimate": max(table.rows, table.plan.rows),
+            "changes_applied": self.table_changes.get(number, 0),
+        }
+
+
+def _table_state(table: CopyProgress, state: State) -> str:
+    if table.copied:
+        return "copied" if state in (State.SNAPSHOT, State.CATCH_UP) else "streaming"
+    return "copying" if table.active or table.rows else "pending"
+
+
+@dataclass(frozen=True)
+class Gates:
+    """How much lag a cutover may begin with."""
+
+    max_pending: int
+    max_age: float
+    max_pause: float
+    max_heartbeat: float
+
+
+def reasons(sources: Iterable[Facts], gates: Gates, now: float) -> list[str]:
+    """Return why a cutover may not begin; nothing when it may. Pure."""
+    found = []
+    for facts in sources:
+        found += [f"{facts.path}: {reason}" for reason in _reasons(facts, gates, now)]
+    return found
+
+
+def _reasons(facts: Facts, gates: Gates, now: float) -> list[str]:
+    if facts.state is not State.STREAMING:
+        return [f"is {facts.state.value}, not streaming"]
+    found = list(facts.objections)
+    if not facts.connected:
+        found.append("the target is away")
+    if not facts.consistent:
+        found.append("a backlog is being worked off")
+    if facts.pending > gates.max_pending:
+        found.append(f"{facts.pending} changes are pending, at most {gates.max_pending} may be")
+    age = facts.oldest_now(now)
+    if age > gates.max_age:
+        found.append(f"the oldest pending change is {age:.1f} s old, at most {gates.max_age:g} s it may be")
+    if facts.beat is None:
+        found.append("no heartbeat has made the whole trip yet")
+    elif time.time() - facts.beat > gates.max_heartbeat:
+        found.append(f"the last heartbeat arrived {time.time() - facts.beat:.0f} s ago")
+    pause = pause_of(facts, now)
+    if pause is not None and pause > gates.max_pause:
+        found.append(f"the pause is predicted at {pause:.1f} s, at most {gates.max_pause:g} s are allowed")
+    return found
+
+
+def pause_of(facts: Facts, now: float) -> float | None:
+    """Predict the cutover pause of one source in seconds, None when unknown."""
+    return predicted_pause(facts.catch_up(now), facts.capacity.batch_seconds, facts.lock_seconds)

@@ -1,0 +1,172 @@
+"""The tail: new entries of the change log read, applied and counted, one batch after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from uuid import UUID
+
+import structlog
+
+from config.errors import LiteferryError, SourceBusy, SourceError, TargetAway
+from triggers import changelog
+from triggers.connection import is_busy
+from triggers.session import Session
+
+from . import ledger
+from .applier import Applier
+from .backoff import Backoff
+from .plan import TablePlan
+from .reader import Batch, read_batch
+from .status import Facts
+from .target import Target
+
+log = structlog.get_logger("liteferry.tail")
+
+#: Entries per read of a file without WAL, where our read lock keeps the writer from committing.
+ROLLBACK_ENTRIES = 2_000
+
+#: Waits for a sign that the file has changed, up to some seconds; True when one came.
+Wake = Callable[[float], Awaitable[bool]]
+
+
+class Tailer:
+    """Brings one source's changes to the target."""
+
+    def __init__(
+        self,
+        session: Session,
+        target: Target,
+        source_id: UUID,
+        plans: Mapping[int, TablePlan],
+        facts: Facts,
+        memory: int,
+    ) -> None:
+        self._session = session
+        self._target = target
+        self._source_id = source_id
+        self._plans = plans
+        self._facts = facts
+        self._memory = memory
+        self._applier = Applier(target, source_id, plans)
+        self._backoff = Backoff()
+        self._data_version = -1
+        #: Held while a batch is on its way; whoever else moves the position holds it instead.
+        self.applying = asyncio.Lock()
+
+    async def step(self) -> bool:
+        """Read and apply what is new; return whether there was anything.
+
+        A failure that a retry may mend is counted, waited out and reported as False; any other is raised.
+        """
+        try:
+            async with self.applying:
+                done = await self.drain(self._session)
+        except (TargetAway, SourceBusy) as error:
+            await self._failed(error)
+            return False
+        self._recovered()
+        return done
+
+    async def drain(self, session: Session) -> bool:
+        """Bring one batch over, read through `session`; the caller holds `applying`."""
+        most = None if self._facts.journal_mode == "wal" else ROLLBACK_ENTRIES
+        begun = time.monotonic()
+        batch = await self._read(session, most)
+        if batch is None:
+            # nothing behind the position: the target is what the source is
+            self._facts.consistent = True
+            return False
+        with batch.spool:
+            await self._applier.apply(batch)
+        self._applied(batch, time.monotonic() - begun)
+        return True
+
+    async def _read(self, session: Session, most: int | None) -> Batch | None:
+        try:
+            return await session.run(read_batch, self._plans, self._facts.position, self._memory, most)
+        except sqlite3.Error as error:
+            raise source_error(session, error) from error
+
+    def _applied(self, batch: Batch, seconds: float) -> None:
+        facts, now = self._facts, time.monotonic()
+        facts.position, facts.consistent, facts.connected = batch.high, batch.complete, True
+        facts.beat = batch.beat if batch.beat is not None else facts.beat
+        facts.changes += batch.entries
+        facts.batches += 1
+        for number, entries in batch.touched.items():
+            facts.table_changes[number] = facts.table_changes.get(number, 0) + entries
+        if batch.complete:
+            facts.pending, facts.oldest, facts.measured_at = 0, 0.0, now
+        facts.capacity.applied(batch.entries, seconds)
+        facts.applied.add(now, facts.changes)
+        log.debug("batch applied", entries=batch.entries, rows=batch.spool.rows, seconds=round(seconds, 4))
+
+    async def _failed(self, error: LiteferryError) -> None:
+        facts = self._facts
+        facts.retries += 1
+        facts.error = str(error)
+        facts.connected = facts.connected and not isinstance(error, TargetAway)
+        if self._backoff.to_be_told(time.monotonic()):
+            log.warning("waiting", source=facts.path, reason=str(error), failures=self._backoff.failures + 1)
+        await asyncio.sleep(self._backoff.failed())
+        await self._resume()
+
+    async def _resume(self) -> None:
+        """Ask the target where it is: the commit whose answer got lost may have been done."""
+        try:
+            async with self._target.connection() as connection:
+                record = await ledger.source(connection, self._source_id)
+        except TargetAway:
+            return
+        if record is None:
+            raise SourceError(
+                "the target has forgotten this source: its bookkeeping is gone, or another database answers",
+                hint="point liteferry at the target it began with",
+            )
+        if record.position != self._facts.position:
+            self._facts.changes += record.position - self._facts.position
+            self._facts.position, self._facts.consistent = record.position, record.consistent
+            self._facts.beat = record.beat
+        self._facts.connected = True
+
+    def _recovered(self) -> None:
+        failures = self._backoff.recovered()
+        if failures:
+            log.info("recovered", source=self._facts.path, failures=failures)
+            self._facts.error = None
+
+    async def wait(self, wake: Wake, seconds: float) -> None:
+        """Return at a sign of `wake`, or after `seconds` in which the file's data_version tells of news."""
+        try:
+            while not await wake(seconds):
+                if await self._session.run(self._changed):
+                    return
+        except sqlite3.Error as error:
+            raise source_error(self._session, error) from error
+
+    def _changed(self, connection: sqlite3.Connection) -> bool:
+        try:
+            version = int(connection.execute("PRAGMA data_version").fetchone()[0])
+            if version == self._data_version:
+                return False
+            newest = changelog.head(connection)
+        except sqlite3.OperationalError as error:
+            if is_busy(error):
+                return False
+            raise
+        self._data_version = version
+        return newest > self._facts.position
+
+
+def source_error(session: Session, error: sqlite3.Error) -> SourceError:
+    """Return our error for one of SQLite's; its text may quote a value, so only its name is kept."""
+    if is_busy(error):
+        return SourceBusy(f"source {str(session.path)!r} is locked by others")
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    return SourceError(
+        f"source {str(session.path)!r} cannot be read: {name}",
+        hint="check the file with PRAGMA integrity_check, the disk, and the permissions",
+    )

@@ -1,0 +1,154 @@
+"""Connections to PostgreSQL, and the rule which of their failures mean that the server is away."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from config.errors import ConfigError, TargetAway, TargetError
+from triggers.statements import load
+
+if TYPE_CHECKING:
+    Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = PoolConnectionProxy
+    Pool = asyncpg.Pool
+
+CONTROL = load("replicator", "control.sql")
+
+#: Longest a single ordinary statement may take before the connection counts as lost, in seconds.
+COMMAND_SECONDS = 60.0
+CONNECT_SECONDS = 10.0
+
+#: PostgreSQL 14: the oldest version that is still maintained, and the first whose numeric has infinities.
+MINIMUM_SERVER = 140000
+
+_AWAY = (
+    ConnectionError,
+    TimeoutError,
+    asyncio.TimeoutError,
+    socket.gaierror,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+)
+
+
+class Target:
+    """A pool of connections to one target database."""
+
+    def __init__(self, url: str, *, size: int) -> None:
+        """Take the address and the most connections to hold at once."""
+        self._url = url
+        self._size = size
+        self._pool: Pool | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def connect(self) -> None:
+        """Open the pool. Raises TargetAway, or TargetError when the server will never do."""
+        try:
+            self._pool = await asyncpg.create_pool(
+                self._url,
+                min_size=1,
+                max_size=self._size,
+                timeout=CONNECT_SECONDS,
+                command_timeout=COMMAND_SECONDS,
+                server_settings={"application_name": "liteferry"},
+            )
+        except _AWAY as error:
+            raise _away(error) from error
+        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+            # InvalidPasswordError is one of the former; the text names the role or database, no secret
+            raise TargetError(
+                f"the target refused the connection: {error.args[0] if error.args else type(error).__name__}",
+                hint="check user, password and database of DATABASE_URL",
+            ) from None
+        except OSError as error:
+            raise _away(error) from error
+        except (ValueError, asyncpg.ClientConfigurationError) as error:
+            raise ConfigError(
+                f"target: not an address of PostgreSQL ({type(error).__name__})",
+                hint="write it as postgresql://user:password@host:5432/database",
+            ) from None
+        await self._check_version()
+
+    async def _check_version(self) -> None:
+        async with self.connection() as connection:
+            version = await connection.fetchval(CONTROL["version"])
+            if version < MINIMUM_SERVER:
+                await self.close()
+                raise TargetError(
+                    f"the target is PostgreSQL {version // 10000}, 14 or newer is needed",
+                    hint="upgrade the server, or give another target",
+                )
+
+    async def close(self) -> None:
+        """Close all connections, those that hang after a while by force."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            try:
+                await asyncio.wait_for(pool.close(), 5)
+            except (TimeoutError, *_AWAY):
+                pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection outside any transaction. Raises TargetAway for what a retry may mend."""
+        if self._pool is None:
+            msg = "the target is closed"
+            raise RuntimeError(msg)
+        try:
+            async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
+                yield connection
+        except _AWAY as error:
+            raise _away(error) from error
+        except OSError as error:
+            if isinstance(error.__cause__, ConnectionError) or error.errno is None:
+                raise _away(error) from error
+            raise
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection inside a transaction that the guard lets write. Raises TargetAway."""
+        async with self.connection() as connection, connection.transaction():
+            await connection.execute(CONTROL["identify"])
+            yield connection
+
+
+def _away(error: BaseException) -> TargetAway:
+    return TargetAway(
+        f"the target is away: {describe(error)}",
+        hint="liteferry tries again by itself; check that PostgreSQL runs and can be reached",
+    )
+
+
+def describe(error: BaseException) -> str:
+    """Return what may be logged of a driver's error: never its text, which can quote a row's values."""
+    name = type(error).__name__
+    if isinstance(error, asyncpg.PostgresError):
+        facts: list[Any] = [error.sqlstate]
+        facts += [getattr(error, part, None) for part in ("table_name", "column_name", "constraint_name")]
+        return f"{name} ({', '.join(str(f) for f in facts if f)})"
+    number = getattr(error, "errno", None)
+    return f"{name} (errno {number})" if number else name

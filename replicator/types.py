@@ -1,0 +1,147 @@
+"""Which PostgreSQL type a column gets, from what is declared and what is really in it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from config.errors import ConfigError, Unsupported
+from triggers.schema import Column
+
+
+class Affinity(enum.Enum):
+    """What SQLite makes of a declared type; section 3.1 of its datatype3 page gives the rules in order."""
+
+    INTEGER = "integer"
+    TEXT = "text"
+    BLOB = "blob"
+    REAL = "real"
+    NUMERIC = "numeric"
+
+
+def affinity(declared: str) -> Affinity:
+    """Return the affinity of a declared type."""
+    name = declared.upper()
+    if "INT" in name:
+        return Affinity.INTEGER
+    if any(word in name for word in ("CHAR", "CLOB", "TEXT")):
+        return Affinity.TEXT
+    if not name or "BLOB" in name:
+        return Affinity.BLOB
+    if any(word in name for word in ("REAL", "FLOA", "DOUB")):
+        return Affinity.REAL
+    return Affinity.NUMERIC
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a column holds: how many values of each storage class, and facts about them.
+
+    `beyond_bool` counts integers other than 0 and 1; `longest` is the longest text or blob in bytes or
+    characters.
+    """
+
+    rows: int = 0
+    classes: Mapping[str, int] = field(default_factory=dict)
+    beyond_bool: int = 0
+    longest: int = 0
+
+    @property
+    def nulls(self) -> int:
+        """Return how many rows hold NULL."""
+        return self.rows - sum(self.classes.values())
+
+    def text(self) -> str:
+        """Return the evidence as a person reads it."""
+        if not self.rows:
+            return "no rows"
+        parts = [f"{count:,} {kind}" for kind, count in sorted(self.classes.items(), key=lambda i: -i[1])]
+        if self.nulls:
+            parts.append(f"{self.nulls:,} null")
+        return f"{self.rows:,} rows: " + ", ".join(parts)
+
+
+#: What a user may ask for. Each holds what its converter in `values` lets through and nothing else.
+KNOWN = ("bigint", "integer", "smallint", "double precision", "numeric", "boolean", "text", "bytea")
+
+_SYNONYMS = {
+    "int8": "bigint",
+    "int": "integer",
+    "int4": "integer",
+    "int2": "smallint",
+    "float8": "double precision",
+    "decimal": "numeric",
+    "bool": "boolean",
+    "varchar": "text",
+}
+
+
+def named(wanted: str, where: str) -> str:
+    """Return the canonical name of a type that the configuration asks for.
+
+    Raises ConfigError for one that liteferry cannot guarantee to carry without loss.
+    """
+    name = " ".join(wanted.lower().split())
+    name = _SYNONYMS.get(name, name)
+    if name not in KNOWN:
+        raise ConfigError(
+            f"columns.{where}: type {wanted!r} is not one of {', '.join(KNOWN)}",
+            hint="choose one of these; the column can be altered after the cutover",
+        )
+    return name
+
+
+def choose(table: str, column: Column, evidence: Evidence) -> str:
+    """Return the type that holds every value seen and, as far as the declaration tells, to come.
+
+    Raises Unsupported when no single type holds all that was seen without changing some of it.
+    """
+    seen = frozenset(kind for kind, count in evidence.classes.items() if count)
+    declared = column.declared.upper()
+    if not seen:
+        return _by_declaration(declared)
+    if seen == {"text"}:
+        return "text"
+    if seen == {"blob"}:
+        return "bytea"
+    if seen <= {"integer", "real"}:
+        return _number(declared, seen, evidence)
+    raise Unsupported(
+        f"table {table!r}, column {column.name!r} ({column.declared or 'no type'}): no PostgreSQL type "
+        f"holds all of {evidence.text()}",
+        hint=f'make the values alike, or set [columns] "{table}.{column.name}" = "text" to carry numbers '
+        "as their text",
+    )
+
+
+def _number(declared: str, seen: frozenset[str], evidence: Evidence) -> str:
+    kind = affinity(declared)
+    if "BOOL" in declared and seen == {"integer"} and not evidence.beyond_bool:
+        return "boolean"
+    if seen == {"integer"} and (kind is not Affinity.NUMERIC or _is_time(declared)):
+        # A REAL column returns its values as real, so integers here mean another affinity.
+        return "bigint"
+    if seen == {"real"} and (kind is not Affinity.NUMERIC or _is_time(declared)):
+        return "double precision"
+    # DECIMAL(10,2) holds 10 as an integer and 9.99 as a real: numeric holds both exactly.
+    return "numeric"
+
+
+def _by_declaration(declared: str) -> str:
+    if "BOOL" in declared:
+        return "boolean"
+    if _is_time(declared) or "JSON" in declared or "UUID" in declared:
+        # Applications keep these as text nearly always, though SQLite gives them NUMERIC affinity.
+        return "text"
+    return {
+        Affinity.INTEGER: "bigint",
+        Affinity.TEXT: "text",
+        Affinity.BLOB: "bytea" if "BLOB" in declared else "text",
+        Affinity.REAL: "double precision",
+        Affinity.NUMERIC: "numeric",
+    }[affinity(declared)]
+
+
+def _is_time(declared: str) -> bool:
+    return "DATE" in declared or "TIME" in declared

@@ -1,0 +1,237 @@
+"""Values on their way from SQLite to PostgreSQL: each arrives equal to what it was, or is refused."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from config.errors import ValueRefused
+
+#: What SQLite's driver returns.
+Value: TypeAlias = int | float | str | bytes | None
+Row: TypeAlias = tuple[Any, ...]
+Convert: TypeAlias = Callable[[Any], Any]
+
+
+class BadText:
+    """A text that is not UTF-8; stands in for it so that its place can be named."""
+
+
+def mark_bad_text(raw: bytes) -> str | BadText:
+    """Decode a text of SQLite, or mark it; for `Connection.text_factory` when a row must be found."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return BadText()
+
+
+def storage_class(value: object) -> str:
+    """Return SQLite's name for the class of a value."""
+    names = {type(None): "null", int: "integer", float: "real", str: "text", bytes: "blob"}
+    return names.get(type(value), "text that is not UTF-8")
+
+
+def _integer(bits: int) -> Convert:
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+
+    def convert(value: Value) -> Value:
+        if type(value) is not int:
+            raise ValueError(f"the column holds {bits}-bit integers")
+        if not low <= value <= high:
+            raise ValueError(f"it is outside {low} to {high}")
+        return value
+
+    return convert
+
+
+def _double(value: Value) -> float:
+    if type(value) is float:
+        return value
+    if type(value) is int and int(float(value)) == value:
+        return float(value)
+    raise ValueError("the column holds 64-bit floating point numbers")
+
+
+def _numeric(value: Value) -> Decimal:
+    if type(value) is int:
+        return Decimal(value)
+    if type(value) is float:
+        if value == 0 and math.copysign(1, value) < 0:
+            raise ValueError("numeric has no negative zero")
+        # The shortest text that reads back as this very double; Decimal(value) would show its 50 digits.
+        return Decimal(repr(value))
+    raise ValueError("the column holds numbers")
+
+
+def _boolean(value: Value) -> bool:
+    if type(value) is int and value in (0, 1):
+        return value == 1
+    raise ValueError("the column holds the integers 0 and 1 as booleans")
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise ValueError("PostgreSQL text cannot hold a NUL character")
+        return value
+    if isinstance(value, BadText):
+        raise ValueError("PostgreSQL text must be valid UTF-8")
+    raise ValueError("the column holds text")
+
+
+def _number_as_text(value: Value) -> str:
+    return repr(value) if type(value) in (int, float) else _text(value)
+
+
+def _bytes(value: Value) -> bytes:
+    if type(value) is bytes:
+        return value
+    raise ValueError("the column holds blobs")
+
+
+_STRICT: dict[str, Convert] = {
+    "bigint": _integer(64),
+    "integer": _integer(32),
+    "smallint": _integer(16),
+    "double precision": _double,
+    "numeric": _numeric,
+    "boolean": _boolean,
+    "text": _text,
+    "bytea": _bytes,
+}
+
+#: asyncpg refuses whatever the strict converters of these types refuse, so values go to it as they are.
+#: Not so for integers: it takes 1.5 for a bigint and stores 1 (found by experiment, and tested).
+_DRIVER_CHECKS = frozenset({"text", "bytea"})
+_INTEGERS = frozenset({"bigint", "integer", "smallint"})
+_INTEGER_OR_NULL = frozenset({int, type(None)})
+
+
+def strict(pg_type: str, numbers_as_text: bool = False) -> Convert:
+    """Return the converter of one non-null value; it raises ValueError with the reason."""
+    return _number_as_text if numbers_as_text else _STRICT[pg_type]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the values of one column are stored: a type, and what is known of its values beforehand."""
+
+    name: str
+    pg_type: str
+    #: Render integers and reals as text: asked for by the user.
+    numbers_as_text: bool = False
+    #: The column cannot hold another number than the type's: a rowid, or a real in a REAL column.
+    certain: bool = False
+
+    @property
+    def passes(self) -> bool:
+        """Tell whether the driver, or SQLite, already refuses all that must be refused."""
+        return (self.pg_type in _DRIVER_CHECKS and not self.numbers_as_text) or self.certain
+
+
+class Converter:
+    """Converts whole rows of one table, fast where types are certain, and names what is refused."""
+
+    def __init__(self, table: str, forms: Sequence[Form], key: Sequence[int]) -> None:
+        """Take the form of each column and the places of the key."""
+        self._table = table
+        self._names = [form.name for form in forms]
+        self._strict = [strict(form.pg_type, form.numbers_as_text) for form in forms]
+        self.key = tuple(key)
+        open_ = [i for i, form in enumerate(forms) if not form.passes]
+        self._checked = [i for i in open_ if forms[i].pg_type in _INTEGERS]
+        self._converted = [(i, self._strict[i]) for i in open_ if forms[i].pg_type not in _INTEGERS]
+
+    def rows(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Return the rows as the driver takes them. Raises ValueRefused."""
+        if self._converted:
+            return list(zip(*self.columns(rows), strict=True))
+        for i in self._checked:
+            if not _INTEGER_OR_NULL.issuperset(map(type, map(operator.itemgetter(i), rows))):
+                self.refuse(rows)
+        return rows
+
+    def columns(self, rows: Sequence[Row]) -> list[Sequence[Any]]:
+        """Return the rows as one sequence per column. Raises ValueRefused."""
+        out: list[Sequence[Any]] = list(zip(*rows, strict=True))
+        for i in self._checked:
+            if not _INTEGER_OR_NULL.issuperset(map(type, out[i])):
+                self.refuse(rows)
+        try:
+            for i, convert in self._converted:
+                out[i] = [None if v is None else convert(v) for v in out[i]]
+        except ValueError:
+            self.refuse(rows)
+            raise
+        return out
+
+    def refuse(self, rows: Iterable[Row]) -> None:
+        """Look for a value that cannot be stored and raise ValueRefused for the first; else return."""
+        for row in rows:
+            for i, value in enumerate(row):
+                try:
+                    if value is not None:
+                        self._strict[i](value)
+                    elif i in self.key:
+                        raise ValueError("a key of PostgreSQL cannot be NULL")
+                except ValueError as reason:
+                    key = self.key_text(row)
+                    raise ValueRefused(
+                        self._table, key, self._names[i], storage_class(value), str(reason)
+                    ) from None
+
+    def key_text(self, row: Row) -> str:
+        """Return the key of a row for a message: integers as they are, anything else by class and size.
+
+        A key can be an e-mail address; logs and error messages never show such a value.
+        """
+        return self.shown([row[i] for i in self.key])
+
+    def shown(self, key: Iterable[object]) -> str:
+        """Return a key for a message, as `key_text` does."""
+        return ", ".join(map(_shown, key))
+
+    def keys(self, keys: Iterable[Row]) -> list[Row]:
+        """Return the keys that can be on the target at all, converted; the rest never got there."""
+        converters = [self._strict[i] for i in self.key]
+        kept = []
+        for key in keys:
+            try:
+                kept.append(tuple(c(v) for c, v in zip(converters, key, strict=True)))
+            except ValueError:
+                continue
+        return kept
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str | bytes):
+        return f"<{storage_class(value)} of {len(value)}>"
+    return f"<{storage_class(value)}>"
+
+
+def same_row(left: Row, right: Row) -> bool:
+    """Tell whether two rows of one table, both as the target's types have them, are equal in every value.
+
+    The types of both sides are the column's, so Python's equality is exact but for one case: it takes -0.0
+    for 0.0.
+    """
+    if left != right:
+        return False
+    return all(
+        math.copysign(1, a) == math.copysign(1, b)
+        for a, b in zip(left, right, strict=True)
+        if type(a) is float and a == 0
+    )
+
+
+def to_source(value: Any) -> Value:
+    """Return a value of the target's key as SQLite knows it."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return int(value) if isinstance(value, bool) else value

@@ -1,0 +1,190 @@
+"""Proof that both sides are equal while the application writes: chunk by chunk, aligned by position."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from triggers.identifier import quote
+from triggers.session import Session
+
+from . import dml
+from .paging import Cursor, Pace
+from .pipeline import Pipeline
+from .plan import TablePlan
+from .reader import read_page
+from .target import Connection
+from .values import Row, same_row, to_source
+
+#: Rows compared at once; the stream rests for as long as one chunk takes.
+CHUNK_ROWS = 5_000
+
+#: Differences named per table in the detailed report.
+NAMED = 20
+
+
+@dataclass
+class TableReport:
+    """What the comparison of one table found."""
+
+    name: str
+    source_rows: int = 0
+    target_rows: int = 0
+    compared: int = 0
+    missing: int = 0
+    different: int = 0
+    extra: int = 0
+    details: list[str] = field(default_factory=list)
+
+    @property
+    def equal(self) -> bool:
+        """Tell whether nothing was found."""
+        counted = self.source_rows == self.target_rows
+        return counted and not (self.missing or self.different or self.extra)
+
+    def note(self, text: str) -> None:
+        """Keep one difference, as long as there are few."""
+        if len(self.details) < NAMED:
+            self.details.append(text)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as JSON knows it."""
+        return {
+            "name": self.name,
+            "equal": self.equal,
+            "source_rows": self.source_rows,
+            "target_rows": self.target_rows,
+            "compared": self.compared,
+            "missing": self.missing,
+            "different": self.different,
+            "extra": self.extra,
+            "details": self.details,
+        }
+
+
+class Verifier:
+    """Compares one source with the target, both at the same position, a chunk at a time."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._pace = Pace(0.02, rows=500, most=CHUNK_ROWS)
+
+    async def run(self, *, counts_only: bool, table: str | None = None) -> list[TableReport]:
+        """Compare all tables, or one; with `counts_only` only how many rows they have.
+
+        Raises LiteferryError when a table is not known, TargetAway when the target is.
+        """
+        plans = [p for p in self._pipeline.plans.values() if table is None or p.name == table]
+        reports = []
+        async with Session(self._pipeline.path) as session:
+            for plan in plans:
+                report = TableReport(plan.name)
+                await self._count(session, plan, report)
+                if not counts_only:
+                    await self._compare(session, plan, report)
+                reports.append(report)
+        return reports
+
+    async def _count(self, session: Session, plan: TablePlan, report: TableReport) -> None:
+        async with self._aligned(session) as target:
+            report.source_rows = await session.run(_count_rows, plan)
+            report.target_rows = await target.fetchval(dml.count(plan), timeout=3600)
+
+    async def _compare(self, session: Session, plan: TablePlan, report: TableReport) -> None:
+        after: Cursor | None = None
+        last = False
+        while not last:
+            begun = time.monotonic()
+            async with self._aligned(session) as target:
+                page = await session.run(read_page, plan, after, self._pace.rows)
+                await _compare_rows(target, plan, page.rows, report)
+            self._pace.took(len(page.rows), time.monotonic() - begun)
+            after, last = page.cursor, page.last
+        if report.source_rows != report.target_rows or report.missing:
+            await self._find_extra(session, plan, report)
+
+    @asynccontextmanager
+    async def _aligned(self, session: Session) -> AsyncIterator[Connection]:
+        """Hold both sides at one position: a read transaction here, all that it sees applied there."""
+        tailer = self._pipeline.tailer
+        async with tailer.applying:
+            await session.run(_begin)
+            try:
+                await tailer.drain(session)
+                async with self._pipeline.target.connection() as connection:
+                    yield connection
+            finally:
+                await session.run(_end)
+
+    async def _find_extra(self, session: Session, plan: TablePlan, report: TableReport) -> None:
+        """Look for rows of the target that the source does not have."""
+        async with self._aligned(session) as target, target.transaction():
+            keys = target.cursor(dml.select_keys(plan), prefetch=CHUNK_ROWS)
+            found: list[Row] = []
+            async for key in keys:
+                found.append(tuple(key))
+                if len(found) >= CHUNK_ROWS:
+                    await self._look_up(session, plan, found, report)
+                    found = []
+            await self._look_up(session, plan, found, report)
+
+    async def _look_up(self, session: Session, plan: TablePlan, keys: list[Row], report: TableReport) -> None:
+        for key in await session.run(_absent, plan, keys):
+            report.extra += 1
+            report.note(f"extra on the target: key {plan.converter.shown(key)}")
+
+
+async def _compare_rows(target: Connection, plan: TablePlan, rows: list[Row], report: TableReport) -> None:
+    if not rows:
+        return
+    wanted = plan.converter.rows(rows)
+    keys = [[row[i] for row in wanted] for i in plan.key_places]
+    records = await target.fetch(dml.select_by_key(plan), *keys)
+    found = {tuple(r[i] for i in plan.key_places): tuple(r) for r in records}
+    for row in wanted:
+        other = found.get(tuple(row[i] for i in plan.key_places))
+        report.compared += 1
+        if other is None:
+            report.missing += 1
+            report.note(f"missing on the target: key {plan.converter.key_text(row)}")
+        elif not same_row(row, other):
+            report.different += 1
+            places = [
+                i for i, pair in enumerate(zip(row, other, strict=True)) if not same_row(*_singles(pair))
+            ]
+            names = ", ".join(plan.record[i].target for i in places)
+            report.note(f"different: key {plan.converter.key_text(row)}, columns {names}")
+
+
+def _singles(pair: tuple[object, object]) -> tuple[Row, Row]:
+    return (pair[0],), (pair[1],)
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN")
+
+
+def _end(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _count_rows(connection: sqlite3.Connection, plan: TablePlan) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM main.{quote(plan.name)}").fetchone()[0])
+
+
+def _absent(connection: sqlite3.Connection, plan: TablePlan, keys: list[Row]) -> list[Row]:
+    """Return those keys of the target that the source does not have, compared exactly."""
+    terms = " AND ".join(f"{quote(c)} = ?" for c in plan.key.columns)
+    columns = ", ".join(quote(c) for c in plan.key.columns)
+    sql = f"SELECT {columns} FROM main.{quote(plan.name)} WHERE {terms}"
+    absent = []
+    for key in keys:
+        wanted = tuple(map(to_source, key))
+        if wanted not in connection.execute(sql, wanted).fetchall():
+            absent.append(key)
+    return absent

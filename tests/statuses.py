@@ -1,0 +1,245 @@
+"""Canned statuses, one for each situation that the metrics, the HTTP side and the dashboard must show."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+Status = dict[str, Any]
+
+TABLES = (("orders", 412_808), ("order_items", 1_284_310), ("customers", 38_114), ("Order Details", 2_155))
+
+
+@dataclass
+class CannedView:
+    """Serve a status that the test may exchange, and a history that suits it."""
+
+    current: Status
+    points: list[dict[str, Any]] = field(default_factory=list)
+
+    def status(self) -> Status:
+        """Return the status the test has set."""
+        return self.current
+
+    def history(self) -> list[dict[str, Any]]:
+        """Return the points the test has set."""
+        return self.points
+
+
+def table(name: str, rows: int, *, state: str = "streaming", copied: int | None = None) -> Status:
+    """Return one table's part of a source."""
+    return {
+        "name": name,
+        "target": f'public."{name}"',
+        "state": state,
+        "rows_copied": rows if copied is None else copied,
+        "rows_estimate": rows,
+        "changes_applied": rows // 100 if state == "streaming" else 0,
+    }
+
+
+def source(path: str = "/data/app.db", **changes: Any) -> Status:
+    """Return one source that streams without lag, with these fields changed."""
+    return {
+        "path": path,
+        "schema": "public",
+        "state": "streaming",
+        "pending_changes": 0,
+        "oldest_unapplied_seconds": 0.0,
+        "heartbeat_age_seconds": 1.2,
+        "estimated_catch_up_seconds": 0.0,
+        "position": 1_204_411,
+        "consistent": True,
+        "target_connected": True,
+        "error": None,
+        "retries": 2,
+        "journal_mode": "wal",
+        "source_bytes": 734_003_200,
+        "wal_bytes": 4_152_360,
+        "log_entries": 37,
+        "disk_free_bytes": 53_687_091_200,
+        "changes_applied": 1_204_380,
+        "batches_applied": 41_022,
+        "rows_copied": 1_737_387,
+        "apply_rate": 120.5,
+        "copy_rate": 0.0,
+        "tables": [table(name, rows) for name, rows in TABLES],
+        **changes,
+    }
+
+
+def status(*sources: Status, **changes: Any) -> Status:
+    """Return a status that is ready for cutover, with these sources and fields changed."""
+    return {
+        "state": "streaming",
+        "can_cutover": True,
+        "reasons": [],
+        "version": "0.1.0",
+        "started_at": "2026-11-22T11:40:00Z",
+        "predicted_pause_seconds": 0.04,
+        "cutover": None,
+        "sources": list(sources) or [source()],
+        **changes,
+    }
+
+
+def snapshot() -> Status:
+    """Return a copy in its middle: one table done, two under way, one waiting."""
+    tables = [
+        table("customers", 38_114, state="copied"),
+        table("orders", 412_808, state="copying", copied=206_404),
+        table("order_items", 1_284_310, state="copying", copied=160_539),
+        table("Order Details", 2_155, state="pending", copied=0),
+    ]
+    copying = source(
+        state="snapshot",
+        pending_changes=5_120,
+        oldest_unapplied_seconds=95.0,
+        heartbeat_age_seconds=None,
+        estimated_catch_up_seconds=None,
+        consistent=False,
+        log_entries=5_120,
+        changes_applied=0,
+        batches_applied=0,
+        rows_copied=405_057,
+        apply_rate=0.0,
+        copy_rate=18_250.0,
+        tables=tables,
+    )
+    return status(
+        copying,
+        state="snapshot",
+        can_cutover=False,
+        reasons=["the copy of 3 tables is not complete", "no heartbeat has arrived yet"],
+        predicted_pause_seconds=None,
+    )
+
+
+def catch_up() -> Status:
+    """Return the copy complete, and the changes made meanwhile under way."""
+    tables = [table(name, rows, state="copied") for name, rows in TABLES]
+    behind = source(
+        state="catch_up", pending_changes=8_412, oldest_unapplied_seconds=140.0,
+        estimated_catch_up_seconds=6.0, consistent=False, tables=tables,
+    )  # fmt: skip
+    reasons = ["the target has not caught up since the copy"]
+    return status(behind, state="catch_up", can_cutover=False, reasons=reasons)
+
+
+def streaming() -> Status:
+    """Return a stream that keeps up, not ready because of one gate."""
+    return status(
+        source(pending_changes=3, oldest_unapplied_seconds=0.05),
+        can_cutover=False,
+        reasons=["the last verification is older than one hour"],
+    )
+
+
+def ready() -> Status:
+    """Return a stream with no lag and every gate open."""
+    return status()
+
+
+def lagging() -> Status:
+    """Return a stream that is 42 seconds behind."""
+    behind = source(
+        pending_changes=18_344, oldest_unapplied_seconds=42.0, heartbeat_age_seconds=44.5,
+        estimated_catch_up_seconds=153.0, log_entries=18_400,
+    )  # fmt: skip
+    reasons = [
+        "/data/app.db: 18344 changes are pending, 1000 are allowed",
+        "/data/app.db: the oldest change is 42 s old, 5 s are allowed",
+    ]
+    return status(behind, can_cutover=False, reasons=reasons)
+
+
+def target_away() -> Status:
+    """Return a stream whose target cannot be reached."""
+    cut_off = source(
+        pending_changes=2_931, oldest_unapplied_seconds=75.0, heartbeat_age_seconds=76.0,
+        estimated_catch_up_seconds=None, target_connected=False, retries=9, apply_rate=0.0,
+        error="connection to 10.0.0.5:5432 was refused",
+    )  # fmt: skip
+    reasons = ["PostgreSQL cannot be reached"]
+    return status(cut_off, can_cutover=False, reasons=reasons, predicted_pause_seconds=None)
+
+
+def cut_over() -> Status:
+    """Return a migration whose application writes to PostgreSQL."""
+    phases = [
+        {"name": "lock", "seconds": 0.004},
+        {"name": "drain", "seconds": 0.011},
+        {"name": "verify", "seconds": 0.009},
+        {"name": "sequences", "seconds": 0.003},
+        {"name": "fence", "seconds": 0.004},
+    ]
+    cutover = {
+        "outcome": "cut_over",
+        "pause_seconds": 0.031,
+        "phases": phases,
+        "finished_at": "2026-11-22T12:04:11Z",
+        "reason": "",
+    }
+    done = source(state="cut_over")
+    return status(done, state="cut_over", can_cutover=False, reasons=["already cut over"], cutover=cutover)
+
+
+def rolled_back() -> Status:
+    """Return a migration that went back to SQLite."""
+    back = source(state="rolled_back")
+    return status(back, state="rolled_back", can_cutover=False, reasons=["rolled back, not streaming"])
+
+
+def failed() -> Status:
+    """Return a migration that stopped with an error."""
+    stopped = source(
+        state="failed", target_connected=True, consistent=True,
+        error="table 'orders', key 17, column 'total': a value of type text cannot be stored",
+    )  # fmt: skip
+    reasons = ["the migration has failed"]
+    return status(stopped, state="failed", can_cutover=False, reasons=reasons, predicted_pause_seconds=None)
+
+
+def many_sources() -> Status:
+    """Return three sources in different states, one of them with many tables."""
+    wide = source(
+        "/data/.nomic/knowledge.db",
+        schema="knowledge",
+        tables=[table(f"table_{n:02}", n * 1_000) for n in range(34)],
+    )
+    slow = source("/data/.nomic/events.db", schema="events", pending_changes=812, oldest_unapplied_seconds=12.5)
+    new = source(
+        "/data/.nomic/users.db", schema="users", state="catch_up", pending_changes=90,
+        estimated_catch_up_seconds=2.0, heartbeat_age_seconds=None, consistent=False,
+    )  # fmt: skip
+    return status(wide, slow, new, can_cutover=False, reasons=["users.db has not caught up since the copy"])
+
+
+def minimal() -> Status:
+    """Return the least a daemon says: it has just started, and everything that can be null is null."""
+    nothing = source(
+        heartbeat_age_seconds=None, estimated_catch_up_seconds=None, tables=[], state="new",
+        journal_mode=None, consistent=None, target_connected=None, wal_bytes=None, disk_free_bytes=None,
+        pending_changes=None, oldest_unapplied_seconds=None, apply_rate=None, copy_rate=None,
+    )  # fmt: skip
+    return status(nothing, state="new", can_cutover=False, predicted_pause_seconds=None)
+
+
+def history(pending: int = 0, oldest: float = 0.0, applied: int = 1_204_380) -> list[dict[str, Any]]:
+    """Return fifteen minutes of lag, a point every two seconds, that end with these figures."""
+    now = time.time()
+    points = []
+    for age in range(900, 0, -2):
+        burst = max(0.0, 1 - abs(age - 500) / 60)
+        climb = max(0.0, 1 - age / 120)
+        points.append(
+            {
+                "at": now - age,
+                "pending": int(4 + age % 7 + 900 * burst + pending * climb),
+                "oldest": 0.1 + (age % 5) / 20 + 6 * burst + oldest * climb,
+                "heartbeat": 0.4 + age % 5 + 5 * burst,
+                "applied": int(applied - age * 120 - 700 * burst),
+            }
+        )
+    return points

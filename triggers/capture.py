@@ -1,0 +1,193 @@
+"""Install, inspect and take out the capture of a source."""
+
+from __future__ import annotations
+
+import enum
+import json
+import sqlite3
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from config.errors import CaptureBroken, SourceError
+
+from . import fence
+from .connection import writing
+from .identifier import quote
+from .key import Key
+from .schema import Table
+from .statements import load
+from .trigger_sql import LOG, META, MIN_KEY_COLUMNS, TABLES, Trigger, fingerprint, log_sql, triggers
+
+SQL = load("triggers", "changelog.sql")
+
+#: Version of the tables of ours in the source.
+FORMAT = "1"
+
+#: Tables per write transaction: 500 at once hold the lock for 200 ms, four for two.
+TABLES_PER_LOCK = 4
+
+
+class Installed(enum.Enum):
+    """How the triggers of a table stand."""
+
+    #: All there, with the text that this version generates.
+    INSTALLED = "installed"
+    #: All there, but some of another text.
+    OUTDATED = "outdated"
+    #: At least one is gone.
+    MISSING = "missing"
+    #: Never installed for this table.
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True)
+class Captured:
+    """A table under capture: its number in the log, its structure and its key."""
+
+    id: int
+    table: Table
+    key: Key
+
+    @property
+    def triggers(self) -> list[Trigger]:
+        """Return the triggers that this table must have."""
+        return triggers(self.table, self.key, self.id)
+
+
+def source_id(connection: sqlite3.Connection) -> uuid.UUID | None:
+    """Return the id of the installation in this file, None when there is none."""
+    if not _has(connection, META):
+        return None
+    row = connection.execute(SQL["read_meta"], {"name": "source_id"}).fetchone()
+    return uuid.UUID(row[0]) if row else None
+
+
+def install(
+    connection: sqlite3.Connection, tables: Sequence[tuple[Table, Key]], budget: float
+) -> list[Captured]:
+    """Put the change log and every table's triggers in, a few tables per short transaction.
+
+    Running it again mends what is missing or outdated and leaves the rest alone. Raises SourceBusy when a
+    lock is not had within `budget` seconds; what was installed by then stays and does no harm.
+    """
+    width = max([MIN_KEY_COLUMNS, *(len(key.columns) for _, key in tables)])
+    with writing(connection, budget):
+        _create_log(connection, width)
+        numbers = _numbers(connection, tables)
+    captured = [Captured(numbers[table.name], table, key) for table, key in tables]
+    stale = [c for c in captured if state(connection, c) is not Installed.INSTALLED]
+    for start in range(0, len(stale), TABLES_PER_LOCK):
+        with writing(connection, budget):
+            for one in stale[start : start + TABLES_PER_LOCK]:
+                _install_table(connection, one)
+    return captured
+
+
+def state(connection: sqlite3.Connection, captured: Captured) -> Installed:
+    """Compare a table's triggers in the file with those it must have."""
+    return compare(captured, installed_triggers(connection))
+
+
+def compare(captured: Captured, present: dict[str, str]) -> Installed:
+    """Compare a table's wanted triggers with the ones `present` by name and text."""
+    wanted = captured.triggers
+    found = [t for t in wanted if t.name in present]
+    if not found:
+        return Installed.ABSENT
+    if len(found) < len(wanted):
+        return Installed.MISSING
+    same = all(present[t.name] == t.sql for t in wanted)
+    return Installed.INSTALLED if same else Installed.OUTDATED
+
+
+def installed_triggers(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return the text of every trigger of ours in the file by name."""
+    return dict(connection.execute(SQL["our_triggers"]).fetchall())
+
+
+def check_log(connection: sqlite3.Connection, position: int) -> None:
+    """Raise CaptureBroken when the log is gone or does not reach `position` any more."""
+    if not _has(connection, LOG):
+        raise CaptureBroken(
+            "the change log is gone from the source: it was uninstalled or replaced by another file",
+            hint="changes may be lost; run `liteferry uninstall` for this source and start afresh",
+        )
+    newest = int(connection.execute(SQL["head"]).fetchone()[0])
+    if newest < position:
+        raise CaptureBroken(
+            f"the change log ends at {newest}, but the target has got {position}: the file was restored "
+            "from an older copy or its log was emptied",
+            hint="changes may be lost; run `liteferry uninstall` for this source and start afresh",
+        )
+
+
+def uninstall(connection: sqlite3.Connection, budget: float) -> bool:
+    """Take everything of ours out of the file; return whether there was anything.
+
+    Triggers go first, a few tables' worth per short transaction, for a trigger without its log would make
+    every write of the application fail. Raises SourceBusy; what is left then can be taken out later.
+    """
+    if fence.is_fenced(connection):
+        raise SourceError(
+            "the source is fenced: the application has moved to PostgreSQL",
+            hint="lift the fence on purpose with `liteferry uninstall --lift-fence`",
+        )
+    names = list(installed_triggers(connection))
+    for start in range(0, len(names), TABLES_PER_LOCK * 6):
+        with writing(connection, budget):
+            for name in names[start : start + TABLES_PER_LOCK * 6]:
+                connection.execute(f"DROP TRIGGER IF EXISTS {quote(name)}")
+    present = [name for name in (LOG, TABLES, META) if _has(connection, name)]
+    if present:
+        with writing(connection, budget):
+            for name in present:
+                connection.execute(f"DROP TABLE {quote(name)}")
+    return bool(names or present)
+
+
+def _create_log(connection: sqlite3.Connection, width: int) -> None:
+    if not _has(connection, LOG):
+        connection.execute(log_sql(width))
+    have = int(connection.execute(SQL["log_width"]).fetchone()[0])
+    for number in range(have + 1, width + 1):
+        connection.execute(f"ALTER TABLE {quote(LOG)} ADD COLUMN k{number}")
+    connection.execute(SQL["create_tables"])
+    connection.execute(SQL["create_meta"])
+    if source_id(connection) is None:
+        connection.execute(SQL["write_meta"], {"name": "source_id", "value": str(uuid.uuid4())})
+    connection.execute(SQL["write_meta"], {"name": "format", "value": FORMAT})
+
+
+def _numbers(connection: sqlite3.Connection, tables: Sequence[tuple[Table, Key]]) -> dict[str, int]:
+    rows = connection.execute(SQL["read_tables"]).fetchall()
+    numbers = {row[1]: int(row[0]) for row in rows}
+    for table, _ in tables:
+        if table.name not in numbers:
+            numbers[table.name] = max(numbers.values(), default=0) + 1
+            _note(connection, numbers[table.name], table.name)
+    return numbers
+
+
+def _install_table(connection: sqlite3.Connection, captured: Captured) -> None:
+    present = installed_triggers(connection)
+    mine = f"_liteferry_{captured.id}_"
+    for name in present:
+        if name.startswith(mine):
+            connection.execute(f"DROP TRIGGER {quote(name)}")
+    for trigger in captured.triggers:
+        connection.execute(trigger.sql)
+    _note(connection, captured.id, captured.table.name, captured.key, fingerprint(captured.triggers))
+
+
+def _note(
+    connection: sqlite3.Connection, number: int, name: str, key: Key | None = None, mark: str = ""
+) -> None:
+    columns = json.dumps(key.columns) if key else "[]"
+    kind = key.kind.value if key else ""
+    row = {"id": number, "name": name, "key_kind": kind, "key_columns": columns, "fingerprint": mark}
+    connection.execute(SQL["write_table"], row)
+
+
+def _has(connection: sqlite3.Connection, name: str) -> bool:
+    return bool(connection.execute(SQL["has_object"], {"name": name}).fetchone()[0])

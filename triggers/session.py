@@ -1,0 +1,80 @@
+"""One connection to a source on a thread of its own, so that SQLite never blocks the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Concatenate, ParamSpec, Self, TypeVar
+
+from .connection import connect
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Session:
+    """A connection whose work runs on one thread, in the order in which it was asked for."""
+
+    def __init__(self, path: Path, *, writable: bool = False) -> None:
+        self.path = path
+        self._writable = writable
+        self._executor: ThreadPoolExecutor | None = None
+        self._connection: sqlite3.Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        name = f"sqlite-{'write' if self._writable else 'read'}-{self.path.name}"
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        try:
+            opened = self._executor.submit(connect, self.path, writable=self._writable)
+            self._connection = await asyncio.wrap_future(opened)
+        except BaseException:
+            self._executor.shutdown(wait=True)
+            self._executor = None
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def run(
+        self, work: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run `work(connection, ...)` on this session's thread.
+
+        A cancelled caller interrupts the statement in hand and waits until the thread is free again, so
+        that no transaction is left behind with nobody to end it.
+        """
+        if self._executor is None or self._connection is None:
+            msg = f"the session on {self.path.name!r} is closed"
+            raise RuntimeError(msg)
+        running = asyncio.wrap_future(self._executor.submit(work, self._connection, *args, **kwargs))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            while not running.done():
+                self._connection.interrupt()
+                await asyncio.wait([running], timeout=0.05)
+            if not running.cancelled():
+                running.exception()
+            raise
+
+    async def close(self) -> None:
+        """Close the connection and end its thread; harmless when closed already."""
+        if self._executor is None:
+            return
+        executor, self._executor = self._executor, None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await asyncio.shield(asyncio.wrap_future(executor.submit(connection.close)))
+        executor.shutdown(wait=True)
+
+    def __del__(self) -> None:
+        if self._executor is not None:
+            warnings.warn(f"unclosed session on {self.path.name!r}", ResourceWarning, stacklevel=2)

@@ -1,0 +1,176 @@
+"""The text of the change log and of the capture triggers; pure functions with golden files.
+
+The triggers log keys and nothing else, and can neither fail nor be suppressed: the log has no constraint
+beside its integer key, no body uses an upsert, an OR clause, a JSON function or anything newer than
+SQLite 3.8. Logging a key too often is harmless; only a missing one is fatal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .identifier import PREFIX, quote
+from .index_sql import parse
+from .key import Key
+from .schema import Column, Index, Table
+
+LOG = f"{PREFIX}log"
+TABLES = f"{PREFIX}tables"
+META = f"{PREFIX}meta"
+
+#: Version of the trigger set; rises whenever a generated text changes.
+VERSION = 1
+
+#: Key columns that every change log has; a wider key adds more.
+MIN_KEY_COLUMNS = 4
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A trigger's name and its full CREATE TRIGGER text, as it must stand in sqlite_master."""
+
+    name: str
+    sql: str
+
+
+def log_sql(width: int) -> str:
+    """Return the CREATE TABLE of the change log for keys of up to `width` columns.
+
+    No column has a type, so that every storage class stays what it is. No AUTOINCREMENT: it would create
+    sqlite_sequence in the application's file and cost each write a third more.
+    """
+    keys = ", ".join(f"k{i}" for i in range(1, width + 1))
+    return f"CREATE TABLE {quote(LOG)}(seq INTEGER PRIMARY KEY, at, t, {keys})"
+
+
+def triggers(table: Table, key: Key, table_id: int) -> list[Trigger]:
+    """Return the triggers that capture a table, the column-naming re-check ones last."""
+    made = _key_triggers(table, key, table_id) + _recheck_triggers(table, key, table_id)
+    name = quote(table.name)
+    return [
+        Trigger(
+            f"{PREFIX}{table_id}_{suffix}",
+            f"CREATE TRIGGER {quote(f'{PREFIX}{table_id}_{suffix}')} {event} ON {name}\nBEGIN\n"
+            + "".join(f"  {statement};\n" for statement in body)
+            + "END",
+        )
+        for suffix, event, body in made
+    ]
+
+
+def fingerprint(made: Iterable[Trigger]) -> str:
+    """Return a short hash over the version and all texts of a trigger set."""
+    text = "\n".join(t.sql for t in made)
+    return hashlib.sha256(f"v{VERSION}\n{text}".encode()).hexdigest()[:16]
+
+
+_Body = tuple[str, str, list[str]]
+
+
+def _key_triggers(table: Table, key: Key, table_id: int) -> list[_Body]:
+    old, new = _log_row(key, table_id, "OLD"), _log_row(key, table_id, "NEW")
+    # UPDATE OF the key columns rather than WHEN NEW.k IS NOT OLD.k, which compares by the column's
+    # collation and takes 'a' for 'A' and 1 for 1.0. SET rowid = ... moves an INTEGER PRIMARY KEY as well.
+    moved = ", ".join(_moving_columns(table, key))
+    made = [
+        ("ai", "AFTER INSERT", [new]),
+        ("bd", "BEFORE DELETE", [old]),
+        # OLD in BEFORE: an application's own trigger may swallow every AFTER trigger by RAISE(IGNORE).
+        ("bu", "BEFORE UPDATE", [old]),
+        ("au", f"AFTER UPDATE OF {moved}", [new]),
+    ]
+    if not key.is_rowid:
+        made += [("bi", "BEFORE INSERT", [new]), ("bn", f"BEFORE UPDATE OF {moved}", [new])]
+    return made
+
+
+def _moving_columns(table: Table, key: Key) -> list[str]:
+    named = [] if key.kind.value == "rowid" else [quote(c) for c in key.columns]
+    taken = {c.name.lower() for c in table.columns}
+    rowids = ("rowid", "oid", "_rowid_")
+    return named + ([] if table.without_rowid else [n for n in rowids if n not in taken])
+
+
+def _log_row(key: Key, table_id: int, side: str) -> str:
+    names = ", ".join(f"k{i}" for i in range(1, len(key.columns) + 1))
+    values = ", ".join(f"{side}.{quote(c)}" for c in key.columns)
+    return f"INSERT INTO {quote(LOG)}(at, t, {names}) VALUES(julianday('now'), {table_id}, {values})"
+
+
+def _log_select(table: Table, key: Key, table_id: int, where: str) -> str:
+    names = ", ".join(f"k{i}" for i in range(1, len(key.columns) + 1))
+    columns = ", ".join(quote(c) for c in key.columns)
+    return (
+        f"INSERT INTO {quote(LOG)}(at, t, {names}) SELECT julianday('now'), {table_id}, {columns} "
+        f"FROM {quote(table.name)} WHERE {where}"
+    )
+
+
+def _recheck_triggers(table: Table, key: Key, table_id: int) -> list[_Body]:
+    """REPLACE deletes the rows it collides with and fires no DELETE trigger: log them before it does."""
+    on_insert: list[str] = []
+    on_update: list[str] = []
+    touched: list[str] | None = []
+    rowid = table.rowid_name
+    for index in table.indexes:
+        if not index.unique or index.name == key.index:
+            continue
+        collides = _collision(table, index)
+        on_insert.append(_log_select(table, key, table_id, collides))
+        others = f"{collides} AND {quote(rowid)} <> OLD.{quote(rowid)}" if rowid else collides
+        on_update.append(_log_select(table, key, table_id, others))
+        plain = index.plain_columns
+        computed = index.partial or plain is None or any(table.column(c).generated for c in plain)
+        touched = None if touched is None or computed else touched + list(plain or ())
+    if rowid and not key.is_rowid:
+        same = f"{quote(rowid)} = NEW.{quote(rowid)}"
+        on_insert.append(_log_select(table, key, table_id, same))
+    made: list[_Body] = []
+    if on_insert:
+        made.append(("ri", "BEFORE INSERT", on_insert))
+    if on_update:
+        made.append(("ru", _update_event(touched), on_update))
+    if rowid and not key.is_rowid:
+        moved = ", ".join(n for n in _moving_columns(table, key) if n in ("rowid", "oid", "_rowid_"))
+        others = f"{quote(rowid)} = NEW.{quote(rowid)}"
+        made.append(("rr", f"BEFORE UPDATE OF {moved}", [_log_select(table, key, table_id, others)]))
+    return made
+
+
+def _update_event(touched: Sequence[str] | None) -> str:
+    # A partial index's WHERE, an expression and a generated column may depend on any column: None then.
+    if touched is None:
+        return "BEFORE UPDATE"
+    return "BEFORE UPDATE OF " + ", ".join(quote(c) for c in dict.fromkeys(touched))
+
+
+def _collision(table: Table, index: Index) -> str:
+    """Return the condition under which a row holds the unique value that NEW is about to take."""
+    text = parse(index.sql) if index.sql else None
+    terms = []
+    for position, term in enumerate(index.columns):
+        collation = f" COLLATE {quote(term.collation)}"
+        if term.name is not None:
+            terms.append(f"{quote(term.name)}{collation} = {_new(table.column(term.name))}")
+        else:
+            assert text is not None, "an index over an expression has a text"
+            expression = text.terms[position]
+            terms.append(f"({expression}){collation} = (SELECT {expression} FROM {_new_row(table)})")
+    if text is not None and text.where:
+        terms.append(f"({text.where})")
+    return " AND ".join(terms)
+
+
+def _new(column: Column) -> str:
+    # NOT NULL ON CONFLICT REPLACE stores the default where NEW still says NULL.
+    value = f"NEW.{quote(column.name)}"
+    if column.not_null and column.default is not None:
+        return f"coalesce({value}, {column.default})"
+    return value
+
+
+def _new_row(table: Table) -> str:
+    columns = ", ".join(f"{_new(c)} AS {quote(c.name)}" for c in table.columns)
+    return f"(SELECT {columns}) AS {quote(table.name)}"
