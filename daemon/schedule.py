@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -75,7 +76,8 @@ class Schedule:
                 else:
                     self._fail(error)
 
-        scheduler.add_job(job, "interval", seconds=seconds)
+        # the first time at once: nobody should wait an interval for the first heartbeat
+        scheduler.add_job(job, "interval", seconds=seconds, next_run_time=datetime.now(UTC))
 
     async def _watch(self, pipeline: Pipeline) -> None:
         facts = pipeline.facts

@@ -208,7 +208,9 @@ def many_sources() -> Status:
         schema="knowledge",
         tables=[table(f"table_{n:02}", n * 1_000) for n in range(34)],
     )
-    slow = source("/data/.nomic/events.db", schema="events", pending_changes=812, oldest_unapplied_seconds=12.5)
+    slow = source(
+        "/data/.nomic/events.db", schema="events", pending_changes=812, oldest_unapplied_seconds=12.5
+    )
     new = source(
         "/data/.nomic/users.db", schema="users", state="catch_up", pending_changes=90,
         estimated_catch_up_seconds=2.0, heartbeat_age_seconds=None, consistent=False,

@@ -24,7 +24,8 @@ def cli() -> None:
 
     \b
     Exit status: 0 done; 1 the answer is no (a check failed, sides differ, cutover refused); 2 wrong options
-    or settings; 3 trouble with the source; 4 with the target; 5 a value cannot be stored; 6 no daemon answers.
+    or settings; 3 trouble with the source; 4 with the target; 5 a value cannot be stored; 6 no daemon
+    answers.
     """
 
 

@@ -83,26 +83,32 @@ function renderState(status, said) {
   });
 }
 
+// texts may occur twice, their places do not
+function numbered(items) {
+  return items.map((item, i) => ({ item, i, key: `${i} ${item}` }));
+}
+
 function renderReadiness(status) {
   const ready = model.readiness(status);
   tone($("readiness"), ready.tone);
   icon("readiness-icon", ready.tone);
   text($("readiness-word"), ready.word);
   prose($("readiness-note"), ready.note);
-  list($("reasons"), ready.reasons, (reason) => reason, (reason) => element("li", "", reason), () => {});
+  list($("reasons"), numbered(ready.reasons), ({ key }) => key, ({ item }) => element("li", "", item), () => {});
 }
 
 function renderProblems(status) {
   const found = model.problems(status);
   show($("problems"), found.length > 0);
-  const create = ({ text: line }) => {
-    const item = element("li");
-    item.append(element("b"), " ", element("span", "", line));
-    return item;
+  const create = () => {
+    const line = element("li");
+    line.append(element("b"), " ", element("span"));
+    return line;
   };
-  list($("problems").firstElementChild, found, (problem) => problem.text, create, (item, problem) => {
-    tone(item, problem.tone);
-    text(item.firstChild, problem.tone === "bad" ? "Error" : "Warning");
+  list($("problems").firstElementChild, numbered(found), ({ i }) => `${i}`, create, (line, { item }) => {
+    tone(line, item.tone);
+    text(line.firstChild, item.tone === "bad" ? "Error" : "Warning");
+    text(line.lastChild, item.text);
   });
 }
 
@@ -115,7 +121,7 @@ function renderCutover({ cutover }) {
   const at = cutover.finished_at ? `${moment(Date.parse(cutover.finished_at) / 1000)}. ` : "";
   const pause = known(cutover.pause_seconds) ? `Writers waited for ${duration(cutover.pause_seconds)}. ` : "";
   text($("cutover-note"), (at + pause + (cutover.reason ? sentence(cutover.reason) : "")).trim());
-  const phases = (cutover.phases ?? []).map((phase, i) => ({ ...phase, key: `${i} ${phase.name}` }));
+  const phases = (cutover.phases ?? []).map((phase, i) => ({ ...phase, key: `${i}` }));
   const whole = phases.reduce((all, phase) => all + phase.seconds, 0);
   list($("phasebar"), phases, (phase) => phase.key, () => element("span"), (node, phase) => {
     node.style.flexGrow = String((100 * phase.seconds) / whole || 1);
@@ -138,7 +144,7 @@ function renderCopy(status) {
   text($("copy-percent"), percent(copy.share));
   text($("copy-rows"), `${count(copy.copied)} of about ${count(copy.expected)} rows`);
   text($("copy-tables"), `${count(copy.done)} of ${plural(copy.tables, "table")} done`);
-  text($("copy-rate"), `${rate(model.totals(status).copyRate).replace("/s", " rows/s")}`);
+  text($("copy-rate"), rate(model.totals(status).copyRate).replace("/s", " rows/s"));
   text($("copy-eta"), copy.eta === null ? "time left not known yet" : `about ${about(copy.eta)} left`);
 }
 

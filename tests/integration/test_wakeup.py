@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -34,7 +34,7 @@ for line in sys.stdin:
     print("done", flush=True)
 """
 
-Commit = Callable[[int], Awaitable[None]]
+Commit = Callable[[int], Coroutine[None, None, None]]
 
 
 @pytest.fixture(params=["wal", "delete"])

@@ -1,0 +1,1 @@
+"""The HTTP side, and the dashboard in a real browser."""
