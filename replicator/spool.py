@@ -31,20 +31,24 @@ class Spool:
     def __init__(self, memory: int) -> None:
         """Keep up to `memory` bytes out of the file."""
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=memory, prefix="liteferry-")  # noqa: SIM115  # closed by close()
+        self._end = 0
         self.rows = 0
 
     def append(self, block: Block) -> None:
         """Add a block. Raises OSError when the temporary folder is full."""
+        self._file.seek(self._end)
         marshal.dump((block.table_id, block.gone, block.rows), self._file)
+        self._end = self._file.tell()
         self.rows += len(block.gone) + len(block.rows)
 
     def __iter__(self) -> Iterator[Block]:
-        """Read all blocks from the start; can be done again for a retry."""
-        end = self._file.tell()
-        self._file.seek(0)
-        while self._file.tell() < end:
-            yield Block(*marshal.load(self._file))
-        self._file.seek(end)
+        """Read all blocks from the start; again and again, whether or not the last reading came to its end."""
+        place = 0
+        while place < self._end:
+            self._file.seek(place)
+            block = Block(*marshal.load(self._file))
+            place = self._file.tell()
+            yield block
 
     def close(self) -> None:
         """Give the memory and the file back."""
