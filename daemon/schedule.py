@@ -16,6 +16,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from config.errors import LiteferryError
 from config.settings import Settings
 from replicator.pipeline import Pipeline
+from replicator.upkeep import Upkeep
 
 log = structlog.get_logger("liteferry.schedule")
 
@@ -48,11 +49,13 @@ class Schedule:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
         for pipeline in self._pipelines:
-            self._add(scheduler, pipeline.measure, MEASURE_SECONDS, pipeline)
-            self._add(scheduler, pipeline.beat, self._settings.heartbeat_interval, pipeline)
-            self._add(scheduler, pipeline.prune, self._settings.prune_interval, pipeline)
-            self._add(scheduler, pipeline.check_drift, self._settings.drift_interval, pipeline)
-            self._add(scheduler, partial(self._watch, pipeline), self._settings.watch_interval, pipeline)
+            upkeep = Upkeep(pipeline)
+            self._add(scheduler, upkeep.measure, MEASURE_SECONDS, pipeline)
+            self._add(scheduler, upkeep.beat, self._settings.heartbeat_interval, pipeline)
+            self._add(scheduler, upkeep.prune, self._settings.prune_interval, pipeline)
+            self._add(scheduler, upkeep.check_drift, self._settings.drift_interval, pipeline)
+            watch = partial(self._watch, pipeline, upkeep)
+            self._add(scheduler, watch, self._settings.watch_interval, pipeline)
         scheduler.add_job(self._remember, "interval", seconds=HISTORY_SECONDS)
         scheduler.start()
         try:
@@ -79,12 +82,12 @@ class Schedule:
         # the first time at once: nobody should wait an interval for the first heartbeat
         scheduler.add_job(job, "interval", seconds=seconds, next_run_time=datetime.now(UTC))
 
-    async def _watch(self, pipeline: Pipeline) -> None:
+    async def _watch(self, pipeline: Pipeline, upkeep: Upkeep) -> None:
         facts = pipeline.facts
         facts.source_bytes = _size(pipeline.path)
         facts.wal_bytes = _size(Path(f"{pipeline.path}-wal"))
         facts.disk_free = shutil.disk_usage(pipeline.path.parent).free
-        facts.log_entries = await pipeline.count_log()
+        facts.log_entries = await upkeep.count_log()
         if facts.wal_bytes > self._settings.wal_warn_mb * MIB:
             log.warning("the WAL is large", source=facts.path, bytes=facts.wal_bytes)
         if facts.disk_free < self._settings.disk_min_free_mb * MIB:

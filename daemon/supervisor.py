@@ -52,9 +52,8 @@ class Supervisor:
         self.settings = settings
         self._specs = specs
         self._notifier = notifier
-        self._target = Target(
-            settings.target_url(), size=settings.parallel * len(specs) + SPARE_CONNECTIONS + len(specs)
-        )
+        self._target = Target(settings.target_url(), size=settings.parallel + len(specs) + SPARE_CONNECTIONS)
+        self._slots = asyncio.Semaphore(settings.parallel)
         self._pipelines: list[Pipeline] = []
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._history: deque[dict[str, Any]] = deque(maxlen=HISTORY)
@@ -102,7 +101,7 @@ class Supervisor:
             stack.push_async_callback(self._target.close)
             await self._connect()
             for spec in self._specs:
-                pipeline = Pipeline(spec.path, spec.schema, self.settings, self._target)
+                pipeline = Pipeline(spec.path, spec.schema, self.settings, self._target, self._slots)
                 self._pipelines.append(await stack.enter_async_context(pipeline))
             wakeup = Wakeup(
                 [spec.path for spec in self._specs], self._folders(), on_new_file=self._notice_file

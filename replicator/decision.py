@@ -30,10 +30,10 @@ log = structlog.get_logger("liteferry.cutover")
 async def set_sequences(connection: Connection, session: Session, pipeline: Pipeline) -> None:
     """Let every identity column go on behind the source's greatest key, used or once given out."""
     for plan in pipeline.plans.values():
-        place = ddl.sequence_value(plan)
-        if place is not None:
-            greatest = await session.run(_greatest, plan.name, place[1], plan.table.autoincrement)
-            await connection.execute(CONTROL["set_sequence"], place[0], place[1], greatest)
+        column = ddl.identity(plan)
+        if column is not None:
+            greatest = await session.run(_greatest, plan.name, column.source, plan.table.autoincrement)
+            await connection.execute(CONTROL["set_sequence"], plan.qualified, column.target, greatest)
 
 
 def _greatest(connection: sqlite3.Connection, table: str, column: str, autoincrement: bool) -> int:

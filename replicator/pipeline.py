@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 
-from config.errors import CaptureBroken, SourceBusy, TargetAway
+from config.errors import CaptureBroken, SourceBusy, SourceError, TargetAway, TargetError
 from config.settings import Settings
 from triggers import capture, changelog, fence
 from triggers.capture import Captured
@@ -27,7 +27,7 @@ from . import failpoint, ledger, loader
 from .backoff import Backoff
 from .ledger import SourceRecord, TableRecord
 from .plan import SourcePlan, TablePlan
-from .preflight import drift, make_plan, structure, take_up
+from .preflight import make_plan, structure, take_up
 from .snapshot import CopyProgress, Snapshot
 from .state import State, advance
 from .status import Facts
@@ -40,11 +40,20 @@ log = structlog.get_logger("liteferry.pipeline")
 class Pipeline:
     """Moves one source; owns its reading and writing sessions."""
 
-    def __init__(self, path: Path, schema: str, settings: Settings, target: Target) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: str,
+        settings: Settings,
+        target: Target,
+        slots: asyncio.Semaphore | None = None,
+    ) -> None:
+        """Take the source, where it goes, and the slots that all sources' table copies share."""
         self.path = path
         self.schema = schema
         self.settings = settings
         self.target = target
+        self._slots = slots or asyncio.Semaphore(settings.parallel)
         self.facts = Facts(str(path), schema)
         self.reader = Session(path)
         self.writer = Session(path, writable=True)
@@ -52,7 +61,7 @@ class Pipeline:
         self.watcher = Session(path)
         self.plans: dict[int, TablePlan] = {}
         self.captured: list[Captured] = []
-        self.source_id: UUID | None = None
+        self._source_id: UUID | None = None
         self._tailer: Tailer | None = None
         #: Set once the source is streaming, cut over, or has been found to be.
         self.settled = asyncio.Event()
@@ -68,6 +77,13 @@ class Pipeline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._sessions.aclose()
+
+    @property
+    def source_id(self) -> UUID:
+        """Return the id of the installation in the source. Raises CaptureBroken before there is one."""
+        if self._source_id is None:
+            raise CaptureBroken(f"source {str(self.path)!r} has no capture installed")
+        return self._source_id
 
     @property
     def tailer(self) -> Tailer:
@@ -99,6 +115,11 @@ class Pipeline:
             read_seconds=self._read_seconds,
         )
 
+    async def table_names(self) -> list[str]:
+        """Return the names of the tables that this source would bring."""
+        found, _ = await self.reader.run(structure, self.settings.exclude)
+        return [table.name for table in found]
+
     async def prepare(self) -> None:
         """Look at both sides, and set up or take up the migration; returns when copying may begin.
 
@@ -106,9 +127,10 @@ class Pipeline:
         """
         self.enter(State.PREFLIGHT)
         self.facts.journal_mode = await self.watcher.run(journal_mode)
-        self.source_id = await self.reader.run(capture.source_id)
+        self._source_id = await self.reader.run(capture.source_id)
         record = await self._record()
         if record is None:
+            await self._refuse_foreign_fence()
             await self._set_up(await self.plan())
         else:
             await self._take_up(record)
@@ -151,13 +173,13 @@ class Pipeline:
                 return
 
     async def _snapshot(self) -> None:
-        assert self.source_id is not None
         copying = Snapshot(
             self.path,
             self.target,
             self.source_id,
             list(self.facts.tables.values()),
             self.settings.batch_size,
+            self._slots,
             self.settings.parallel,
             self._read_seconds,
             self._note_retry,
@@ -165,7 +187,6 @@ class Pipeline:
         await copying.run()
 
     async def _add_indexes(self) -> None:
-        assert self.source_id is not None
         records = await self._tables()
         missing = {r.table_id: self.plans[r.table_id] for r in records if not r.indexed}
         await loader.add_indexes(self.target, self.source_id, missing)
@@ -179,20 +200,23 @@ class Pipeline:
             await ledger.refuse_existing(connection, plan.schema, [p.name for p in plan.tables])
         self.captured = await self._install([(p.table, p.key) for p in plan.tables])
         failpoint.reach("install.after")
-        self.source_id = await self.reader.run(capture.source_id)
-        assert self.source_id is not None
+        self._source_id = await self.reader.run(capture.source_id)
         by_name = {p.name: p for p in plan.tables}
         self.plans = {c.id: by_name[c.table.name] for c in self.captured}
         position = await self.reader.run(changelog.head)
         create = loader.create(self.target, self.source_id, str(self.path), plan.schema, self.plans, position)
         await create
         failpoint.reach("register.after")
+        for left_out in plan.skipped:
+            log.info("left out", source=str(self.path), name=left_out.name, reason=left_out.reason)
         record = await self._record()
-        assert record is not None
+        if record is None:
+            raise TargetError("the target has forgotten the source that was just registered")
         self._adopt(record, await self._tables())
 
     async def _take_up(self, record: SourceRecord) -> None:
         """Go on with a migration that the target remembers. Raises CaptureBroken, SchemaDrift."""
+        self._refuse_copy(record)
         found, _ = await self.reader.run(structure, self.settings.exclude)
         records = await self._tables()
         self.plans, new = take_up(found, record.schema, records)
@@ -200,8 +224,8 @@ class Pipeline:
         await self.reader.run(capture.check_log, record.position)
         fenced = await self.reader.run(fence.fenced_by)
         if record.state is not State.CUT_OVER and fenced is None:
-            self._refuse_lost_triggers(await self.reader.run(capture.installed_triggers))
-        self._object_to_new(new)
+            self.refuse_lost_triggers(await self.reader.run(capture.installed_triggers))
+        self.object_to_new(new)
         self._adopt(record, records)
         if record.state is State.CUT_OVER:
             self.enter(State.CUT_OVER)
@@ -232,7 +256,22 @@ class Pipeline:
             except sqlite3.Error as error:
                 raise source_error(self.writer, error) from error
 
-    def _refuse_lost_triggers(self, present: Mapping[str, str]) -> None:
+    def _refuse_copy(self, record: SourceRecord) -> None:
+        """A copy of a source carries its id: following both would mix two files' rows in one target."""
+        if record.path != str(self.path) and Path(record.path).exists():
+            raise SourceError(
+                f"source {str(self.path)!r} is a copy of {record.path!r}, which this target follows",
+                hint="give the original, or run `liteferry uninstall` on the copy and choose another target",
+            )
+
+    async def _refuse_foreign_fence(self) -> None:
+        if await self.reader.run(fence.is_fenced):
+            raise SourceError(
+                f"source {str(self.path)!r} was cut over to another target and refuses writes",
+                hint="give that target, or lift the fence with `liteferry uninstall --lift-fence`",
+            )
+
+    def refuse_lost_triggers(self, present: Mapping[str, str]) -> None:
         for one in self.captured:
             state = capture.compare(one, dict(present))
             if state is not capture.Installed.INSTALLED:
@@ -241,70 +280,16 @@ class Pipeline:
                     hint="run `liteferry uninstall` for this source, drop the target's tables, start afresh",
                 )
 
-    def _object_to_new(self, names: list[str]) -> None:
+    def object_to_new(self, names: list[str]) -> None:
         self.facts.objections = [f"table {name!r} appeared after the plan" for name in names]
 
-    async def check_drift(self) -> None:
-        """Compare tables and triggers with the plan. Raises SchemaDrift, CaptureBroken."""
-        if self.facts.state not in (State.SNAPSHOT, State.CATCH_UP, State.STREAMING):
-            return
-        found, _ = await self.watcher.run(structure, self.settings.exclude)
-        new = drift(found, self.plans.values())
-        await self.watcher.run(capture.check_log, self.facts.position)
-        present = await self.watcher.run(capture.installed_triggers)
-        if self.facts.state in (State.SNAPSHOT, State.CATCH_UP, State.STREAMING):
-            self._refuse_lost_triggers(present)
-        self._object_to_new(new)
-
-    async def measure(self) -> None:
-        """Measure the lag now."""
-        facts = self.facts
-        if self._tailer is None or facts.state is State.CUT_OVER:
-            return
-        position = facts.position
-        pending, oldest = await self.watcher.run(changelog.lag, position)
-        now = time.monotonic()
-        facts.incoming.add(now, facts.changes + pending)
-        facts.copied.add(now, facts.rows_copied)
-        facts.applied.add(now, facts.changes)
-        if position == facts.position or pending == 0:
-            facts.pending, facts.oldest, facts.measured_at = pending, oldest, now
-
-    async def count_log(self) -> int:
-        """Return how many entries the change log holds, 0 before it is installed."""
-        return await self.watcher.run(changelog.entries) if self._tailer is not None else 0
-
-    async def table_names(self) -> list[str]:
-        """Return the names of the tables that this source would bring."""
-        found, _ = await self.reader.run(structure, self.settings.exclude)
-        return [table.name for table in found]
-
-    async def beat(self) -> None:
-        """Write a heartbeat into the source; left out when the application holds the lock just now."""
-        if self.facts.state in (State.SNAPSHOT, State.CATCH_UP, State.STREAMING):
-            with contextlib.suppress(SourceBusy):
-                await self.writer.run(changelog.beat, 0.05)
-
-    async def prune(self) -> None:
-        """Delete entries that the target has, in short transactions with room for others between."""
-        while self.facts.state is State.STREAMING:
-            position, entries = self.facts.position, self.settings.prune_batch
-            try:
-                gone = await self.writer.run(changelog.prune, position, entries, 0.02)
-            except SourceBusy:
-                return
-            if gone < entries:
-                return
-            await asyncio.sleep(0.01)
-
     async def _record(self) -> SourceRecord | None:
-        if self.source_id is None:
+        if self._source_id is None:
             return None
         async with self.target.connection() as connection:
             return await ledger.source(connection, self.source_id)
 
     async def _tables(self) -> list[TableRecord]:
-        assert self.source_id is not None
         async with self.target.connection() as connection:
             return await ledger.tables(connection, self.source_id)
 

@@ -70,6 +70,8 @@ class Snapshot:
     source_id: UUID
     tables: Sequence[CopyProgress]
     chunk_rows: int
+    #: How many tables may be copied at once, over all sources of the daemon.
+    slots: asyncio.Semaphore
     parallel: int
     read_seconds: float
     on_retry: Callable[[Exception], None] = field(default=lambda error: None)
@@ -88,9 +90,10 @@ class Snapshot:
         async with Session(self.path) as session:
             while waiting:
                 table = waiting.pop()
-                table.active = True
-                await self._copy(session, table)
-                table.active = False
+                async with self.slots:
+                    table.active = True
+                    await self._copy(session, table)
+                    table.active = False
                 log.info("table copied", table=table.plan.name, rows=table.rows)
 
     async def _copy(self, session: Session, table: CopyProgress) -> None:

@@ -42,7 +42,7 @@ class Spool:
         self.rows += len(block.gone) + len(block.rows)
 
     def __iter__(self) -> Iterator[Block]:
-        """Read all blocks from the start; again and again, whether or not the last reading came to its end."""
+        """Read all blocks from the start, whether or not an earlier reading came to its end."""
         place = 0
         while place < self._end:
             self._file.seek(place)

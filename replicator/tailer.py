@@ -166,6 +166,9 @@ def source_error(session: Session, error: sqlite3.Error) -> SourceError:
     if is_busy(error):
         return SourceBusy(f"source {str(session.path)!r} is locked by others")
     name = getattr(error, "sqlite_errorname", type(error).__name__)
+    if name == "SQLITE_FULL":
+        # the application suffers more than we do; what we wanted to write can wait
+        return SourceBusy(f"the disk of source {str(session.path)!r} is full")
     return SourceError(
         f"source {str(session.path)!r} cannot be read: {name}",
         hint="check the file with PRAGMA integrity_check, the disk, and the permissions",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 import json
 import sqlite3
 import uuid
@@ -104,6 +105,12 @@ def compare(captured: Captured, present: dict[str, str]) -> Installed:
 def installed_triggers(connection: sqlite3.Connection) -> dict[str, str]:
     """Return the text of every trigger of ours in the file by name."""
     return dict(connection.execute(SQL["our_triggers"]).fetchall())
+
+
+def schema_mark(connection: sqlite3.Connection) -> str:
+    """Return a hash over the text of the whole schema; an edit by writable_schema changes it as well."""
+    rows = connection.execute(SQL["schema_text"]).fetchall()
+    return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
 def check_log(connection: sqlite3.Connection, position: int) -> None:

@@ -72,6 +72,10 @@ VALUES(:id, :name, :key_kind, :key_columns, :fingerprint)
 -- every trigger of ours with its text
 SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger' AND name GLOB '_liteferry_*' ORDER BY name
 
+-- schema_text --
+-- every object's text, to see that it has changed
+SELECT type, name, tbl_name, sql FROM main.sqlite_master ORDER BY type, name
+
 -- has_object --
 -- whether a table or trigger is there
 SELECT count(*) FROM main.sqlite_master WHERE name = :name

@@ -1,0 +1,99 @@
+"""What a source needs now and then: lag measured, heartbeats, pruning, a look for drift."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+from config.errors import SourceBusy
+from triggers import capture, changelog
+from triggers.session import Session
+
+from .pipeline import Pipeline
+from .preflight import drift, structure
+from .state import State
+from .tailer import source_error
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: States in which the change log is written and read.
+LIVE = (State.SNAPSHOT, State.CATCH_UP, State.STREAMING)
+
+
+class Upkeep:
+    """The periodic work on one source."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._facts = pipeline.facts
+        self._schema_mark = ""
+
+    async def check_drift(self) -> None:
+        """Compare tables and triggers with the plan. Raises SchemaDrift, CaptureBroken."""
+        if self._facts.state not in LIVE:
+            return
+        await self._ask(self._pipeline.watcher, capture.check_log, self._facts.position)
+        mark = await self._ask(self._pipeline.watcher, capture.schema_mark)
+        if mark == self._schema_mark:
+            return
+        found, _ = await self._ask(self._pipeline.watcher, structure, self._pipeline.settings.exclude)
+        new = drift(found, self._pipeline.plans.values())
+        present = await self._ask(self._pipeline.watcher, capture.installed_triggers)
+        if self._facts.state in LIVE:
+            self._pipeline.refuse_lost_triggers(present)
+            self._pipeline.object_to_new(new)
+            self._schema_mark = mark
+
+    async def measure(self) -> None:
+        """Measure the lag now."""
+        facts = self._facts
+        if not self._pipeline.tailing or facts.state is State.CUT_OVER:
+            return
+        position = facts.position
+        pending, oldest = await self._ask(self._pipeline.watcher, changelog.lag, position)
+        now = time.monotonic()
+        facts.incoming.add(now, facts.changes + pending)
+        facts.copied.add(now, facts.rows_copied)
+        facts.applied.add(now, facts.changes)
+        if position == facts.position or pending == 0:
+            facts.pending, facts.oldest, facts.measured_at = pending, oldest, now
+
+    async def count_log(self) -> int:
+        """Return how many entries the change log holds, 0 before it is installed."""
+        return await self._ask(self._pipeline.watcher, changelog.entries) if self._pipeline.tailing else 0
+
+    async def beat(self) -> None:
+        """Write a heartbeat into the source; left out when the application holds the lock just now."""
+        if self._facts.state in LIVE:
+            with contextlib.suppress(SourceBusy):
+                await self._ask(self._pipeline.writer, changelog.beat, 0.05)
+
+    async def prune(self) -> None:
+        """Delete entries that the target has, in short transactions with room for others between."""
+        while self._facts.state is State.STREAMING:
+            position, entries = self._facts.position, self._pipeline.settings.prune_batch
+            try:
+                gone = await self._ask(self._pipeline.writer, changelog.prune, position, entries, 0.02)
+            except SourceBusy:
+                return
+            if gone < entries:
+                return
+            await asyncio.sleep(0.01)
+
+    async def _ask(
+        self,
+        session: Session,
+        work: Callable[Concatenate[sqlite3.Connection, P], R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Run work on a session; SQLite's errors come out as ours. Raises SourceBusy, SourceError."""
+        try:
+            return await session.run(work, *args, **kwargs)
+        except sqlite3.Error as error:
+            raise source_error(session, error) from error
