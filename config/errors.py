@@ -11,6 +11,7 @@
     ├── TargetError            the PostgreSQL side
     │   ├── TargetAway         no connection, or lost in the middle (retryable)
     │   └── TargetContents     the target holds something that is not ours to touch
+    ├── DiskFull               no room for temporary files (retryable)
     ├── ValueRefused           one value cannot arrive equal to what it was
     ├── PositionConflict       another daemon moved the position
     ├── CutoverRefused         a gate is closed; nothing was changed
@@ -74,6 +75,12 @@ class TargetAway(TargetError):
 
 class TargetContents(TargetError):
     """The target holds objects that are not ours to touch."""
+
+
+class DiskFull(LiteferryError):
+    """There is no room for temporary files; nothing is lost, try again."""
+
+    retryable = True
 
 
 class ValueRefused(LiteferryError):

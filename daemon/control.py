@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, TypeAlias
 
 import aiohttp
 from aiohttp import web
@@ -19,27 +20,45 @@ from .supervisor import Supervisor
 #: A cutover that waits for readiness, or a verification of a large table, answers when it is done.
 PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=5)
 
-Command = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+Parameters: TypeAlias = dict[str, type | tuple[type, ...]]
+Command = Callable[..., Awaitable[dict[str, Any]]]
+
+#: What a command takes, and of which type.
+CUTOVER: Parameters = {"max_pause": (float, int, NoneType), "rehearse": bool, "dry_run": bool, "wait": bool}
+VERIFY: Parameters = {"counts_only": bool, "table": (str, NoneType)}
 
 
 def build_control(supervisor: Supervisor) -> web.Application:
     """Return the application of the control socket: all that can be read, and the commands."""
     app = build_app(supervisor)
-    app.router.add_post("/control/cutover", _answering(lambda body: supervisor.cutover(**body)))
-    app.router.add_post("/control/verify", _answering(lambda body: supervisor.verify(**body)))
+    app.router.add_post("/control/cutover", _answering(supervisor.cutover, CUTOVER))
+    app.router.add_post("/control/verify", _answering(supervisor.verify, VERIFY))
     return app
 
 
-def _answering(command: Command) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _answering(command: Command, known: Parameters) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
-        body = await request.json() if request.can_read_body else {}
         try:
-            return web.json_response(await command(body))
+            return web.json_response(await command(**_parameters(await request.text(), known)))
         except LiteferryError as error:
             kind = type(error).__name__
             return web.json_response({"error": str(error), "hint": error.hint, "kind": kind}, status=409)
 
     return handle
+
+
+def _parameters(text: str, known: Parameters) -> dict[str, Any]:
+    """Return the parameters of a command. Raises ControlError for one it does not know."""
+    try:
+        body = json.loads(text or "{}")
+    except json.JSONDecodeError:
+        raise ControlError("the command's parameters are not JSON") from None
+    if not isinstance(body, dict):
+        raise ControlError("the command's parameters are not a JSON object")
+    for name, value in body.items():
+        if name not in known or not isinstance(value, known[name]):
+            raise ControlError(f"the command does not take {name!r} as given; it takes {', '.join(known)}")
+    return body
 
 
 async def ask(socket: Path, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from config.sources import SourceSpec
 from replicator.backoff import Backoff
 from replicator.cutover import Cutover
 from replicator.decision import resolve, validate
+from replicator.faults import ours
 from replicator.pipeline import Pipeline
 from replicator.state import State, overall
 from replicator.status import Gates, pause_of, reasons
@@ -77,7 +78,7 @@ class Supervisor:
         except* Stopped:
             log.info("stopped")
         except* LiteferryError as errors:
-            raise _ours(errors) or errors from None
+            raise ours(errors) or errors from None
 
     async def _stopped(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -170,8 +171,8 @@ class Supervisor:
         """Await a source's work; a failure is noted with the source before it ends the daemon."""
         try:
             await work
-        except (LiteferryError, BaseExceptionGroup) as raised:
-            error = _ours(raised)
+        except Exception as raised:
+            error = ours(raised)
             if error is None:
                 raise
             if not isinstance(error, TargetAway):
@@ -252,7 +253,7 @@ class Supervisor:
             }
         )
 
-    async def verify(self, *, counts_only: bool, table: str | None) -> dict[str, Any]:
+    async def verify(self, *, counts_only: bool = False, table: str | None = None) -> dict[str, Any]:
         """Compare both sides and return the report of every source."""
         reports: list[dict[str, Any]] = []
         tables: list[TableReport] = []
@@ -326,13 +327,3 @@ class Supervisor:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-def _ours(error: BaseException) -> LiteferryError | None:
-    """Return our error, alone or first in a group however deep; None when another kind is among them."""
-    if isinstance(error, LiteferryError):
-        return error
-    if isinstance(error, BaseExceptionGroup):
-        _, others = error.split(LiteferryError)
-        return None if others else _ours(error.exceptions[0])
-    return None

@@ -15,7 +15,7 @@ from triggers import changelog
 from triggers.connection import is_busy
 from triggers.session import Session
 
-from . import ledger
+from . import faults, ledger
 from .applier import Applier
 from .backoff import Backoff
 from .plan import TablePlan
@@ -64,7 +64,9 @@ class Tailer:
         try:
             async with self.applying:
                 done = await self.drain(self._session)
-        except (TargetAway, SourceBusy) as error:
+        except LiteferryError as error:
+            if not error.retryable:
+                raise
             await self._failed(error)
             return False
         self._recovered()
@@ -89,6 +91,8 @@ class Tailer:
             return await session.run(read_batch, self._plans, self._facts.position, self._memory, most)
         except sqlite3.Error as error:
             raise source_error(session, error) from error
+        except OSError as error:
+            raise faults.ours(error) or error from error
 
     def _applied(self, batch: Batch, seconds: float) -> None:
         facts, now = self._facts, time.monotonic()

@@ -40,7 +40,8 @@ _AWAY = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
-    asyncpg.TooManyConnectionsError,
+    # disk full, out of memory, too many connections: somebody makes room, and it goes on
+    asyncpg.InsufficientResourcesError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,

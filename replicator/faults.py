@@ -1,0 +1,42 @@
+"""Errors of drivers and of the system, in our words; the last stop before a task ends with them."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+
+import asyncpg
+
+from config.errors import DiskFull, LiteferryError, SourceError, TargetError
+
+from .target import describe
+
+
+def ours(error: BaseException) -> LiteferryError | None:
+    """Return what to tell the operator of an error, or of the first in a group; None for a bug of ours.
+
+    Texts of drivers can quote a row's values, so only names and codes are kept.
+    """
+    if isinstance(error, LiteferryError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        found = [ours(e) for e in error.exceptions]
+        return None if None in found else found[0]
+    if isinstance(error, asyncpg.PostgresError):
+        return TargetError(
+            f"the target refused a statement: {describe(error)}",
+            hint="look into PostgreSQL's log; liteferry goes on where it was when started again",
+        )
+    if isinstance(error, sqlite3.Error):
+        name = getattr(error, "sqlite_errorname", type(error).__name__)
+        return SourceError(f"the source cannot be used: {name}", hint="check the file, the disk, permissions")
+    return _system(error)
+
+
+def _system(error: BaseException) -> LiteferryError | None:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(
+            "the folder for temporary files is full: a large batch waits there on its way",
+            hint="make room, or let TMPDIR name a folder with more",
+        )
+    return None
