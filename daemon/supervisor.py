@@ -22,6 +22,7 @@ from replicator.cutover import Cutover
 from replicator.decision import resolve, validate
 from replicator.faults import ours
 from replicator.pipeline import Pipeline
+from replicator.snapshot import Slots
 from replicator.state import State, overall
 from replicator.status import Gates, pause_of, reasons
 from replicator.target import Target
@@ -54,7 +55,7 @@ class Supervisor:
         self._specs = specs
         self._notifier = notifier
         self._target = Target(settings.target_url(), size=settings.parallel + len(specs) + SPARE_CONNECTIONS)
-        self._slots = asyncio.Semaphore(settings.parallel)
+        self._slots = Slots(asyncio.Semaphore(settings.parallel))
         self._pipelines: list[Pipeline] = []
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._history: deque[dict[str, Any]] = deque(maxlen=HISTORY)

@@ -28,7 +28,7 @@ from .backoff import Backoff
 from .ledger import SourceRecord, TableRecord
 from .plan import SourcePlan, TablePlan
 from .preflight import make_plan, structure, take_up
-from .snapshot import CopyProgress, Snapshot
+from .snapshot import CopyProgress, Slots, Snapshot
 from .state import State, advance
 from .status import Facts
 from .tailer import Tailer, Wake, source_error
@@ -46,14 +46,14 @@ class Pipeline:
         schema: str,
         settings: Settings,
         target: Target,
-        slots: asyncio.Semaphore | None = None,
+        slots: Slots | None = None,
     ) -> None:
         """Take the source, where it goes, and the slots that all sources' table copies share."""
         self.path = path
         self.schema = schema
         self.settings = settings
         self.target = target
-        self._slots = slots or asyncio.Semaphore(settings.parallel)
+        self._slots = slots or Slots(asyncio.Semaphore(settings.parallel))
         self.facts = Facts(str(path), schema)
         self.reader = Session(path)
         self.writer = Session(path, writable=True)

@@ -108,6 +108,8 @@ _STRICT: dict[str, Convert] = {
 #: Not so for integers: it takes 1.5 for a bigint and stores 1 (found by experiment, and tested).
 _DRIVER_CHECKS = frozenset({"text", "bytea"})
 _INTEGERS = frozenset({"bigint", "integer", "smallint"})
+#: After a look at their types; 1.0 would find True as well.
+_BOOLEANS = {0: False, 1: True, None: None}
 _INTEGER_OR_NULL = frozenset({int, type(None)})
 
 
@@ -148,25 +150,33 @@ class Converter:
 
     def rows(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Return the rows as the driver takes them. Raises ValueRefused."""
-        if self._converted:
-            return list(zip(*self.columns(rows), strict=True))
         for i in self._checked:
             if not _INTEGER_OR_NULL.issuperset(map(type, map(operator.itemgetter(i), rows))):
                 self.refuse(rows)
-        return rows
+        ready = rows
+        for i, convert in self._converted:
+            column = self._column(list(map(operator.itemgetter(i), rows)), convert, rows)
+            # cheaper than turning the whole page around and back for one column in many
+            ready = [(*row[:i], value, *row[i + 1 :]) for row, value in zip(ready, column, strict=True)]
+        return ready
+
+    def _column(self, values: Sequence[Any], convert: Convert, rows: Sequence[Row]) -> list[Any]:
+        try:
+            if convert is _boolean and _INTEGER_OR_NULL.issuperset(map(type, values)):
+                return list(map(_BOOLEANS.__getitem__, values))
+            return [None if v is None else convert(v) for v in values]
+        except (ValueError, KeyError):
+            self.refuse(rows)
+            raise
 
     def columns(self, rows: Sequence[Row]) -> list[Sequence[Any]]:
-        """Return the rows as one sequence per column. Raises ValueRefused."""
+        """Return the rows, one or more, as one sequence per column. Raises ValueRefused."""
         out: list[Sequence[Any]] = list(zip(*rows, strict=True))
         for i in self._checked:
             if not _INTEGER_OR_NULL.issuperset(map(type, out[i])):
                 self.refuse(rows)
-        try:
-            for i, convert in self._converted:
-                out[i] = [None if v is None else convert(v) for v in out[i]]
-        except ValueError:
-            self.refuse(rows)
-            raise
+        for i, convert in self._converted:
+            out[i] = self._column(out[i], convert, rows)
         return out
 
     def refuse(self, rows: Iterable[Row]) -> None:
