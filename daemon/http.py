@@ -1,6 +1,6 @@
 """The read-only HTTP side of the daemon: dashboard, metrics, health, status.
 
-Only GET and HEAD have routes, so everything else is refused with 405 and no request body is ever read.
+Only GET and HEAD have routes here, so everything else is refused with 405 and no request body is ever read.
 What is served is the status and nothing beside it: file paths, table names, counts and times, never a row
 or a password. There is no login; keep the address local, or put a proxy that asks for one in front.
 """

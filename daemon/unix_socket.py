@@ -13,6 +13,7 @@ from pathlib import Path
 from config.errors import ConfigError
 
 MODE = 0o600
+FOLDER_MODE = 0o700
 BACKLOG = 128
 PROBE_TIMEOUT_SECONDS = 1.0
 
@@ -21,17 +22,19 @@ PROBE_TIMEOUT_SECONDS = 1.0
 def private_socket(path: Path) -> Iterator[socket.socket]:
     """Yield a listening socket at the path, mode 0600; at exit it is closed and its file removed.
 
-    A file left behind by a process that died is replaced. Raises ConfigError when a process listens
-    there, when the path is something else than a socket, or when it cannot be bound.
+    A missing folder is made with mode 0700; a file left behind by a process that died is replaced.
+    Raises ConfigError when a process listens there, when the path is something else than a socket, or
+    when it cannot be bound.
     """
     try:
+        path.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
         with _folder_locked(path.parent):
             _remove_stale(path)
             sock = _listen(path)
     except OSError as error:
         raise ConfigError(
             f"cannot listen on the unix socket {str(path)!r}: {error.strerror or error}",
-            hint="its folder must exist and be writable, and the path be shorter than about 100 bytes",
+            hint="its folder must be writable, and the path be shorter than about 100 bytes",
         ) from error
     identity = _identity(path)
     try:

@@ -14,13 +14,15 @@ const NS = "http://www.w3.org/2000/svg";
 // raw points -> one bucket per BUCKET seconds, aligned to the clock so that nothing flickers
 export function buckets(points, now) {
   const made = new Map();
-  for (const point of points) {
+  const newest = points.at(-1); // stays by itself: "now" is what is, not the highest of three seconds
+  for (const point of points.slice(0, -1)) {
     if (point.at < now - SPAN - GAP || point.at > now + BUCKET) continue;
     const key = Math.floor(point.at / BUCKET);
     const had = made.get(key);
     made.set(key, had ? merged(had, point) : { ...point, total: captured(point) });
   }
-  return withWindow([...made.values()]);
+  const ended = newest ? [{ ...newest, total: captured(newest) }] : [];
+  return withWindow([...made.values(), ...ended]);
 }
 
 function merged(a, b) {

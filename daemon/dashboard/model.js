@@ -26,7 +26,7 @@ const STEP_NAMES = {
   rolled_back: "SQLite again",
 };
 const SEVERITY = ["idle", "ok", "busy", "warn", "bad"];
-const FED = new Set(["catch_up", "streaming", "cutting_over"]);
+const STEADY = new Set(["streaming", "cutting_over"]); // before, a lag is the plan and no trouble
 const COPY_DONE = new Set(["copied", "streaming"]);
 
 export const worst = (...tones) => tones.reduce((a, b) => (SEVERITY.indexOf(b) > SEVERITY.indexOf(a) ? b : a));
@@ -53,7 +53,7 @@ export function totals(status) {
 
 export function lagTones(status) {
   const { oldest, heartbeat } = totals(status);
-  if (!FED.has(status.state)) return { oldest: "idle", heartbeat: "idle" };
+  if (!STEADY.has(status.state)) return { oldest: "idle", heartbeat: "idle" };
   return {
     oldest: oldest >= OLDEST_BAD ? "bad" : oldest >= OLDEST_WARN ? "warn" : "idle",
     heartbeat: heartbeat >= HEARTBEAT_BAD ? "bad" : heartbeat >= HEARTBEAT_WARN ? "warn" : "idle",

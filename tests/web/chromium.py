@@ -67,6 +67,10 @@ class Tab:
     async def go(self, url: str) -> None:
         """Open the address, and return when the page and its scripts are loaded."""
         await self.command("Page.navigate", url=url)
+        await self.loaded()
+
+    async def loaded(self) -> None:
+        """Return when the page that is being opened has loaded."""
         while (await self._receive()).get("method") != "Page.loadEventFired":
             pass
 
@@ -89,9 +93,13 @@ class Tab:
 
     async def press(self, key: str) -> None:
         """Press and release one key."""
-        special = {"Enter": {"windowsVirtualKeyCode": 13, "text": "\r"}, "Tab": {"windowsVirtualKeyCode": 9}}
-        more = special.get(key, {})
-        await self.command("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, **more)
+        special: dict[str, dict[str, Any]] = {
+            "Enter": {"windowsVirtualKeyCode": 13, "text": "\r"},
+            "Tab": {"windowsVirtualKeyCode": 9},
+        }
+        await self.command(
+            "Input.dispatchKeyEvent", type="keyDown", key=key, code=key, **special.get(key, {})
+        )
         await self.command("Input.dispatchKeyEvent", type="keyUp", key=key, code=key)
 
     async def look(self, *, width: int = 1280, **media: str) -> None:
