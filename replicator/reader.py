@@ -94,8 +94,8 @@ def _read(
     memory: int,
     most: int | None,
 ) -> Batch | None:
-    newest = changelog.head(connection)
-    if newest <= position:
+    newest = changelog.checked_head(connection, position)
+    if newest == position:
         return None
     high = newest if most is None else min(newest, position + most)
     touched = changelog.touched(connection, position, high)
@@ -133,11 +133,12 @@ def _split(
     # Python's equality is exact for texts, and takes 1 for 1.0 as PostgreSQL does.
     logged = itemgetter(*range(width))
     found = itemgetter(*(width + place for place in plan.key_places))
+    if any(None in row[:width] for row in rows):
+        # no row was found by it, though a missing row's NULLs look like its key
+        _check_null_key(connection, plan)
+        rows = [row for row in rows if None not in row[:width]]
     present = [row[width:] for row in rows if logged(row) == found(row)]
     gone = [row[:width] for row in rows if logged(row) != found(row)]
-    if any(None in key for key in gone):
-        _check_null_key(connection, plan)
-        gone = [key for key in gone if None not in key]
     return Block(number, gone, present)
 
 

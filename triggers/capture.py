@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from config.errors import CaptureBroken, SourceError
 
-from . import fence
+from . import changelog, fence
 from .connection import writing
 from .identifier import quote
 from .key import Key
@@ -114,19 +114,13 @@ def schema_mark(connection: sqlite3.Connection) -> str:
 
 
 def check_log(connection: sqlite3.Connection, position: int) -> None:
-    """Raise CaptureBroken when the log is gone or does not reach `position` any more."""
+    """Raise CaptureBroken when the log is gone or does not join on to `position` any more."""
     if not _has(connection, LOG):
         raise CaptureBroken(
             "the change log is gone from the source: it was uninstalled or replaced by another file",
             hint="changes may be lost; run `liteferry uninstall` for this source and start afresh",
         )
-    newest = int(connection.execute(SQL["head"]).fetchone()[0])
-    if newest < position:
-        raise CaptureBroken(
-            f"the change log ends at {newest}, but the target has got {position}: the file was restored "
-            "from an older copy or its log was emptied",
-            hint="changes may be lost; run `liteferry uninstall` for this source and start afresh",
-        )
+    changelog.checked_head(connection, position)
 
 
 def uninstall(connection: sqlite3.Connection, budget: float) -> bool:

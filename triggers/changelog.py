@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from config.errors import CaptureBroken
+
 from .connection import reading, writing
 from .statements import load
 
@@ -16,6 +18,28 @@ HEARTBEAT = 0
 def head(connection: sqlite3.Connection) -> int:
     """Return the newest position, 0 for an empty log."""
     return int(connection.execute(SQL["head"]).fetchone()[0])
+
+
+def checked_head(connection: sqlite3.Connection, position: int) -> int:
+    """Return the newest position, sure that nothing between `position` and it is missing.
+
+    Positions have no gaps and the newest row is never pruned, so a log that ends before `position` or begins
+    behind it was rewound or emptied, or the target was. Raises CaptureBroken then.
+    """
+    oldest, newest = connection.execute(SQL["span"]).fetchone()
+    if newest < position:
+        raise CaptureBroken(
+            f"the change log ends at {newest}, but the target has got {position}: the file was restored "
+            "from an older copy or its log was emptied",
+            hint="changes may be lost; run `liteferry uninstall` for this source and start afresh",
+        )
+    if newest > position and oldest > position + 1:
+        raise CaptureBroken(
+            f"the change log begins at {oldest}, but the target has got {position}: the target was restored "
+            "from an older state, or somebody deleted from the log",
+            hint="changes may be lost; run `liteferry uninstall` for this source and start afresh",
+        )
+    return int(newest)
 
 
 def lag(connection: sqlite3.Connection, position: int) -> tuple[int, float]:

@@ -58,8 +58,10 @@ BEGIN
 END $$
 
 -- identify --
--- mark this transaction as ours for the guard; local, so that a transaction pooler is no harm
-SELECT set_config('liteferry.writer', 'on', true)
+-- mark this transaction as ours for the guard; local, so that a transaction pooler is no harm. Its commit
+-- must last even where the server is told not to wait for the disk: the log is pruned behind it
+SELECT set_config('liteferry.writer', 'on', true), CASE current_setting('synchronous_commit')
+    WHEN 'off' THEN set_config('synchronous_commit', 'local', true) END
 
 -- version --
 -- the server's version as a number

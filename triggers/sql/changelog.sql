@@ -2,6 +2,10 @@
 -- the newest position; the newest row is never pruned, so this never goes back
 SELECT coalesce(max(seq), 0) FROM main._liteferry_log
 
+-- span --
+-- the oldest and the newest position in the log
+SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM main._liteferry_log
+
 -- pending --
 -- how many entries the target has not got yet
 SELECT count(*) FROM main._liteferry_log WHERE seq > :position

@@ -1,0 +1,26 @@
+-- server --
+-- what must be known of a server, its database and our role before anything is created
+SELECT current_setting('server_version_num')::int AS version,
+    current_setting('server_version') AS version_text,
+    pg_encoding_to_char(d.encoding) AS encoding,
+    current_user::text AS role,
+    current_database()::text AS database,
+    pg_backend_pid() AS pid,
+    pg_is_in_recovery() AS standby,
+    current_setting('default_transaction_read_only') = 'on' AS read_only,
+    has_database_privilege(current_database(), 'CREATE') AS may_create,
+    current_setting('max_connections')::int AS most,
+    CASE WHEN r.rolsuper THEN 0 ELSE current_setting('superuser_reserved_connections')::int
+        + coalesce(current_setting('reserved_connections', true)::int, 0) END AS reserved,
+    (SELECT sum(numbackends)::int FROM pg_stat_database) AS used,
+    r.rolconnlimit AS role_limit,
+    d.datconnlimit AS database_limit
+FROM pg_database AS d, pg_roles AS r
+WHERE d.datname = current_database() AND r.rolname = current_user
+
+-- schemas --
+-- those of some schemas that exist and that our role may not create tables in
+SELECT nspname::text FROM pg_namespace
+WHERE nspname = ANY($1::text[])
+    AND NOT (has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE'))
+ORDER BY nspname
