@@ -270,6 +270,11 @@ class Settings(BaseSettings):
     def _home(cls, value: Path | None) -> Path | None:
         return value if value is None else Path(os.path.abspath(value.expanduser()))
 
+    @field_validator("sources")
+    @classmethod
+    def _homes(cls, value: list[Path]) -> list[Path]:
+        return [Path(os.path.abspath(path.expanduser())) for path in value]
+
     @field_validator("control")
     @classmethod
     def _short(cls, value: Path) -> Path:

@@ -51,7 +51,7 @@ def resolve_sources(settings: Settings) -> list[SourceSpec]:
     given = settings.sources or ([settings.sqlite_dir] if settings.sqlite_dir else [])
     if not given:
         raise ConfigError("no source was given", hint=_GIVE_SOURCES)
-    found = [file for entry in given for file in _expand(Path(os.path.abspath(entry.expanduser())))]
+    found = [file for entry in given for file in _expand(entry)]
     _refuse_duplicates(found)
     _refuse_unmatched(settings.schema_map, found)
     explicit = {file: _explicit_schema(file, settings) for file in found}

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import warnings
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -148,10 +147,6 @@ class Wakeup:
         observer, self._observer, self._loop = self._observer, None, None
         if observer is not None:
             await asyncio.to_thread(_stop, observer)
-
-    def __del__(self) -> None:
-        if getattr(self, "_observer", None) is not None:
-            warnings.warn("wake-up was dropped while watching", ResourceWarning, source=self, stacklevel=2)
 
     @property
     def watching(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import shutil
 import sqlite3
 import subprocess
@@ -21,7 +20,7 @@ import daemon.wakeup
 from daemon.wakeup import Wakeup
 
 DEADLINE = 20.0  # seconds; generous, nothing waits for it when all is well
-QUIET = 0.3  # seconds without an event that count as "no event comes"
+QUIET = 0.2  # seconds without an event that count as "no event comes"
 
 # commits as many rows as each line of its input says, and answers every line
 WRITER = """
@@ -73,7 +72,7 @@ async def application(path: Path) -> AsyncIterator[Commit]:
 
 async def finish(process: Process) -> None:
     """Close the process's input, which ends it."""
-    await process.communicate()
+    await process.communicate(b"")
 
 
 async def drained(wakeup: Wakeup, path: Path) -> None:
@@ -86,6 +85,7 @@ async def drained(wakeup: Wakeup, path: Path) -> None:
 async def test_a_commit_wakes(source: Path) -> None:
     """Each commit of another process ends the wait early, in both journal modes."""
     async with application(source) as commit, Wakeup([source]) as wakeup:
+        assert wakeup.watching
         for _ in range(3):
             await drained(wakeup, source)
             await commit(1)
@@ -113,14 +113,18 @@ async def test_commits_before_the_wait_count(source: Path) -> None:
 
 
 async def test_our_own_reading_does_not_wake(tmp_path: Path) -> None:
-    """Opening, reading and closing a database that is in use leaves the flag down."""
+    """Reading a database that is in use, again and again, leaves the flag down."""
     source = database(tmp_path / "app.db")
+    reader = sqlite3.connect(f"file:{source}?mode=ro", uri=True)
     async with application(source), Wakeup([source]) as wakeup:
-        await drained(wakeup, source)
-        with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as connection:
-            connection.execute("SELECT count(*) FROM t").fetchone()
+        with closing(reader):
+            # before watchdog 7, opening as root wakes once: SQLite changes the owner of -wal then
+            reader.execute("SELECT count(*) FROM t").fetchone()
+            await drained(wakeup, source)
+            for _ in range(3):
+                reader.execute("SELECT count(*) FROM t").fetchone()
 
-        assert not await wakeup.wait(source, QUIET)
+            assert not await wakeup.wait(source, QUIET)
 
 
 async def test_sources_of_one_folder_are_told_apart(tmp_path: Path) -> None:
@@ -160,7 +164,7 @@ async def test_a_storm_of_commits_costs_few_events(tmp_path: Path) -> None:
         await storm
 
         assert woken > 3
-        assert wakeup.events < 5_000
+        assert wakeup.events < 1_000
         await asyncio.wait_for(rearmed(wakeup, source), DEADLINE)
         await drained(wakeup, source)
         await commit(1)
@@ -212,19 +216,6 @@ async def test_a_folder_that_cannot_be_watched_leaves_timeouts(tmp_path: Path) -
             assert not await wakeup.wait(source, 0.01)
 
     assert [entry["log_level"] for entry in logs] == ["warning"]
-
-
-async def test_a_wakeup_that_is_dropped_open_warns(tmp_path: Path) -> None:
-    """Its threads would run on unseen."""
-    wakeup = Wakeup([database(tmp_path / "a.db")])
-    await wakeup.__aenter__()
-    observer = wakeup._observer
-    with pytest.warns(ResourceWarning, match="dropped while watching"):
-        wakeup.__del__()
-    await wakeup.__aexit__(None, None, None)
-    del wakeup
-    gc.collect()
-    assert observer and not observer.is_alive()
 
 
 # run without any inotify to be had: the limits count per user namespace
