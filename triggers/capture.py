@@ -114,13 +114,16 @@ def schema_mark(connection: sqlite3.Connection) -> str:
 
 
 def check_log(connection: sqlite3.Connection, position: int) -> None:
-    """Raise CaptureBroken when the log is gone or does not join on to `position` any more."""
+    """Raise CaptureBroken when the log is gone or ends before `position`.
+
+    Where it begins is not looked at: it may be pruned while we look, up to a newer position than this one.
+    """
     if not _has(connection, LOG):
         raise CaptureBroken(
             "the change log is gone from the source: it was uninstalled or replaced by another file",
             hint="changes may be lost; run `liteferry uninstall` for this source and start afresh",
         )
-    changelog.checked_head(connection, position)
+    changelog.refuse_rewound(changelog.head(connection), position)
 
 
 def uninstall(connection: sqlite3.Connection, budget: float) -> bool:

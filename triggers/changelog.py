@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass
 
 from config.errors import CaptureBroken
 
@@ -15,22 +16,48 @@ SQL = load("triggers", "changelog.sql")
 HEARTBEAT = 0
 
 
+@dataclass(frozen=True)
+class Place:
+    """A position, and when its entry was written as SQLite's julianday; None where there is no entry."""
+
+    position: int
+    mark: float | None = None
+
+
 def head(connection: sqlite3.Connection) -> int:
     """Return the newest position, 0 for an empty log."""
     return int(connection.execute(SQL["head"]).fetchone()[0])
 
 
-def checked_head(connection: sqlite3.Connection, position: int) -> int:
-    """Return the newest position, sure that nothing between `position` and it is missing.
+def place(connection: sqlite3.Connection, position: int) -> Place:
+    """Return a position with the time of its entry."""
+    found = connection.execute(SQL["mark"], {"position": position}).fetchone()
+    return Place(position, found[0] if found else None)
 
-    Positions have no gaps and the newest row is never pruned, so a log that ends before `position` or begins
-    behind it was rewound or emptied, or the target was. Raises CaptureBroken then.
-    """
-    oldest, newest = connection.execute(SQL["span"]).fetchone()
+
+def refuse_rewound(newest: int, position: int) -> None:
+    """Raise CaptureBroken for a log that ends before `position`."""
     if newest < position:
         raise CaptureBroken(
             f"the change log ends at {newest}, but the target has got {position}: the file was restored "
             "from an older copy or its log was emptied",
+            hint="changes may be lost; run `liteferry uninstall` for this source and start afresh",
+        )
+
+
+def checked_head(connection: sqlite3.Connection, position: int, mark: float | None = None) -> int:
+    """Return the newest position, sure that nothing between `position` and it is missing.
+
+    Positions have no gaps and nothing from the target's position on is pruned, so a log that ends before
+    `position` or begins behind it was rewound or emptied, or the target was. With the `mark` of that entry,
+    a log that was rewound and has since been written beyond `position` is noticed too. Raises CaptureBroken.
+    """
+    oldest, newest = connection.execute(SQL["span"]).fetchone()
+    refuse_rewound(newest, position)
+    if mark is not None and oldest <= position and place(connection, position).mark != mark:
+        raise CaptureBroken(
+            f"entry {position} of the change log is not the one that the target has got: the file was "
+            "restored from an older copy, or its log was emptied, and written to since",
             hint="changes may be lost; run `liteferry uninstall` for this source and start afresh",
         )
     if newest > position and oldest > position + 1:
@@ -74,7 +101,7 @@ def beat(connection: sqlite3.Connection, budget: float) -> None:
 
 
 def prune(connection: sqlite3.Connection, position: int, entries: int, budget: float) -> int:
-    """Delete up to `entries` of what the target has; return how many went.
+    """Delete up to `entries` of what is before `position`, which the target has; return how many went.
 
     Raises SourceBusy when the lock is not free within `budget` seconds.
     """

@@ -43,7 +43,7 @@ def connect(path: Path, *, writable: bool = False) -> sqlite3.Connection:
             uri=True,
             isolation_level=None,
             check_same_thread=False,
-            timeout=0 if writable else READ_BUSY_SECONDS,
+            timeout=READ_BUSY_SECONDS,
             cached_statements=512,
         )
     except sqlite3.OperationalError as error:
@@ -62,7 +62,10 @@ def _prepare(connection: sqlite3.Connection, writable: bool) -> None:
     # NORMAL is durable enough in WAL, where a lost tail loses our heartbeat or prune and nothing else;
     # in a rollback journal anything below FULL could damage the application's file on a power cut.
     connection.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
-    if not writable:
+    if writable:
+        # only now: the statements above read, and a rollback-journal writer may just be committing
+        connection.execute("PRAGMA busy_timeout = 0")
+    else:
         connection.execute("PRAGMA query_only = ON")
 
 

@@ -17,6 +17,11 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def fold(name: str) -> str:
+    """Return a name as SQLite compares it: it takes A for a, but not É for é."""
+    return "".join(c.lower() if c.isascii() else c for c in name)
+
+
 def literal(text: str) -> str:
     """Quote a text as an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"

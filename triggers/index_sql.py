@@ -26,7 +26,8 @@ def parse(sql: str) -> IndexText:
 
     SQLite has accepted the statement, so only quoting, comments, parentheses and commas matter here.
     """
-    tokens = [t for t in _TOKEN.findall(sql) if not t.startswith(("--", "/*"))]
+    # a comment separates words as a space does
+    tokens = [" " if t.startswith(("--", "/*")) else t for t in _TOKEN.findall(sql)]
     start = tokens.index("(")
     depth, terms, current = 0, [], ""
     for i in range(start, len(tokens)):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from sqlite_utils import Database
 from sqlite_utils.db import Table as UtilsTable
 
-from .identifier import is_ours, quote
+from .identifier import fold, is_ours, quote
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Table:
     def column(self, name: str) -> Column:
         """Return the column of that name; SQLite folds ASCII case. Raises KeyError."""
         for column in self.columns:
-            if column.name.lower() == name.lower():
+            if fold(column.name) == fold(name):
                 return column
         raise KeyError(name)
 

@@ -8,10 +8,13 @@ SQLite 3.8. Logging a key too often is harmless; only a missing one is fatal.
 from __future__ import annotations
 
 import hashlib
+import re
+import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
-from .identifier import PREFIX, quote
+from .identifier import PREFIX, literal, quote
 from .index_sql import parse
 from .key import Key
 from .schema import Column, Index, Table
@@ -66,6 +69,13 @@ def fingerprint(made: Iterable[Trigger]) -> str:
     return hashlib.sha256(f"v{VERSION}\n{text}".encode()).hexdigest()[:16]
 
 
+#: A default that is a number, a text, a blob, or a word, which SQLite takes for a text; but no clock's name.
+_LITERAL = re.compile(
+    r"""([+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,2})?
+      | x?'(?:[^']|'')*' | "(?:[^"]|"")*" | (?!current_)[^\W\d]\w*)$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
 _Body = tuple[str, str, list[str]]
 
 
@@ -77,12 +87,13 @@ def _key_triggers(table: Table, key: Key, table_id: int) -> list[_Body]:
     made = [
         ("ai", "AFTER INSERT", [new]),
         ("bd", "BEFORE DELETE", [old]),
-        # OLD in BEFORE: an application's own trigger may swallow every AFTER trigger by RAISE(IGNORE).
+        # In BEFORE too: an application's own trigger may swallow every AFTER trigger by RAISE(IGNORE).
         ("bu", "BEFORE UPDATE", [old]),
         ("au", f"AFTER UPDATE OF {moved}", [new]),
+        ("bn", f"BEFORE UPDATE OF {moved}", [new]),
     ]
     if not key.is_rowid:
-        made += [("bi", "BEFORE INSERT", [new]), ("bn", f"BEFORE UPDATE OF {moved}", [new])]
+        made.append(("bi", "BEFORE INSERT", [new]))
     return made
 
 
@@ -115,12 +126,12 @@ def _recheck_triggers(table: Table, key: Key, table_id: int) -> list[_Body]:
     touched: list[str] | None = []
     rowid = table.rowid_name
     for index in table.indexes:
-        if not index.unique or index.name == key.index:
+        if not index.unique or (index.name == key.index and _by_bytes(index)):
             continue
-        collides = _collision(table, index)
-        on_insert.append(_log_select(table, key, table_id, collides))
-        others = f"{collides} AND {quote(rowid)} <> OLD.{quote(rowid)}" if rowid else collides
-        on_update.append(_log_select(table, key, table_id, others))
+        for collides in _collisions(table, index):
+            on_insert.append(_log_select(table, key, table_id, collides))
+            others = f"{collides} AND {quote(rowid)} <> OLD.{quote(rowid)}" if rowid else collides
+            on_update.append(_log_select(table, key, table_id, others))
         plain = index.plain_columns
         computed = index.partial or plain is None or any(table.column(c).generated for c in plain)
         touched = None if touched is None or computed else touched + list(plain or ())
@@ -139,6 +150,11 @@ def _recheck_triggers(table: Table, key: Key, table_id: int) -> list[_Body]:
     return made
 
 
+def _by_bytes(index: Index) -> bool:
+    # A key that replaces 'a' by 'A' under NOCASE takes away another key than the one it brings.
+    return all(column.collation.upper() == "BINARY" for column in index.columns)
+
+
 def _update_event(touched: Sequence[str] | None) -> str:
     # A partial index's WHERE, an expression and a generated column may depend on any column: None then.
     if touched is None:
@@ -146,31 +162,55 @@ def _update_event(touched: Sequence[str] | None) -> str:
     return "BEFORE UPDATE OF " + ", ".join(quote(c) for c in dict.fromkeys(touched))
 
 
-def _collision(table: Table, index: Index) -> str:
-    """Return the condition under which a row holds the unique value that NEW is about to take."""
+def _collisions(table: Table, index: Index) -> list[str]:
+    """Return the conditions under which a row holds the unique value that NEW is about to take."""
+    # NOT NULL ON CONFLICT REPLACE stores the default where NEW still says NULL.
+    replaced = [c for c in table.columns if c.not_null and c.default is not None and not c.generated]
+    if index.plain_columns is not None or not replaced:
+        return [_collision(table, index, replaced)]
+    # In an expression coalesce() would hide a column's collation and affinity: only where it is needed.
+    missing = " OR ".join(f"NEW.{quote(c.name)} IS NULL" for c in replaced)
+    return [_collision(table, index, ()), f"{_collision(table, index, replaced)} AND ({missing})"]
+
+
+def _collision(table: Table, index: Index, replaced: Sequence[Column]) -> str:
     text = parse(index.sql) if index.sql else None
     terms = []
     for position, term in enumerate(index.columns):
         collation = f" COLLATE {quote(term.collation)}"
         if term.name is not None:
-            terms.append(f"{quote(term.name)}{collation} = {_new(table.column(term.name))}")
+            terms.append(f"{quote(term.name)}{collation} = {_new(table.column(term.name), replaced)}")
         else:
             assert text is not None, "an index over an expression has a text"
             expression = text.terms[position]
-            terms.append(f"({expression}){collation} = (SELECT {expression} FROM {_new_row(table)})")
+            row = ", ".join(f"{_new(c, replaced)} AS {quote(c.name)}" for c in table.columns)
+            new = f"(SELECT {expression} FROM (SELECT {row}) AS {quote(table.name)})"
+            terms.append(f"({expression}){collation} = {new}")
     if text is not None and text.where:
         terms.append(f"({text.where})")
     return " AND ".join(terms)
 
 
-def _new(column: Column) -> str:
-    # NOT NULL ON CONFLICT REPLACE stores the default where NEW still says NULL.
+def _new(column: Column, replaced: Sequence[Column]) -> str:
     value = f"NEW.{quote(column.name)}"
-    if column.not_null and column.default is not None:
-        return f"coalesce({value}, {column.default})"
-    return value
+    return f"coalesce({value}, {_stored_default(column)})" if column in replaced else value
 
 
-def _new_row(table: Table) -> str:
-    columns = ", ".join(f"{_new(c)} AS {quote(c.name)}" for c in table.columns)
-    return f"(SELECT {columns}) AS {quote(table.name)}"
+def _stored_default(column: Column) -> str:
+    """Return a column's default as it is stored: a literal '01' becomes 1 in an INTEGER column."""
+    text = column.default or "NULL"
+    if not _LITERAL.match(text):
+        # may be another value each time, such as a clock's
+        return text
+    with closing(sqlite3.connect(":memory:")) as scratch:
+        try:
+            scratch.execute(f"CREATE TABLE t(c {column.declared} DEFAULT {text})")
+            scratch.execute("INSERT INTO t DEFAULT VALUES")
+            (value,) = scratch.execute("SELECT c FROM t").fetchone()
+        except sqlite3.Error:
+            return text
+    if isinstance(value, str):
+        return literal(value)
+    if isinstance(value, bytes):
+        return f"x'{value.hex()}'"
+    return "NULL" if value is None else str(value)

@@ -6,6 +6,10 @@ SELECT coalesce(max(seq), 0) FROM main._liteferry_log
 -- the oldest and the newest position in the log
 SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM main._liteferry_log
 
+-- mark --
+-- when one entry was written
+SELECT at FROM main._liteferry_log WHERE seq = :position
+
 -- pending --
 -- how many entries the target has not got yet
 SELECT count(*) FROM main._liteferry_log WHERE seq > :position
@@ -32,10 +36,11 @@ SELECT (max(k1) - 2440587.5) * 86400.0 FROM main._liteferry_log WHERE t = 0 AND 
 
 -- prune --
 -- delete what the target has, some entries at a time; without AUTOINCREMENT the newest must stay,
--- or its position would be given out again
+-- or its position would be given out again; the entry at the position stays too, as the mark by which
+-- another log is told from this one
 DELETE FROM main._liteferry_log WHERE seq IN (
     SELECT seq FROM main._liteferry_log
-    WHERE seq <= :position AND seq < (SELECT max(seq) FROM main._liteferry_log)
+    WHERE seq < :position AND seq < (SELECT max(seq) FROM main._liteferry_log)
     ORDER BY seq LIMIT :entries)
 
 -- log_width --
