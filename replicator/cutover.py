@@ -41,6 +41,9 @@ R = TypeVar("R")
 
 log = structlog.get_logger("liteferry.cutover")
 
+#: All that asyncpg raises.
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
 #: How long to ask for the write locks before giving up; nobody is stalled by the asking.
 LOCK_SECONDS = 10.0
 
@@ -99,23 +102,54 @@ class Cutover:
         failpoint.reach("cutover.after_journal")
 
     async def _move(self, stack: contextlib.AsyncExitStack, rehearse: bool) -> None:
-        sessions = [await stack.enter_async_context(_locking(p)) for p in self._pipelines]
         connection = await stack.enter_async_context(self._target.connection())
+        transaction = connection.transaction()
+        stack.push_async_callback(self._forget_decision, transaction)
+        # last in, first out: the writers go on before the target is asked to forget anything
+        sessions = [await stack.enter_async_context(_locking(p)) for p in self._pipelines]
         await self._lock(sessions)
-        try:
-            async with asyncio.timeout(self._budget_left()):
-                await self._drain(sessions)
-                await self._set_sequences(sessions)
-                transaction = await self._prepare_decision(stack, connection)
-                await self._write_fences(sessions)
-        except TimeoutError:
-            raise CutoverRefused(
-                f"the pause reached {self._max_pause:g} s before the fence was up; it was undone",
-                hint="allow more with --max-pause, or cut over when fewer changes arrive",
-            ) from None
-        if not rehearse:
+        await self._in_time(self._prepare(sessions, connection, transaction), sessions)
+        if rehearse:
+            await self._release(sessions)
+        else:
             # It goes forward from here: a cancellation between two fences would leave one up.
             await uninterrupted(self._commit(sessions, transaction))
+
+    async def _prepare(
+        self, sessions: Sequence[Session], connection: Connection, transaction: Transaction
+    ) -> None:
+        await self._drain(sessions)
+        await self._set_sequences(sessions)
+        await self._prepare_decision(connection, transaction)
+        await self._write_fences(sessions)
+
+    async def _in_time(self, work: Coroutine[Any, Any, None], sessions: Sequence[Session]) -> None:
+        """Await work for as long as the pause may be; let the writers go on at once when it fails.
+
+        A target that does not answer takes a minute to be left in order, and no writer shall wait for that.
+        """
+        task = asyncio.create_task(work, name="cutover-work")
+        try:
+            await asyncio.wait([task], timeout=self._budget_left())
+            if not task.done():
+                raise CutoverRefused(
+                    f"the pause reached {self._max_pause:g} s before the fence was up; it was undone",
+                    hint="allow more with --max-pause, or cut over when fewer changes arrive",
+                )
+            task.result()
+        except BaseException:
+            # what it has asked of a session already is done before the release, and it asks no more
+            task.cancel()
+            await uninterrupted(self._release(sessions))
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()  # seen, so that asyncio does not report it a second time
+            raise
+
+    async def _release(self, sessions: Sequence[Session]) -> None:
+        for session in sessions:
+            await session.run(_let_go)
+        self.timeline.released()
 
     async def _lock(self, sessions: Sequence[Session]) -> None:
         deadline = time.monotonic() + LOCK_SECONDS
@@ -149,20 +183,16 @@ class Cutover:
                 await set_sequences(connection, session, pipeline)
         self.timeline.done("sequences")
 
-    async def _prepare_decision(
-        self, stack: contextlib.AsyncExitStack, connection: Connection
-    ) -> Transaction:
+    async def _prepare_decision(self, connection: Connection, transaction: Transaction) -> None:
         """Carry the decision out on the target up to its COMMIT."""
-        transaction = connection.transaction()
         await transaction.start()
-        stack.push_async_callback(self._forget_decision, connection, transaction)
         self._notes = await open_target(connection, self.id, self._pipelines)
         self.timeline.done("constraints")
-        return transaction
 
-    async def _forget_decision(self, connection: Connection, transaction: Transaction) -> None:
-        if not self._decided and not connection.is_closed():
-            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError):
+    async def _forget_decision(self, transaction: Transaction) -> None:
+        if not self._decided:
+            # also when it was not begun, or its connection is gone
+            with contextlib.suppress(OSError, TimeoutError, *DRIVER_ERRORS):
                 await transaction.rollback()
 
     async def _write_fences(self, sessions: Sequence[Session]) -> None:
@@ -180,7 +210,7 @@ class Cutover:
         try:
             self._decided = True
             await transaction.commit()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (OSError, TimeoutError, *DRIVER_ERRORS) as error:
             # It may have been done or not. The sources are closed, so go on until the target tells.
             log.warning("the decision's commit was not confirmed", reason=describe(error))
             await decide(self._target, self.id, self._pipelines)

@@ -7,7 +7,9 @@ import sqlite3
 
 import asyncpg
 
-from config.errors import DiskFull, LiteferryError, SourceError, TargetError
+from config.errors import DiskFull, LiteferryError, SourceBusy, SourceError, TargetError
+from triggers.connection import is_busy
+from triggers.session import Session
 
 from .target import describe
 
@@ -40,3 +42,17 @@ def _system(error: BaseException) -> LiteferryError | None:
             hint="make room, or let TMPDIR name a folder with more",
         )
     return None
+
+
+def source_error(session: Session, error: sqlite3.Error) -> SourceError:
+    """Return our error for one of SQLite's; its text may quote a value, so only its name is kept."""
+    if is_busy(error):
+        return SourceBusy(f"source {str(session.path)!r} is locked by others")
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    if name == "SQLITE_FULL":
+        # the application suffers more than we do; what we wanted to write can wait
+        return SourceBusy(f"the disk of source {str(session.path)!r} is full")
+    return SourceError(
+        f"source {str(session.path)!r} cannot be read: {name}",
+        hint="check the file with PRAGMA integrity_check, the disk, and the permissions",
+    )

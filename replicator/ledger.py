@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from config.errors import PositionConflict, TargetContents
+from triggers.changelog import Place
 
 from .ddl import Note
 from .plan import TablePlan
@@ -27,6 +28,8 @@ class SourceRecord:
     schema: str
     state: State
     position: int
+    #: When the log's entry at the position was written, as SQLite's julianday; None at position 0.
+    mark: float | None
     beat: float | None
     consistent: bool
     changes: int
@@ -70,7 +73,10 @@ async def prepare(connection: Connection) -> None:
 
 
 async def source(connection: Connection, source_id: UUID) -> SourceRecord | None:
-    """Return what is known of a source, None when it is new to this target."""
+    """Return what is known of a source, None when it is new to this target.
+
+    Waits for a transaction that is just moving it: a commit whose answer got lost may be on its way.
+    """
     exists = await connection.fetchval("SELECT to_regclass('liteferry.source') IS NOT NULL")
     row = await connection.fetchrow(CONTROL["source"], source_id) if exists else None
     return SourceRecord.from_row(row) if row else None
@@ -82,9 +88,16 @@ async def tables(connection: Connection, source_id: UUID) -> list[TableRecord]:
     return [TableRecord.from_row(row) for row in rows]
 
 
-async def register(connection: Connection, source_id: UUID, path: str, schema: str, position: int) -> None:
+async def progress(connection: Connection, source_id: UUID, number: int) -> tuple[str | None, bool]:
+    """Return a table's cursor and whether it is copied; waits as `source` does."""
+    row = await connection.fetchrow(CONTROL["table_progress"], source_id, number)
+    return (row["cursor"], row["copied"]) if row else (None, False)
+
+
+async def register(connection: Connection, source_id: UUID, path: str, schema: str, place: Place) -> None:
     """Note a new source at its first position."""
-    await connection.execute(CONTROL["register"], source_id, path, schema, State.SNAPSHOT.value, position)
+    state = State.SNAPSHOT.value
+    await connection.execute(CONTROL["register"], source_id, path, schema, state, place.position, place.mark)
 
 
 async def add_table(
@@ -96,10 +109,10 @@ async def add_table(
 
 
 async def move(
-    connection: Connection, source_id: UUID, old: int, new: int, beat: float | None, consistent: bool
+    connection: Connection, source_id: UUID, old: int, new: Place, beat: float | None, consistent: bool
 ) -> None:
     """Move the position from `old` to `new`. Raises PositionConflict when it is not at `old`."""
-    done = await connection.execute(CONTROL["move"], source_id, old, new, beat, consistent)
+    done = await connection.execute(CONTROL["move"], source_id, old, new.position, new.mark, beat, consistent)
     if done != "UPDATE 1":
         raise PositionConflict(
             f"the position on the target is no longer {old}: another liteferry works on this source",

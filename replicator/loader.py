@@ -9,6 +9,7 @@ import asyncpg
 import structlog
 
 from config.errors import TargetError
+from triggers.changelog import Place
 from triggers.identifier import quote
 
 from . import ddl, dml, ledger
@@ -28,7 +29,7 @@ async def create(
     path: str,
     schema: str,
     plans: Mapping[int, TablePlan],
-    position: int,
+    place: Place,
 ) -> None:
     """Create the tables and register the source, all or nothing.
 
@@ -39,7 +40,7 @@ async def create(
             await ledger.prepare(connection)
             await ledger.refuse_existing(connection, schema, [p.name for p in plans.values()])
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
-            await ledger.register(connection, source_id, path, schema, position)
+            await ledger.register(connection, source_id, path, schema, place)
             for number, plan in plans.items():
                 await connection.execute(ddl.create_table(plan))
                 await connection.execute(ddl.comment(plan, path))

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 
-from config.errors import CaptureBroken, SourceBusy, SourceError, TargetAway, TargetError
+from config.errors import CaptureBroken, LiteferryError, SourceBusy, SourceError, TargetAway, TargetError
 from config.settings import Settings
 from triggers import capture, changelog, fence
 from triggers.capture import Captured
@@ -25,13 +25,14 @@ from triggers.session import Session
 
 from . import failpoint, ledger, loader
 from .backoff import Backoff
+from .faults import source_error
 from .ledger import SourceRecord, TableRecord
 from .plan import SourcePlan, TablePlan
 from .preflight import make_plan, structure, take_up
 from .snapshot import CopyProgress, Slots, Snapshot
 from .state import State, advance
 from .status import Facts
-from .tailer import Tailer, Wake, source_error
+from .tailer import Tailer, Wake
 from .target import CONTROL, Target
 
 log = structlog.get_logger("liteferry.pipeline")
@@ -63,6 +64,7 @@ class Pipeline:
         self.captured: list[Captured] = []
         self._source_id: UUID | None = None
         self._tailer: Tailer | None = None
+        self._waiting = Backoff()
         #: Set once the source is streaming, cut over, or has been found to be.
         self.settled = asyncio.Event()
 
@@ -183,6 +185,7 @@ class Pipeline:
             self.settings.parallel,
             self._read_seconds,
             self._note_retry,
+            self._note_recovery,
         )
         await copying.run()
 
@@ -203,8 +206,8 @@ class Pipeline:
         self._source_id = await self.reader.run(capture.source_id)
         by_name = {p.name: p for p in plan.tables}
         self.plans = {c.id: by_name[c.table.name] for c in self.captured}
-        position = await self.reader.run(changelog.head)
-        create = loader.create(self.target, self.source_id, str(self.path), plan.schema, self.plans, position)
+        place = await self.reader.run(lambda c: changelog.place(c, changelog.head(c)))
+        create = loader.create(self.target, self.source_id, str(self.path), plan.schema, self.plans, place)
         await create
         failpoint.reach("register.after")
         for left_out in plan.skipped:
@@ -222,6 +225,7 @@ class Pipeline:
         self.plans, new = take_up(found, record.schema, records)
         self.captured = [Captured(n, p.table, p.key) for n, p in self.plans.items()]
         await self.reader.run(capture.check_log, record.position)
+        await self.reader.run(changelog.checked_head, record.position, record.mark)
         fenced = await self.reader.run(fence.fenced_by)
         if record.state is not State.CUT_OVER and fenced is None:
             self.refuse_lost_triggers(await self.reader.run(capture.installed_triggers))
@@ -234,7 +238,8 @@ class Pipeline:
 
     def _adopt(self, record: SourceRecord, records: list[TableRecord]) -> None:
         facts = self.facts
-        facts.schema, facts.position, facts.beat = record.schema, record.position, record.beat
+        facts.schema, facts.beat = record.schema, record.beat
+        facts.position, facts.mark = record.position, record.mark
         facts.consistent, facts.changes, facts.batches = record.consistent, record.changes, record.batches
         facts.connected = True
         facts.tables = {r.table_id: CopyProgress.of(r, self.plans[r.table_id]) for r in records}
@@ -297,15 +302,27 @@ class Pipeline:
         backoff = Backoff()
         while True:
             try:
-                return await work()
+                await work()
+                break
             except TargetAway as error:
                 self._note_retry(error)
                 await asyncio.sleep(backoff.failed())
+        if backoff.failures:
+            self._note_recovery()
 
-    def _note_retry(self, error: Exception) -> None:
+    def _note_retry(self, error: LiteferryError) -> None:
         self.facts.retries += 1
-        self.facts.connected = False
+        self.facts.connected = self.facts.connected and not isinstance(error, TargetAway)
         self.facts.error = str(error)
+        if self._waiting.to_be_told(time.monotonic()):
+            log.warning("waiting", source=self.facts.path, reason=str(error))
+        self._waiting.failed()
+
+    def _note_recovery(self) -> None:
+        self.facts.connected, self.facts.error = True, None
+        failures = self._waiting.recovered()
+        if failures:
+            log.info("recovered", source=self.facts.path, failures=failures)
 
     @property
     def _read_seconds(self) -> float:

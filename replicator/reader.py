@@ -10,6 +10,7 @@ from operator import itemgetter
 
 from config.errors import ValueRefused
 from triggers import changelog
+from triggers.changelog import Place
 from triggers.connection import reading
 from triggers.identifier import quote
 from triggers.key import KeyKind
@@ -38,19 +39,20 @@ class Batch:
     """All that changed between two positions, as one read transaction saw it."""
 
     low: int
-    high: int
+    #: The newest entry that it brings.
+    place: Place
     #: Entries of the log between the positions, by table number.
     touched: Mapping[int, int]
     #: Unix time of the newest heartbeat among them.
     beat: float | None
-    #: Whether nothing is left in the log behind `high`: only then is the target a state the source had.
+    #: Whether nothing is left in the log behind `place`: only then is the target a state the source had.
     complete: bool
     spool: Spool
 
     @property
     def entries(self) -> int:
         """Return how many entries of the log this batch brings to the target."""
-        return self.high - self.low
+        return self.place.position - self.low
 
 
 def read_page(connection: sqlite3.Connection, plan: TablePlan, after: Cursor | None, limit: int) -> Page:
@@ -70,11 +72,11 @@ def read_page(connection: sqlite3.Connection, plan: TablePlan, after: Cursor | N
 def read_batch(
     connection: sqlite3.Connection,
     plans: Mapping[int, TablePlan],
-    position: int,
+    place: Place,
     memory: int,
     most: int | None = None,
 ) -> Batch | None:
-    """Read everything new behind `position` in ONE read transaction; None when there is nothing.
+    """Read everything new behind `place` in ONE read transaction; None when there is nothing.
 
     With `most`, at most that many entries: for rollback-journal files, where a long read would stall the
     writer. The batch is then not `complete` while more is waiting. Raises ValueRefused, and OSError when
@@ -82,19 +84,20 @@ def read_batch(
     """
     if connection.in_transaction:
         # the cutover reads inside the write lock that it already holds
-        return _read(connection, plans, position, memory, most)
+        return _read(connection, plans, place, memory, most)
     with reading(connection):
-        return _read(connection, plans, position, memory, most)
+        return _read(connection, plans, place, memory, most)
 
 
 def _read(
     connection: sqlite3.Connection,
     plans: Mapping[int, TablePlan],
-    position: int,
+    place: Place,
     memory: int,
     most: int | None,
 ) -> Batch | None:
-    newest = changelog.checked_head(connection, position)
+    position = place.position
+    newest = changelog.checked_head(connection, position, place.mark)
     if newest == position:
         return None
     high = newest if most is None else min(newest, position + most)
@@ -109,7 +112,7 @@ def _read(
     except BaseException:
         spool.close()
         raise
-    return Batch(position, high, touched, beat, high == newest, spool)
+    return Batch(position, changelog.place(connection, high), touched, beat, high == newest, spool)
 
 
 def _changes(

@@ -14,12 +14,13 @@ from uuid import UUID
 
 import structlog
 
-from config.errors import TargetAway
+from config.errors import LiteferryError, TargetAway
 from triggers.session import Session
 
 from . import failpoint, ledger
 from .applier import VALUE_ERRORS, refused
 from .backoff import Backoff
+from .faults import source_error
 from .ledger import TableRecord
 from .paging import Cursor, Pace, decode, encode
 from .plan import TablePlan
@@ -88,7 +89,8 @@ class Snapshot:
     slots: Slots
     parallel: int
     read_seconds: float
-    on_retry: Callable[[Exception], None] = field(default=lambda error: None)
+    on_retry: Callable[[LiteferryError], None] = field(default=lambda error: None)
+    on_recovery: Callable[[], None] = field(default=lambda: None)
 
     async def run(self) -> None:
         """Copy all tables; returns when the last chunk of the last one is stored.
@@ -134,22 +136,33 @@ class Snapshot:
         return asyncio.create_task(work, name=f"read-{table.plan.name}")
 
     async def _read(self, session: Session, plan: TablePlan, after: Cursor | None, pace: Pace) -> Chunk:
-        async with self.slots.turn:
-            return await session.run(read_chunk, plan, after, self.chunk_rows, pace)
+        backoff = Backoff()
+        while True:
+            try:
+                async with self.slots.turn:
+                    return await session.run(read_chunk, plan, after, self.chunk_rows, pace)
+            except sqlite3.Error as raised:
+                error = source_error(session, raised)
+                if not error.retryable:
+                    raise error from raised
+                self.on_retry(error)
+                await asyncio.sleep(backoff.failed())
 
     async def _store(self, table: CopyProgress, chunk: Chunk) -> None:
         cursor = encode(chunk.cursor) if chunk.cursor is not None else None
         backoff = Backoff()
         while True:
             try:
+                if backoff.failures and await self._stored_already(table, cursor, chunk.last):
+                    break
                 await self._store_once(table, cursor, chunk)
             except TargetAway as error:
                 self.on_retry(error)
                 await asyncio.sleep(backoff.failed())
-                if await self._stored_already(table, cursor, chunk.last):
-                    break
             else:
                 break
+        if backoff.failures:
+            self.on_recovery()
         table.cursor, table.rows, table.copied = cursor, table.rows + len(chunk.rows), chunk.last
 
     async def _store_once(self, table: CopyProgress, cursor: str | None, chunk: Chunk) -> None:
@@ -187,14 +200,13 @@ class Snapshot:
         await task
 
     async def _stored_already(self, table: CopyProgress, cursor: str | None, last: bool) -> bool:
-        """Tell whether the commit was done though the connection died before saying so."""
-        try:
-            async with self.target.connection() as connection:
-                records = await ledger.tables(connection, self.source_id)
-        except TargetAway:
-            return False
-        record = next(r for r in records if r.table_id == table.number)
-        return (record.cursor, record.copied) == (cursor, last) and record.rows_copied > table.rows
+        """Tell whether the commit was done though the connection died before saying so.
+
+        The last chunk of a table may move no cursor, any other one does. Raises TargetAway.
+        """
+        async with self.target.connection() as connection:
+            found = await ledger.progress(connection, self.source_id, table.number)
+        return found == (cursor, last) != (table.cursor, table.copied)
 
 
 def read_chunk(

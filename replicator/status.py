@@ -20,6 +20,8 @@ class Facts:
     schema: str
     state: State = State.NEW
     position: int = 0
+    #: The time of the log's entry at the position.
+    mark: float | None = None
     pending: int = 0
     oldest: float = 0.0
     #: When `oldest` was measured, on the monotonic clock: what is pending goes on ageing.

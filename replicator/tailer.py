@@ -10,14 +10,17 @@ from uuid import UUID
 
 import structlog
 
-from config.errors import LiteferryError, SourceBusy, SourceError, TargetAway
+from config.errors import LiteferryError, SourceError, TargetAway
 from triggers import changelog
+from triggers.changelog import Place
 from triggers.connection import is_busy
 from triggers.session import Session
 
-from . import faults, ledger
+from . import ledger
 from .applier import Applier
 from .backoff import Backoff
+from .faults import ours
+from .faults import source_error as source_error
 from .plan import TablePlan
 from .reader import Batch, read_batch
 from .status import Facts
@@ -55,6 +58,8 @@ class Tailer:
         self._data_version = -1
         #: Held while a batch is on its way; whoever else moves the position holds it instead.
         self.applying = asyncio.Lock()
+        #: Set while a batch may have been committed without our knowing: the target is asked before the next.
+        self._unsure = False
 
     async def step(self) -> bool:
         """Read and apply what is new; return whether there was anything.
@@ -74,6 +79,8 @@ class Tailer:
 
     async def drain(self, session: Session) -> bool:
         """Bring one batch over, read through `session`; the caller holds `applying`."""
+        if self._unsure:
+            await self._resume()
         most = None if self._facts.journal_mode == "wal" else ROLLBACK_ENTRIES
         begun = time.monotonic()
         batch = await self._read(session, most)
@@ -82,21 +89,26 @@ class Tailer:
             self._facts.consistent = True
             return False
         with batch.spool:
+            # also when it is cancelled: a cutover that runs out of time may do so at the COMMIT
+            self._unsure = True
             await self._applier.apply(batch)
+            self._unsure = False
         self._applied(batch, time.monotonic() - begun)
         return True
 
     async def _read(self, session: Session, most: int | None) -> Batch | None:
+        place = Place(self._facts.position, self._facts.mark)
         try:
-            return await session.run(read_batch, self._plans, self._facts.position, self._memory, most)
+            return await session.run(read_batch, self._plans, place, self._memory, most)
         except sqlite3.Error as error:
             raise source_error(session, error) from error
         except OSError as error:
-            raise faults.ours(error) or error from error
+            raise ours(error) or error from error
 
     def _applied(self, batch: Batch, seconds: float) -> None:
         facts, now = self._facts, time.monotonic()
-        facts.position, facts.consistent, facts.connected = batch.high, batch.complete, True
+        facts.position, facts.mark = batch.place.position, batch.place.mark
+        facts.consistent, facts.connected = batch.complete, True
         facts.beat = batch.beat if batch.beat is not None else facts.beat
         facts.changes += batch.entries
         facts.batches += 1
@@ -116,15 +128,11 @@ class Tailer:
         if self._backoff.to_be_told(time.monotonic()):
             log.warning("waiting", source=facts.path, reason=str(error), failures=self._backoff.failures + 1)
         await asyncio.sleep(self._backoff.failed())
-        await self._resume()
 
     async def _resume(self) -> None:
         """Ask the target where it is: the commit whose answer got lost may have been done."""
-        try:
-            async with self._target.connection() as connection:
-                record = await ledger.source(connection, self._source_id)
-        except TargetAway:
-            return
+        async with self._target.connection() as connection:
+            record = await ledger.source(connection, self._source_id)
         if record is None:
             raise SourceError(
                 "the target has forgotten this source: its bookkeeping is gone, or another database answers",
@@ -132,9 +140,9 @@ class Tailer:
             )
         if record.position != self._facts.position:
             self._facts.changes += record.position - self._facts.position
-            self._facts.position, self._facts.consistent = record.position, record.consistent
-            self._facts.beat = record.beat
-        self._facts.connected = True
+            self._facts.position, self._facts.mark = record.position, record.mark
+            self._facts.consistent, self._facts.beat = record.consistent, record.beat
+        self._facts.connected, self._unsure = True, False
 
     def _recovered(self) -> None:
         failures = self._backoff.recovered()
@@ -163,17 +171,3 @@ class Tailer:
             raise
         self._data_version = version
         return newest > self._facts.position
-
-
-def source_error(session: Session, error: sqlite3.Error) -> SourceError:
-    """Return our error for one of SQLite's; its text may quote a value, so only its name is kept."""
-    if is_busy(error):
-        return SourceBusy(f"source {str(session.path)!r} is locked by others")
-    name = getattr(error, "sqlite_errorname", type(error).__name__)
-    if name == "SQLITE_FULL":
-        # the application suffers more than we do; what we wanted to write can wait
-        return SourceBusy(f"the disk of source {str(session.path)!r} is full")
-    return SourceError(
-        f"source {str(session.path)!r} cannot be read: {name}",
-        hint="check the file with PRAGMA integrity_check, the disk, and the permissions",
-    )

@@ -45,6 +45,9 @@ _AWAY = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
+    # a server that has just become a standby; an idle transaction that the server has ended, see `identify`
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
 
 
@@ -113,6 +116,11 @@ class Target:
             except (TimeoutError, *_AWAY):
                 pool.terminate()
 
+    def terminate(self) -> None:
+        """Cut all connections without a word: whoever waits for an answer gets an error instead."""
+        if self._pool is not None:
+            self._pool.terminate()
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection outside any transaction. Raises TargetAway for what a retry may mend."""
@@ -122,10 +130,14 @@ class Target:
         try:
             async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
                 yield connection
-        except _AWAY as error:
-            raise _away(error) from error
-        except OSError as error:
-            if isinstance(error.__cause__, ConnectionError) or error.errno is None:
+        except (*_AWAY, OSError) as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # leaving the transaction failed and hid the cancellation: a retry would lose it for good
+                raise asyncio.CancelledError from error
+            if isinstance(error, _AWAY) or isinstance(error.__cause__, ConnectionError):
+                raise _away(error) from error
+            if isinstance(error, OSError) and error.errno is None:
                 raise _away(error) from error
             raise
 

@@ -13,10 +13,10 @@ from config.errors import SourceBusy
 from triggers import capture, changelog
 from triggers.session import Session
 
+from .faults import source_error
 from .pipeline import Pipeline
 from .preflight import drift, structure
 from .state import State
-from .tailer import source_error
 
 P = ParamSpec("P")
 R = TypeVar("R")

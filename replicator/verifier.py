@@ -98,11 +98,12 @@ class Verifier:
         after: Cursor | None = None
         last = False
         while not last:
-            begun = time.monotonic()
             async with self._aligned(session) as target:
+                # not before: waiting for the batch in hand says nothing about the size of a chunk
+                begun = time.monotonic()
                 page = await session.run(read_page, plan, after, self._pace.rows)
                 await _compare_rows(target, plan, page.rows, report)
-            self._pace.took(len(page.rows), time.monotonic() - begun)
+                self._pace.took(len(page.rows), time.monotonic() - begun)
             after, last = page.cursor, page.last
         if report.source_rows != report.target_rows or report.missing:
             await self._find_extra(session, plan, report)

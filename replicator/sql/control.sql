@@ -3,13 +3,15 @@
 CREATE SCHEMA IF NOT EXISTS liteferry
 
 -- create_source --
--- one row per source; the position moves in the transaction that carries the rows
+-- one row per source; the position moves in the transaction that carries the rows; `mark` is the time of the
+-- log's entry at the position, by which a restored or emptied log is told from the right one
 CREATE TABLE IF NOT EXISTS liteferry.source (
     source_id uuid PRIMARY KEY,
     path text NOT NULL,
     schema_name text NOT NULL,
     state text NOT NULL,
     position bigint NOT NULL,
+    mark double precision,
     beat double precision,
     consistent boolean NOT NULL DEFAULT false,
     changes bigint NOT NULL DEFAULT 0,
@@ -59,9 +61,11 @@ END $$
 
 -- identify --
 -- mark this transaction as ours for the guard; local, so that a transaction pooler is no harm. Its commit
--- must last even where the server is told not to wait for the disk: the log is pruned behind it
+-- must last even where the server is told not to wait for the disk: the log is pruned behind it. And where the
+-- network swallows us without a sound, the server shall end it soon: its locks would keep us out for hours
 SELECT set_config('liteferry.writer', 'on', true), CASE current_setting('synchronous_commit')
-    WHEN 'off' THEN set_config('synchronous_commit', 'local', true) END
+    WHEN 'off' THEN set_config('synchronous_commit', 'local', true) END,
+    set_config('idle_in_transaction_session_timeout', '30s', true)
 
 -- version --
 -- the server's version as a number
@@ -73,12 +77,13 @@ SELECT pg_advisory_xact_lock(7236913012)
 
 -- register --
 -- note a new source
-INSERT INTO liteferry.source (source_id, path, schema_name, state, position) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO liteferry.source (source_id, path, schema_name, state, position, mark)
+VALUES ($1, $2, $3, $4, $5, $6)
 
 -- source --
--- all that is known of a source
-SELECT source_id, path, schema_name, state, position, beat, consistent, changes, batches
-FROM liteferry.source WHERE source_id = $1
+-- all that is known of a source; waits for a commit of ours whose answer got lost and that is still on its way
+SELECT source_id, path, schema_name, state, position, mark, beat, consistent, changes, batches
+FROM liteferry.source WHERE source_id = $1 FOR UPDATE
 
 -- set_state --
 -- note where a source is
@@ -87,7 +92,7 @@ UPDATE liteferry.source SET state = $2, updated_at = now() WHERE source_id = $1
 -- move --
 -- compare and set: somebody else having moved the position means that this batch must not commit
 UPDATE liteferry.source
-SET position = $3, beat = coalesce($4, beat), consistent = $5, changes = changes + ($3 - $2),
+SET position = $3, mark = $4, beat = coalesce($5, beat), consistent = $6, changes = changes + ($3 - $2),
     batches = batches + 1, updated_at = now()
 WHERE source_id = $1 AND position = $2
 
@@ -104,6 +109,10 @@ INSERT INTO liteferry.progress (source_id, table_id, name, plan, notes) VALUES (
 -- the plans and progress of a source's tables
 SELECT table_id, name, plan, cursor, rows_copied, copied, indexed, changes, notes
 FROM liteferry.progress WHERE source_id = $1 ORDER BY table_id
+
+-- table_progress --
+-- how far one table's snapshot has got; waits as `source` does
+SELECT cursor, copied FROM liteferry.progress WHERE source_id = $1 AND table_id = $2 FOR UPDATE
 
 -- advance --
 -- move a table's snapshot, unless somebody else did

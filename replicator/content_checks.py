@@ -1,0 +1,186 @@
+"""What the tables of a source hold, against what the target can: types, keys, values, references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from config.errors import LiteferryError, ValueRefused
+from config.settings import Settings
+from triggers.inspection import Violations, foreign_key_violations, unpredictable_uniques
+from triggers.key import KeyKind, choose
+from triggers.schema import Table
+from triggers.session import Session
+
+from .checks import Findings, Level, counted, read_seconds, shown
+from .paging import Cursor, Pace
+from .plan import TablePlan, plan_table
+from .profile import Profile, estimate
+from .reader import read_page
+from .types import Evidence
+
+#: Longest read for one table's foreign keys. Without WAL the application's writers wait for it.
+FOREIGN_KEY_SECONDS = 2.0
+FOREIGN_KEY_SECONDS_ROLLBACK = 0.1
+
+#: PostgreSQL's limit of columns in a table; SQLite's is 2,000 unless it was built with another.
+MOST_COLUMNS = 1_600
+
+
+async def check_contents(
+    found: Findings, session: Session, tables: Sequence[Table], schema: str, settings: Settings, mode: str
+) -> None:
+    """Read every table in short reads, as the profile and the copy do, and note what stands against it.
+
+    With `profile` switched off only the structure is looked at.
+    """
+    seconds = read_seconds(settings, mode)
+    evidence = {t.name: await _evidence(session, t, seconds if settings.profile else None) for t in tables}
+    plans = _plans(found, tables, evidence, schema, settings.columns)
+    _keys(found, tables, evidence)
+    _defaults(found, tables)
+    if settings.profile:
+        await _values(found, session, plans, seconds, settings.batch_memory_mb << 20)
+    await _foreign_keys(found, session, tables, mode)
+
+
+async def _evidence(session: Session, table: Table, seconds: float | None) -> list[Evidence]:
+    """Return what the columns hold; without `seconds` to read for, only that there are rows."""
+    try:
+        key = choose(table)
+    except LiteferryError:
+        return [Evidence() for _ in table.columns]
+    if seconds is None:
+        rows = await session.run(estimate, table, key)
+        return [Evidence(rows) for _ in table.columns]
+    counting = Profile(table, key, seconds)
+    while not counting.done:
+        await session.run(counting.step)
+    return counting.evidence()
+
+
+def _plans(
+    found: Findings,
+    tables: Sequence[Table],
+    evidence: Mapping[str, Sequence[Evidence]],
+    schema: str,
+    overrides: Mapping[str, str],
+) -> list[TablePlan]:
+    """Plan every table, and note all that stands against it rather than the first."""
+    plans = []
+    wrong = 0
+    for table in tables:
+        errors = problems(table, schema, evidence[table.name], overrides)
+        wrong += len(errors)
+        for error in errors:
+            found.refused("plan", error)
+        if not errors:
+            plans.append(plan_table(table, schema, evidence[table.name], overrides))
+    if tables and not wrong:
+        found.add(
+            "plan", Level.PASS, f"every column of {counted(len(tables), 'table')} has a type that holds it"
+        )
+    return plans
+
+
+def problems(
+    table: Table, schema: str, evidence: Sequence[Evidence], overrides: Mapping[str, str]
+) -> list[LiteferryError]:
+    """Return all errors that planning a table meets, where `plan_table` stops at the first."""
+    met: dict[str, LiteferryError] = {}
+    # each column in a table of its own: the same rules, one error each
+    parts = [
+        (replace(table, columns=(column,), indexes=(), without_rowid=False), [seen])
+        for column, seen in zip(table.columns, evidence, strict=True)
+    ]
+    for part, seen in [*parts, (table, list(evidence))]:
+        try:
+            plan_table(part, schema, seen, overrides)
+        except LiteferryError as error:
+            met.setdefault(str(error), error)
+    if len(table.columns) > MOST_COLUMNS:
+        text = f"table {table.name!r} has {len(table.columns)} columns, PostgreSQL takes {MOST_COLUMNS}"
+        met[text] = LiteferryError(text, hint="leave the table out with `exclude`")
+    return list(met.values())
+
+
+def _keys(found: Findings, tables: Sequence[Table], evidence: Mapping[str, Sequence[Evidence]]) -> None:
+    without = [table.name for table in tables if _has_no_key(table, evidence[table.name])]
+    if without:
+        text = f"{counted(len(without), 'table')} without one: {shown(without)}"
+        hint = (
+            "they are followed by their rowid, in an added column _liteferry_rowid; a primary key in SQLite, "
+            "or a UNIQUE index over NOT NULL columns, makes that unnecessary"
+        )
+        found.add("keys", Level.WARN, text, hint)
+    elif tables:
+        found.add("keys", Level.PASS, "every table has one")
+
+
+def _has_no_key(table: Table, evidence: Sequence[Evidence]) -> bool:
+    with_null = [c.name for c, e in zip(table.columns, evidence, strict=True) if e.nulls]
+    try:
+        return choose(table, with_null).kind is KeyKind.ROWID
+    except LiteferryError:
+        return False  # told already as an error of the plan
+
+
+def _defaults(found: Findings, tables: Sequence[Table]) -> None:
+    names = [f"{table.name}.{column}" for table in tables for column in unpredictable_uniques(table)]
+    if names:
+        text = f"unique columns with a default that is never the same twice: {shown(names)}"
+        hint = (
+            "a REPLACE that stores such a default may remove a row that the triggers cannot name; compare "
+            "with `liteferry verify` before the cutover"
+        )
+        found.add("defaults", Level.WARN, text, hint)
+
+
+async def _values(
+    found: Findings, session: Session, plans: Sequence[TablePlan], seconds: float, memory: int
+) -> None:
+    """Convert every value as the copy would, and note the first of each table that has no equal."""
+    refused = 0
+    for plan in plans:
+        try:
+            await _convert(session, plan, seconds, memory)
+        except ValueRefused as error:
+            refused += 1
+            found.refused("values", error)
+    if plans and not refused:
+        found.add("values", Level.PASS, "every value can be stored as it is")
+
+
+async def _convert(session: Session, plan: TablePlan, seconds: float, memory: int) -> None:
+    pace = Pace(seconds)
+    pace.bound(plan.row_bytes, memory)
+    after: Cursor | None = None
+    last = False
+    while not last:
+        page = await session.run(read_page, plan, after, pace.rows)
+        plan.converter.refuse(page.rows)
+        after, last = page.cursor, page.last
+
+
+async def _foreign_keys(found: Findings, session: Session, tables: Sequence[Table], mode: str) -> None:
+    seconds = FOREIGN_KEY_SECONDS if mode == "wal" else FOREIGN_KEY_SECONDS_ROLLBACK
+    related = [table for table in tables if table.foreign_keys]
+    counts = [await session.run(foreign_key_violations, table, seconds) for table in related]
+    told = [text for count in counts for text in _violations(count)]
+    if told:
+        hint = (
+            "the rows are carried over as they are; such a foreign key is kept NOT VALID on the target: it "
+            "holds for new rows only, until the old ones are mended"
+        )
+        found.add("foreign keys", Level.WARN, "; ".join(told), hint)
+    elif related:
+        found.add("foreign keys", Level.PASS, f"no violation in {counted(len(related), 'table')}")
+
+
+def _violations(count: Violations) -> Iterator[str]:
+    if count.mismatch:
+        yield f"table {count.table!r}: refers to columns that are not unique"
+    elif not count.complete:
+        yield f"table {count.table!r}: {counted(count.rows, 'violation')} or more, not looked at to its end"
+    elif count.rows:
+        yield f"table {count.table!r}: {counted(count.rows, 'violation')}"

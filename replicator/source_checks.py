@@ -1,0 +1,134 @@
+"""What is to be known of a source before anything is changed: its files, its journal, what is left out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from config.errors import LiteferryError
+from config.settings import Settings
+from config.sources import SourceSpec
+from triggers import capture, fence
+from triggers.connection import journal_mode
+from triggers.inspection import application_triggers
+from triggers.schema import Skipped, Table
+from triggers.session import Session
+
+from .checks import Findings, Level, Survey, counted, shown
+from .content_checks import check_contents
+from .filesystem import NETWORK, foreign_owner, missing_permissions, mount_type
+from .preflight import structure
+from .tailer import source_error
+
+MIB = 1 << 20
+
+
+async def survey(spec: SourceSpec, settings: Settings) -> Survey:
+    """Look at everything about a source; raises nothing for what is wrong with it."""
+    found = Findings(str(spec.path))
+    _place(found, spec.path, settings)
+    tables: list[Table] = []
+    source_id = None
+    try:
+        async with Session(spec.path) as session:
+            try:
+                source_id = await session.run(capture.source_id)
+                tables = await _inside(found, session, spec, settings)
+            except sqlite3.Error as error:
+                raise source_error(session, error) from error
+    except LiteferryError as error:
+        found.refused("file", error)
+    return Survey(spec, found.checks, [table.name for table in tables], source_id)
+
+
+def _place(found: Findings, path: Path, settings: Settings) -> None:
+    """Look at the file from outside, never opening it: closing it again would drop SQLite's locks."""
+    _permissions(found, path)
+    kind = mount_type(path)
+    if kind in NETWORK:
+        hint = "move the file to a local disk, and run liteferry on the machine that has it"
+        text = f"{kind} is a network file system: SQLite's locks cannot be relied on"
+        found.add("file system", Level.FAIL, text, hint)
+    else:
+        found.add("file system", Level.PASS, kind or "not told by this system")
+    free = shutil.disk_usage(path.parent).free // MIB
+    text = f"{free:,} MiB are free beside the file"
+    if free < settings.disk_min_free_mb:
+        hint = "change log and WAL grow while the target is away: make room"
+        found.add("disk", Level.WARN, f"only {text}", hint)
+    else:
+        found.add("disk", Level.PASS, text)
+
+
+def _permissions(found: Findings, path: Path) -> None:
+    missing = missing_permissions(path)
+    other = foreign_owner(path)
+    if missing:
+        hint = "run liteferry as the user that the application runs as"
+        found.add("permissions", Level.FAIL, f"this user may not {', not '.join(missing)}", hint)
+    elif other is not None:
+        text = f"the file belongs to user {other}, liteferry runs as another"
+        hint = "the -wal and -shm files that it makes may be closed to the application: run as the same user"
+        found.add("permissions", Level.WARN, text, hint)
+    else:
+        found.add("permissions", Level.PASS, "file and folder can be written")
+
+
+async def _inside(found: Findings, session: Session, spec: SourceSpec, settings: Settings) -> list[Table]:
+    mode = await session.run(journal_mode)
+    found.add("sqlite library", Level.PASS, f"{sqlite3.sqlite_version} in this Python, 3.37 or newer needed")
+    _journal(found, mode)
+    tables, skipped = await session.run(structure, settings.exclude)
+    size = os.stat(spec.path).st_size / MIB
+    text = f"{size:,.1f} MiB, {counted(len(tables), 'table')}, to schema {spec.schema!r}"
+    found.add(
+        "size", Level.PASS if tables else Level.WARN, text, "" if tables else "there is nothing to move"
+    )
+    await _leftovers(found, session)
+    _left_out(found, skipped, await session.run(application_triggers))
+    await check_contents(found, session, tables, spec.schema, settings, mode)
+    return tables
+
+
+def _journal(found: Findings, mode: str) -> None:
+    if mode == "wal":
+        found.add("journal mode", Level.PASS, "wal: reading keeps no writer waiting")
+    else:
+        text = f"{mode}: each of our reads keeps the application's writers waiting for some milliseconds"
+        hint = "PRAGMA journal_mode = WAL, once, by the application's owner; it stays in the file"
+        found.add("journal mode", Level.WARN, text, hint)
+
+
+async def _leftovers(found: Findings, session: Session) -> None:
+    if await session.run(fence.is_fenced):
+        text = "it is fenced: the application was cut over to PostgreSQL, writes are refused here"
+        hint = "`liteferry run` with that target; or `liteferry uninstall --lift-fence` if it was given up"
+        found.add("capture", Level.FAIL, text, hint)
+    elif await session.run(capture.source_id) is not None:
+        hint = "`liteferry run` with the same target goes on; `liteferry uninstall` takes it out"
+        found.add("capture", Level.WARN, "change log and triggers of an earlier run are installed", hint)
+    else:
+        found.add("capture", Level.PASS, "nothing of liteferry is in it yet")
+
+
+def _left_out(found: Findings, skipped: Sequence[Skipped], triggers: Sequence[str]) -> None:
+    kinds = {"view": "make them on the target by hand", "virtual": "PostgreSQL has its own full-text search"}
+    for kind, hint in kinds.items():
+        names = [s.name for s in skipped if s.kind == kind]
+        if names:
+            what = "views" if kind == "view" else "virtual tables"
+            found.add(what, Level.WARN, f"{len(names)} not carried over: {shown(names)}", hint)
+    excluded = [s.name for s in skipped if s.kind == "table"]
+    if excluded:
+        found.add(
+            "exclude",
+            Level.PASS,
+            f"{counted(len(excluded), 'table')} left out by `exclude`: {shown(excluded)}",
+        )
+    if triggers:
+        hint = "what they do has to be done on PostgreSQL too: write them there after the cutover"
+        text = f"{len(triggers)} of the application's are not carried over: {shown(triggers)}"
+        found.add("triggers", Level.WARN, text, hint)

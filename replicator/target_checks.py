@@ -1,0 +1,161 @@
+"""What is to be known of the target before anything is created there; reads in a read-only transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from config.errors import LiteferryError, TargetError
+from triggers.identifier import quote
+from triggers.statements import load
+
+from . import ledger
+from .checks import Check, Findings, Level, Survey, shown
+from .state import State
+from .target import CONTROL, Connection, Target, describe
+from .uninstall import is_copy
+
+SQL = load("replicator", "checks.sql")
+
+SUBJECT = "target"
+
+#: The newest major version that liteferry is tested with.
+NEWEST = 18
+
+OWN_SCHEMA = "liteferry"
+
+
+async def check_target(url: str, surveys: Sequence[Survey], connections: int) -> list[Check]:
+    """Look at everything about the target; raises nothing for what is wrong with it.
+
+    `connections` is how many a daemon for these sources would hold at once.
+    """
+    found = Findings(SUBJECT)
+    target = Target(url, size=1)
+    try:
+        await target.connect()
+        try:
+            async with target.connection() as connection, connection.transaction(readonly=True):
+                await _inside(found, connection, surveys, connections)
+        finally:
+            await target.close()
+    except LiteferryError as error:
+        hint = "check that PostgreSQL runs there, and that host and port are right"
+        found.add("connection", Level.FAIL, str(error), hint if error.retryable else error.hint)
+    except asyncpg.PostgresError as error:
+        found.refused("connection", TargetError(f"the target refused to be looked at: {describe(error)}"))
+    return found.checks
+
+
+async def _inside(
+    found: Findings, connection: Connection, surveys: Sequence[Survey], connections: int
+) -> None:
+    server = await connection.fetchrow(SQL["server"])
+    assert server is not None, "a session has a database and a role"
+    found.add("connection", Level.PASS, f"database {server['database']!r} as role {server['role']!r}")
+    _pooler(found, connection.get_server_pid() == server["pid"])
+    _version(found, server)
+    _encoding(found, server)
+    _writable(found, server)
+    _connections(found, server, connections)
+    await _privileges(found, connection, server, surveys)
+    for survey in surveys:
+        await _contents(found, connection, survey)
+
+
+def _pooler(found: Findings, direct: bool) -> None:
+    """A pooler gives its clients process numbers of its own making."""
+    if direct:
+        found.add("pooler", Level.PASS, "none between us and PostgreSQL")
+        return
+    text = "a connection pooler (such as PgBouncer) answers instead of PostgreSQL"
+    hint = (
+        "give liteferry the server's own address: prepared statements need a session of their own, and it "
+        "cannot be told from here whether this pooler gives one"
+    )
+    found.add("pooler", Level.WARN, text, hint)
+
+
+def _version(found: Findings, server: asyncpg.Record) -> None:
+    major = server["version"] // 10_000
+    if major > NEWEST:
+        text = (
+            f"PostgreSQL {server['version_text']} is newer than what liteferry is tested with, 14 to {NEWEST}"
+        )
+        found.add("version", Level.WARN, text, "rehearse the whole migration on a copy first")
+    else:
+        found.add("version", Level.PASS, f"PostgreSQL {server['version_text']}")
+
+
+def _encoding(found: Findings, server: asyncpg.Record) -> None:
+    if server["encoding"] == "UTF8":
+        found.add("encoding", Level.PASS, "UTF8")
+        return
+    text = f"the database's encoding is {server['encoding']}: it cannot hold every text of SQLite"
+    hint = "CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
+    found.add("encoding", Level.FAIL, text, hint)
+
+
+def _writable(found: Findings, server: asyncpg.Record) -> None:
+    if server["standby"]:
+        hint = "give the primary's address; in a list of hosts add ?target_session_attrs=read-write"
+        found.add("writable", Level.FAIL, "this server is a standby: nothing can be written", hint)
+    elif server["read_only"]:
+        text = "transactions are read-only here: default_transaction_read_only is on"
+        hint = "ALTER ROLE, DATABASE or SYSTEM, whichever it is, ... RESET default_transaction_read_only"
+        found.add("writable", Level.FAIL, text, hint)
+    else:
+        found.add("writable", Level.PASS, "it takes writes")
+
+
+def _connections(found: Findings, server: asyncpg.Record, wanted: int) -> None:
+    limits = [server[name] for name in ("role_limit", "database_limit") if server[name] >= 0]
+    # one of those in use is this very one
+    left = min([server["most"] - server["reserved"] - server["used"] + 1, *limits])
+    text = f"{left} left, liteferry takes up to {wanted}"
+    if left < wanted:
+        hint = "raise max_connections (or the limit of role or database), or run with a smaller --parallel"
+        found.add("connections", Level.WARN, text, hint)
+    else:
+        found.add("connections", Level.PASS, text)
+
+
+async def _privileges(
+    found: Findings, connection: Connection, server: asyncpg.Record, surveys: Sequence[Survey]
+) -> None:
+    grants = []
+    role = quote(server["role"])
+    if not server["may_create"]:
+        grants.append(f"GRANT CREATE ON DATABASE {quote(server['database'])} TO {role}")
+    wanted = sorted({OWN_SCHEMA, *(survey.spec.schema for survey in surveys)})
+    closed = await connection.fetch(SQL["schemas"], wanted)
+    grants += [f"GRANT USAGE, CREATE ON SCHEMA {quote(row['nspname'])} TO {role}" for row in closed]
+    if grants:
+        text = f"role {server['role']!r} may not create what is needed: schemas, and tables in them"
+        found.add("privileges", Level.FAIL, text, "; ".join(grants))
+    else:
+        found.add("privileges", Level.PASS, "schemas and tables can be created")
+
+
+async def _contents(found: Findings, connection: Connection, survey: Survey) -> None:
+    """See whether the target has the tables, and if so, whether it has them from us."""
+    path = str(survey.spec.path)
+    record = await ledger.source(connection, survey.source_id) if survey.source_id else None
+    if record is not None:
+        if is_copy(record, survey.spec.path):
+            text = f"{path} is a copy of {record.path}, which this target follows"
+            hint = "give the original, or `liteferry uninstall` the copy without a target"
+            found.add("tables", Level.FAIL, text, hint)
+            return
+        text = f"{path} is known here, state {record.state.value}: `liteferry run` goes on"
+        found.add("tables", Level.WARN if record.state is State.CUT_OVER else Level.PASS, text)
+        return
+    rows = await connection.fetch(CONTROL["existing"], survey.spec.schema, survey.tables)
+    names = sorted(row["relname"] for row in rows)
+    if names:
+        text = f"schema {survey.spec.schema!r} holds {len(names)} of the tables already: {shown(names)}"
+        hint = "drop or rename them, or choose another schema with --schema"
+        found.add("tables", Level.FAIL, text, hint)
+    else:
+        found.add("tables", Level.PASS, f"none of {path} is there yet in schema {survey.spec.schema!r}")
