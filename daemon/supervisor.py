@@ -64,7 +64,6 @@ class Supervisor:
         self._failure: asyncio.Future[None] | None = None
         #: Held by whatever must not be cut short by a stop: a cutover.
         self._moving = asyncio.Lock()
-        self._background: set[asyncio.Task[None]] = set()
         self.ready = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -86,8 +85,13 @@ class Supervisor:
         self._notifier.stopping("stopping")
         if self._moving.locked():
             log.warning("a cutover is under way; stopping when it is over")
-        async with self._moving:
-            raise Stopped
+        settings = self.settings
+        with contextlib.suppress(TimeoutError):
+            # one that waits for a target which never answers is resolved at the next start
+            async with asyncio.timeout(settings.max_pause + settings.shutdown_timeout):
+                await self._moving.acquire()
+        asyncio.get_running_loop().call_later(settings.shutdown_timeout, self._target.terminate)
+        raise Stopped
 
     async def _failed(self) -> None:
         assert self._failure is not None
@@ -117,7 +121,8 @@ class Supervisor:
                     work = self._run_one(pipeline, wakeup)
                     sources.create_task(work, name=f"source-{pipeline.path.name}")
                 sources.create_task(self._announce(), name="announce")
-            # every source has been cut over: what is left is to be asked about it
+            # every source has been cut over: what is left is to tidy up and to be asked about it
+            await self._tidy()
             await asyncio.Event().wait()
 
     async def _connect(self) -> None:
@@ -150,7 +155,18 @@ class Supervisor:
             except TargetAway as error:
                 log.warning("waiting for the target", reason=str(error))
                 await asyncio.sleep(backoff.failed())
-        await resolve(self._target, self._pipelines)
+        await self._resolve()
+
+    async def _resolve(self) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                return await resolve(self._target, self._pipelines)
+            except LiteferryError as error:
+                if not error.retryable:
+                    raise
+                log.warning("an interrupted cutover waits to be resolved", reason=str(error))
+                await asyncio.sleep(backoff.failed())
 
     async def _refuse_collisions(self) -> None:
         """Raise ConfigError when tables of two sources would meet, before anything is touched."""
@@ -303,28 +319,34 @@ class Supervisor:
         attempt = Cutover(self._target, self._pipelines, max_pause)
         try:
             self._last_cutover = await attempt.run(rehearse=rehearse)
-        except CutoverRefused as error:
-            self._last_cutover = attempt.timeline.report("refused", str(error))
-            raise
-        except TargetAway as error:
-            self._last_cutover = attempt.timeline.report("failed", str(error))
+        except LiteferryError as error:
+            outcome = "refused" if isinstance(error, CutoverRefused) else "failed"
+            self._last_cutover = attempt.timeline.report(outcome, str(error))
             raise
         log.info("cutover", **{k: v for k, v in self._last_cutover.items() if k != "notes"})
         if not rehearse:
             self._notifier.status("cut over")
-            self._in_background(self._tidy())
         return self._last_cutover
 
     async def _tidy(self) -> None:
-        """Validate the foreign keys behind the application's back and gather statistics."""
-        try:
-            for note in await validate(self._target, self._pipelines):
-                self._notices.append(f"{note.table}: {note.what}: {note.reason}")
-                log.warning("after the cutover", table=note.table, what=note.what, reason=note.reason)
-        except TargetAway as error:
-            log.warning("foreign keys are not validated yet", reason=str(error))
+        """Validate the foreign keys behind the application's back and gather statistics.
 
-    def _in_background(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        Done at each start after the cutover too: a kill may have come between. Never ends the daemon, for
+        the tables are the application's now.
+        """
+        backoff = Backoff()
+        while True:
+            try:
+                notes = await validate(self._target, self._pipelines)
+                break
+            except Exception as raised:
+                error = ours(raised)
+                if error is None:
+                    raise
+                log.warning("foreign keys are not validated yet", reason=str(error))
+                if not error.retryable:
+                    return
+                await asyncio.sleep(backoff.failed())
+        for note in notes:
+            self._notices.append(f"{note.table}: {note.what}: {note.reason}")
+            log.warning("after the cutover", table=note.table, what=note.what, reason=note.reason)

@@ -3,18 +3,60 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import IO, Any, NoReturn
 
 import click
 
 from config.errors import LiteferryError
 
+from .check import check
+from .cutover import cutover
+from .demo import demo
 from .options import exit_status
+from .plan import plan
 from .run import run
+from .status import status
+from .uninstall import uninstall
+from .verify import verify
 
-VERBS: tuple[click.Command, ...] = (run,)
+VERBS: tuple[click.Command, ...] = (check, plan, run, status, verify, cutover, uninstall, demo)
+
+INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Failure(click.ClickException):
+    """An error of ours as the command line tells it: what is wrong, what to try, an exit status by class."""
+
+    def __init__(self, error: LiteferryError) -> None:
+        super().__init__(str(error))
+        self.hint = error.hint
+        # declared for the class, but click reads it from the instance: each error has its own
+        vars(self)["exit_code"] = exit_status(error)
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print both lines to standard error."""
+        click.echo(f"Error: {self.message}", err=True)
+        if self.hint:
+            click.echo(f"Try: {self.hint}", err=True)
+
+
+class Verbs(click.Group):
+    """The group of all verbs, listed in the order in which one needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of VERBS."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; our errors become click's, so that they end it the same way."""
+        try:
+            return super().invoke(ctx)
+        except LiteferryError as error:
+            raise Failure(error) from error
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="liteferry", message="liteferry %(version)s")
 def cli() -> None:
     """Move a live SQLite application to PostgreSQL.
@@ -25,7 +67,7 @@ def cli() -> None:
     \b
     Exit status: 0 done; 1 the answer is no (a check failed, sides differ, cutover refused); 2 wrong options
     or settings; 3 trouble with the source; 4 with the target; 5 a value cannot be stored; 6 no daemon
-    answers.
+    answers; 7 any other error.
     """
 
 
@@ -33,17 +75,14 @@ for verb in VERBS:
     cli.add_command(verb)
 
 
-def main() -> None:
-    """Run the command line and exit."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line, with the process's own arguments or these, and exit."""
     try:
-        cli.main(standalone_mode=False)
+        status = cli.main(args=arguments, prog_name="liteferry", standalone_mode=False)
     except click.exceptions.Abort:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except LiteferryError as error:
-        click.echo(f"Error: {error}", err=True)
-        if error.hint:
-            click.echo(f"Try: {error.hint}", err=True)
-        sys.exit(exit_status(error))
+    # what a verb asked for with ctx.exit() comes back as a number here
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,88 @@
+"""`liteferry check`: whether it can be moved, and what to mend before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from config.settings import Settings
+from config.sources import SourceSpec, resolve_sources
+from daemon.supervisor import SPARE_CONNECTIONS
+from replicator.checks import Check, Level, check_meetings
+from replicator.source_checks import survey
+from replicator.target_checks import SUBJECT, check_target
+
+from .options import json_option, settings_from, source_options
+from .text import plural, to_json
+
+COLOURS = {Level.PASS: "green", Level.WARN: "yellow", Level.FAIL: "red"}
+
+
+@click.command()
+@source_options
+@json_option
+@click.pass_context
+def check(context: click.Context, /, config: Path | None, as_json: bool, **given: Any) -> None:
+    """Tell whether SOURCE... can be moved to the target, and what to do where not.
+
+    SOURCE is a SQLite file, several, or a folder (default: SQLITE_DIR). Changes nothing on either side.
+    Every table is read, in short reads beside the application, to see whether its values can be stored as
+    they are; `profile = false` in the settings leaves that out. Exit status 0 when nothing fails (warnings
+    may be left), 1 when something does.
+    """
+    settings = settings_from(config, **given)
+    checks = asyncio.run(_check(settings, resolve_sources(settings)))
+    click.echo(to_json(_report(checks)) if as_json else "\n".join(describe(checks)))
+    context.exit(0 if _ok(checks) else 1)
+
+
+async def _check(settings: Settings, specs: Sequence[SourceSpec]) -> list[Check]:
+    surveys = [await survey(spec, settings) for spec in specs]
+    checks = [found for one in surveys for found in one.checks] + check_meetings(surveys)
+    if settings.target is None:
+        hint = "give it with --target or DATABASE_URL"
+        return [*checks, Check("connection", Level.WARN, SUBJECT, "no target was given: not looked at", hint)]
+    connections = settings.parallel + len(specs) + SPARE_CONNECTIONS
+    return [*checks, *await check_target(settings.target_url(), surveys, connections)]
+
+
+def _ok(checks: Sequence[Check]) -> bool:
+    return all(check.level is not Level.FAIL for check in checks)
+
+
+def _report(checks: Sequence[Check]) -> dict[str, Any]:
+    return {
+        "ok": _ok(checks),
+        "checks": [
+            {"subject": c.subject, "name": c.name, "level": c.level.value, "text": c.text, "hint": c.hint}
+            for c in checks
+        ],
+    }
+
+
+def describe(checks: Sequence[Check]) -> list[str]:
+    """Return findings as lines to read: by subject, the sum of them last."""
+    lines: list[str] = []
+    width = max(len(check.name) for check in checks)
+    for subject in dict.fromkeys(check.subject for check in checks):
+        lines.append(f"{subject}")
+        for found in checks:
+            if found.subject == subject:
+                level = click.style(found.level.value, fg=COLOURS[found.level])
+                lines.append(f"  {level}  {found.name.ljust(width)}  {found.text}")
+                if found.hint and found.level is not Level.PASS:
+                    lines.append(f"        {' ' * width}Try: {found.hint}")
+        lines.append("")
+    return [*lines, _sum(checks)]
+
+
+def _sum(checks: Sequence[Check]) -> str:
+    counts = Counter(check.level for check in checks)
+    verdict = "ready to run" if _ok(checks) else "not ready to run"
+    passed, warned, failed = (counts[level] for level in Level)
+    return f"{verdict}: {passed} passed, {plural(warned, 'warning')}, {plural(failed, 'failure')}"

@@ -1,0 +1,135 @@
+"""`liteferry status`: where the migration is."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from config.errors import ControlError
+from daemon.control import ask
+
+from .options import control_option, json_option, settings_from
+from .text import count, duration, percent, size, table, to_json
+
+WATCH_SECONDS = 1.0
+
+#: States in which the source has no writes to carry over any more, and so no lag.
+MOVED = ("cut_over", "finished")
+
+#: Put the cursor at the top left, and erase from there on: no flicker, as a full clear would give.
+HOME, ERASE_LINE, ERASE_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
+
+
+@click.command()
+@control_option
+@json_option
+@click.option("--watch", is_flag=True, help="Show it anew every second until Ctrl-C.")
+def status(config: Path | None, control: Path | None, as_json: bool, watch: bool) -> None:
+    """Tell where the migration is: state, readiness for cutover, lag, progress of every table.
+
+    Asks the running daemon; exit status 6 when none answers.
+    """
+    if as_json and watch:
+        raise click.UsageError("--json and --watch cannot be combined")
+    socket = settings_from(config, control=control).control
+    if watch:
+        _watch(socket)
+    else:
+        _show(socket, as_json)
+
+
+def _show(socket: Path, raw: bool) -> None:
+    found = asyncio.run(ask(socket, "/api/status"))
+    click.echo(to_json(found) if raw else "\n".join(describe(found)))
+
+
+def _watch(socket: Path) -> None:
+    """Refresh until interrupted; a daemon that goes away meanwhile may come back."""
+    lines = describe(asyncio.run(ask(socket, "/api/status")))
+    try:
+        while True:
+            _refresh(lines)
+            time.sleep(WATCH_SECONDS)
+            try:
+                lines = describe(asyncio.run(ask(socket, "/api/status")))
+            except ControlError as error:
+                lines = [str(error)]
+    except KeyboardInterrupt:
+        click.echo()
+
+
+def _refresh(lines: list[str]) -> None:
+    if not sys.stdout.isatty():
+        click.echo("\n".join([*lines, ""]))
+        return
+    width, height = shutil.get_terminal_size()
+    if len(lines) >= height:
+        hidden = len(lines) - height + 2
+        lines = [*lines[: height - 2], f"... {hidden} more lines, see `liteferry status`"]
+    # a wrapped line would push the first ones off the screen
+    cropped = [line[: width - 1] + ERASE_LINE for line in lines]
+    click.echo(HOME + "\n".join(cropped) + "\n" + ERASE_BELOW, nl=False)
+
+
+def describe(status: dict[str, Any]) -> list[str]:
+    """Return a status as lines to read."""
+    return [*_head(status), *(line for source in status["sources"] for line in _source(source))]
+
+
+def _head(status: dict[str, Any]) -> Iterator[str]:
+    if status["state"] in MOVED:
+        yield status["state"]
+    elif status["can_cutover"]:
+        pause = status["predicted_pause_seconds"]
+        expected = "" if pause is None else f", expected pause {duration(pause)}"
+        yield f"{status['state']}, ready for cutover{expected}"
+    else:
+        yield f"{status['state']}, not ready for cutover"
+        yield from (f"  {reason}" for reason in status["reasons"])
+    yield from (f"notice: {notice}" for notice in status.get("notices", ()))
+    last = status["cutover"]
+    if last:
+        paused = last["pause_seconds"]
+        waited = "" if paused is None else f", writers waited {duration(paused)}"
+        why = f": {last['reason']}" if last["reason"] else ""
+        yield f"last cutover: {last['outcome'].replace('_', ' ')} at {last['finished_at']}{waited}{why}"
+    yield f"liteferry {status['version']}, running since {status['started_at']}"
+
+
+def _source(source: dict[str, Any]) -> Iterator[str]:
+    yield ""
+    yield f"{source['path']} -> schema {source['schema']}: {source['state']}"
+    if source["error"]:
+        yield f"  error: {source['error']}"
+    yield from table(list(_figures(source)))
+    if source["tables"]:
+        yield ""
+        yield from table([("table", "state", "rows", "copied", "changes"), *_tables(source)], right=(2, 3, 4))
+
+
+def _figures(source: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if source["state"] not in MOVED:
+        yield "pending changes", count(source["pending_changes"])
+        yield "oldest unapplied", duration(source["oldest_unapplied_seconds"])
+        yield "heartbeat age", duration(source["heartbeat_age_seconds"])
+        yield "time to catch up", duration(source["estimated_catch_up_seconds"])
+    yield "applied", f"{count(source['changes_applied'])} changes, {count(source['apply_rate'])}/s"
+    if source["state"] in ("snapshot", "catch_up"):
+        yield "copied", f"{count(source['rows_copied'])} rows, {count(source['copy_rate'])}/s"
+    yield "target", "connected" if source["target_connected"] else "away"
+    yield "source file", f"{size(source['source_bytes'])}, WAL {size(source['wal_bytes'])}"
+
+
+def _tables(source: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    for entry in source["tables"]:
+        done, whole = entry["rows_copied"], entry["rows_estimate"]
+        complete = entry["state"] in ("copied", "streaming")
+        share = "100 %" if complete else percent(min(done, whole - 1), whole)
+        yield entry["name"], entry["state"], count(done), share, count(entry["changes_applied"])
