@@ -1,0 +1,120 @@
+"""What our triggers, and the daemon beside them, cost the application's writes."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from .data import connect, make_items
+from .ferry import Ferry
+from .figures import Figure, at_least, median_figure
+from .scale import Scale
+from .server import Server
+
+BENCH = "writes"
+
+#: Rows of the table beforehand.
+ROWS = 50_000
+
+INSERT = "INSERT INTO item VALUES (?, ?, ?, ?, ?, ?)"
+UPDATE = "UPDATE item SET price = price + 1, note = ? WHERE id = ?"
+DELETE = "DELETE FROM item WHERE id = ?"
+KINDS = (INSERT, UPDATE, DELETE)
+
+#: Seconds per transaction of each kind.
+Block = dict[str, float]
+
+
+class Table:
+    """One file that takes blocks of one-row transactions."""
+
+    def __init__(self, path: Path, transactions: int) -> None:
+        self.path = path
+        self._transactions = transactions
+        self._inserted = ROWS
+
+    def block(self) -> Block:
+        """Do a block of each kind; return the seconds per transaction.
+
+        `executemany` on a connection in autocommit mode commits after every row, and its loop is in C:
+        what is measured is SQLite and next to nothing of Python.
+        """
+        first = self._inserted + 1
+        self._inserted += self._transactions
+        keys = range(first, first + self._transactions)
+        with closing(connect(self.path)) as connection:
+            return {kind: self._time(connection, kind, _rows(kind, keys)) for kind in KINDS}
+
+    def _time(self, connection: sqlite3.Connection, kind: str, rows: Iterator[tuple[Any, ...]]) -> float:
+        prepared = list(rows)
+        begun = time.perf_counter()
+        connection.executemany(kind, prepared)
+        return (time.perf_counter() - begun) / len(prepared)
+
+
+def _rows(kind: str, keys: range) -> Iterator[tuple[Any, ...]]:
+    for key in keys:
+        if kind == INSERT:
+            yield key, f"item number {key}", key * 0.37, key % 1000, key % 2, "a note about this item"
+        elif kind == UPDATE:
+            # rows of the beginning, all over the table
+            yield "another note", key * 7919 % ROWS + 1
+        else:
+            yield (key,)
+
+
+async def measure(server: Server, folder: Path, scale: Scale) -> list[Figure]:
+    """Write to a plain file and to one with our triggers in turn, then with the daemon streaming beside."""
+    plain = Table(folder / "plain.db", scale.write_transactions)
+    make_items(plain.path, ROWS)
+    captured = Table(folder / "captured.db", scale.write_transactions)
+    shutil.copy(plain.path, captured.path)
+    async with server.database() as url:
+        async with Ferry(captured.path, url) as ferry:
+            await ferry.reached("streaming")
+        triggers = [await _pair(plain, captured, number, None) for number in range(scale.write_rounds)]
+        async with Ferry(captured.path, url) as ferry:
+            await ferry.reached("streaming")
+            beside = [await _pair(plain, captured, number, ferry) for number in range(scale.write_rounds)]
+    return [*_figures(triggers), _beside(beside)]
+
+
+async def _pair(plain: Table, captured: Table, number: int, ferry: Ferry | None) -> tuple[Block, Block]:
+    """Measure both files one after the other, each first in every second round."""
+    blocks: dict[Table, Block] = {}
+    for table in (plain, captured) if number % 2 else (captured, plain):
+        blocks[table] = await asyncio.to_thread(table.block)
+        if ferry is not None:
+            # so that the plain file's turn is not slowed down by what the other one left behind
+            await ferry.drained()
+    return blocks[plain], blocks[captured]
+
+
+def _figures(pairs: list[tuple[Block, Block]]) -> list[Figure]:
+    microseconds = [sum(block.values()) / len(KINDS) * 1e6 for block, _ in pairs]
+    note = f"without: {statistics.median(microseconds):.0f} us per transaction"
+    name = "with triggers / without, one-row transactions"
+    made = [median_figure(BENCH, name, _ratios(pairs, KINDS), "x", at_least(0.65), note)]
+    for kind in KINDS:
+        word = f"{kind.split()[0].lower()}s only"
+        made.append(median_figure(BENCH, f"with triggers / without, {word}", _ratios(pairs, (kind,)), "x"))
+    return made
+
+
+def _beside(pairs: list[tuple[Block, Block]]) -> Figure:
+    note = "the daemon and PostgreSQL on the same cores, at full speed"
+    return median_figure(
+        BENCH, "with triggers and streaming / without", _ratios(pairs, KINDS), "x", note=note
+    )
+
+
+def _ratios(pairs: list[tuple[Block, Block]], kinds: tuple[str, ...]) -> list[float]:
+    """Return the throughput with our triggers as a share of the throughput without, per round."""
+    return [sum(plain[k] for k in kinds) / sum(captured[k] for k in kinds) for plain, captured in pairs]
