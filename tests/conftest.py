@@ -14,6 +14,7 @@ if (
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 pytest_plugins = [
+    "tests.fixtures.cli",
     "tests.fixtures.daemon",
     "tests.fixtures.postgres",
     "tests.fixtures.proxy",

@@ -1,0 +1,1 @@
+"""The daemon killed, cut off, starved and deceived; each test ends with both sides compared."""

@@ -1,0 +1,164 @@
+"""The daemon dies at each named point of its code, is started again, and goes on as if nothing had been."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+import replicator
+from config.errors import ControlError
+from tests.compare import differences
+from tests.fault.scene import (
+    HASTY,
+    SMALL_CHUNKS,
+    StartWriter,
+    acknowledged,
+    end_equal,
+    fetch,
+    make_archive,
+    settle,
+    source_open,
+    stop_all,
+    target_count,
+    target_open,
+    versions,
+)
+from tests.fixtures.daemon import RunningDaemon, StartDaemon
+from tests.fixtures.sqlite import MakeSource
+
+ROWS = 4_000
+
+#: Each point, and at which pass the daemon dies there.
+ON_THE_WAY = (
+    "install.after",
+    "register.after",
+    "snapshot.before_commit@1",
+    "snapshot.before_commit@25",
+    "snapshot.after_commit@1",
+    "snapshot.after_commit@25",
+    "apply.before_position@1",
+    "apply.before_commit@1",
+    "apply.before_commit@8",
+    "apply.after_commit@1",
+    "apply.after_commit@8",
+    "pipeline.streaming",
+)
+IN_CUTOVER = (
+    "cutover.after_journal",
+    "cutover.after_lock",
+    "cutover.after_drain",
+    "cutover.before_fence",
+    "cutover.after_fence",
+    "cutover.after_decision",
+)
+
+
+def test_every_named_point_is_in_these_tests() -> None:
+    """A new point in the code is not forgotten here."""
+    code = "".join(path.read_text() for path in Path(replicator.__file__).parent.glob("*.py"))
+    named = set(re.findall(r'failpoint\.reach\("([^"]+)"\)', code))
+    assert {point.partition("@")[0] for point in (*ON_THE_WAY, *IN_CUTOVER)} == named
+
+
+@pytest.mark.parametrize("point", ON_THE_WAY)
+async def test_a_kill_on_the_way_loses_nothing(
+    point: str, make_source: MakeSource, writer: StartWriter, daemon: StartDaemon, target_url: str
+) -> None:
+    """Killed at that point while the application writes, and started again: equal, and stays so."""
+    path = make_archive(make_source, rows=ROWS)
+    writing = writer(path, rate=150)
+    env = {**HASTY, "LITEFERRY_FAILPOINTS": f"{point}=kill"}
+    assert await asyncio.to_thread(daemon(path, target_url, env=env, args=SMALL_CHUNKS).wait_end) == -9
+
+    second = daemon(path, target_url, env=HASTY, args=SMALL_CHUNKS)
+    await asyncio.to_thread(settle, second, path)
+    assert stop_all([writing]) == []
+    await end_equal(second, path, target_url)
+    await assert_a_restart_rewrites_nothing(second, daemon, path, target_url)
+
+
+async def assert_a_restart_rewrites_nothing(
+    running: RunningDaemon, daemon: StartDaemon, path: Path, url: str
+) -> None:
+    """Stop it in order, start it once more, and compare every row's transaction."""
+    assert running.stop() == 0
+    before = await versions(path, url)
+    again = daemon(path, url, env=HASTY)
+    await asyncio.to_thread(settle, again, path)
+    assert await versions(path, url) == before
+    assert again.stop() == 0
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+@pytest.mark.parametrize("point", IN_CUTOVER)
+async def test_a_kill_in_the_cutover_leaves_one_side_open(
+    point: str,
+    journal: str,
+    make_source: MakeSource,
+    writer: StartWriter,
+    daemon: StartDaemon,
+    target_url: str,
+    tmp_path: Path,
+) -> None:
+    """Never both sides take writes; after the restart exactly one does, and it has all acknowledged ones."""
+    path = make_archive(make_source, rows=500, journal=journal)
+    confirmed = tmp_path / "journal"
+    writing = writer(path, rate=150, journal=confirmed)
+    env = {**HASTY, "LITEFERRY_FAILPOINTS": f"{point}=kill"}
+    first = daemon(path, target_url, env=env)
+    await asyncio.to_thread(first.wait_ready)
+    with suppress(ControlError):
+        await asyncio.to_thread(first.cutover)
+    assert first.wait_end() == -9
+    assert not (source_open(path) and await target_open(target_url))
+
+    second = daemon(path, target_url, env=HASTY)
+    state = await asyncio.to_thread(resolved, second, path)
+    # the fence commits after everything but the decision's COMMIT is done
+    assert state == ("cut_over" if point.endswith(("after_fence", "after_decision")) else "streaming")
+    assert (source_open(path), await target_open(target_url)) == (state == "streaming", state == "cut_over")
+    assert stop_all([writing]) == []
+    if state == "streaming":
+        await end_equal(second, path, target_url)
+    assert await differences(path, target_url) == []
+    assert await target_count(target_url, 1) >= acknowledged(confirmed)
+
+
+def resolved(daemon: RunningDaemon, path: Path) -> str:
+    """Wait until a restarted daemon has finished or undone the cutover; return the state it went to."""
+    if daemon.wait_until(lambda status: status["state"] in ("streaming", "cut_over"))["state"] == "cut_over":
+        return "cut_over"
+    settle(daemon, path)
+    return "streaming"
+
+
+@pytest.mark.parametrize("fences", [1, 2])
+async def test_a_kill_between_two_fences_leaves_both_sources_on_one_side(
+    fences: int, make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """With one of two fences up the cutover is undone, with both it is finished."""
+    script = "CREATE TABLE {0}(id INTEGER PRIMARY KEY, n INT); INSERT INTO {0}(n) VALUES (1), (2), (3)"
+    paths = [make_source(f"{name}.db", script.format(name)) for name in ("one", "two")]
+    env = {**HASTY, "LITEFERRY_FAILPOINTS": f"cutover.after_fence@{fences}=kill"}
+    args = ("--schema", "public")
+    first = daemon(paths, target_url, env=env, args=args)
+    await asyncio.to_thread(first.wait_ready)
+    with suppress(ControlError):
+        await asyncio.to_thread(first.cutover)
+    assert first.wait_end() == -9
+    assert sum(fenced(path) for path in paths) == fences
+
+    second = daemon(paths, target_url, env=HASTY, args=args)
+    await asyncio.to_thread(second.wait_for, "cut_over" if fences == 2 else "streaming")
+    assert [fenced(path) for path in paths] == [fences == 2] * 2
+    assert [await differences(path, target_url) for path in paths] == [[], []]
+
+
+def fenced(path: Path) -> bool:
+    """Tell whether the fence's triggers are in a source."""
+    query = "SELECT count(*) FROM sqlite_schema WHERE name GLOB '_liteferry_fence_*'"
+    return bool(fetch(path, query)[0][0])

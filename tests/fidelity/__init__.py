@@ -1,0 +1,1 @@
+"""What the source had is what the target has: random applications against the capture and the engine."""

@@ -1,0 +1,136 @@
+"""`liteferry plan` tells what the target would look like, and touches nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.databases import on_target
+from tests.fixtures.cli import Liteferry
+from tests.fixtures.sqlite import MakeSource
+
+SCRIPT = """
+CREATE TABLE users(id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, score REAL, born DATE);
+INSERT INTO users(email, score) VALUES('a', 1.5), ('b', NULL);
+CREATE TABLE orders(id INTEGER PRIMARY KEY, user_id INTEGER REFERENCES users(id), total DECIMAL(10,2));
+INSERT INTO orders VALUES(1, 1, 10), (2, 1, 9.99);
+CREATE TABLE log(line TEXT);
+CREATE VIEW rich AS SELECT * FROM orders;
+"""
+
+TABLES = (
+    "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 1"
+)
+
+
+@pytest.fixture
+def source(make_source: MakeSource) -> Path:
+    """Make a source with two related tables, one without a key, and a view."""
+    return make_source(script=SCRIPT)
+
+
+def test_the_ddl_is_what_postgresql_takes(liteferry: Liteferry, source: Path, target_url: str) -> None:
+    """The script runs as it is, and makes the tables."""
+    answer = liteferry("plan", source)
+    on_target(target_url, answer.output)
+
+    assert answer.status == 0
+    assert on_target(target_url, TABLES) == [("log",), ("orders",), ("users",)]
+
+
+def test_every_type_comes_with_its_evidence(liteferry: Liteferry, source: Path) -> None:
+    """The reader sees why, and what is not carried over."""
+    script = liteferry("plan", source).output
+
+    assert "-- users.score: double precision; 2 rows: 1 real" in script
+    assert "-- orders.total: numeric; 2 rows:" in script
+    assert "-- left out: view rich" in script
+    assert "-- not carried: log, column _liteferry_rowid" in script
+
+
+def test_json_holds_the_whole_plan(liteferry: Liteferry, source: Path) -> None:
+    """Key, columns with type and evidence, notes and what is left out, per table."""
+    (told,) = liteferry("plan", source, "--json").json["sources"]
+    log, orders, _ = told["tables"]
+
+    assert (told["path"], told["schema"], told["existing"]) == (str(source), "public", None)
+    assert told["skipped"] == [{"name": "rich", "kind": "view", "reason": "a view holds no rows of its own"}]
+    assert orders["key"] == {"kind": "rowid_alias", "columns": ["id"]}
+    assert orders["columns"][2].items() >= {"name": "total", "type": "numeric", "set_by_user": False}.items()
+    assert "2 rows" in orders["columns"][2]["evidence"]
+    assert [note["what"] for note in log["notes"]] == ["column _liteferry_rowid"]
+
+
+def test_out_writes_the_script_to_a_file(liteferry: Liteferry, source: Path, tmp_path: Path) -> None:
+    """Standard output is free for JSON then."""
+    printed = liteferry("plan", source).output
+    answer = liteferry("plan", source, "--out", tmp_path / "schema.sql")
+
+    assert (tmp_path / "schema.sql").read_text() == printed
+    assert (answer.output, answer.errors) == ("", f"{tmp_path / 'schema.sql'}: 3 tables\n")
+
+
+def test_out_that_cannot_be_written_is_told(liteferry: Liteferry, source: Path, tmp_path: Path) -> None:
+    """The path and the reason."""
+    answer = liteferry("plan", source, "--out", tmp_path / "no" / "schema.sql")
+
+    assert answer.status == 2
+    assert "schema.sql' cannot be written: No such file or directory" in answer.errors
+
+
+def test_neither_side_is_changed(liteferry: Liteferry, source: Path, target_url: str) -> None:
+    """Not a byte of the file, and nothing on the target, not even a schema of ours."""
+    before = source.read_bytes()
+    answer = liteferry("plan", source, "--target", target_url)
+
+    assert answer.status == 0
+    assert source.read_bytes() == before
+    assert sorted(path.name for path in source.parent.iterdir()) == ["app.db"]
+    assert on_target(target_url, TABLES) == []
+    assert on_target(target_url, "SELECT to_regnamespace('liteferry')::text") == [(None,)]
+
+
+def test_tables_in_the_way_are_noted(liteferry: Liteferry, source: Path, target_url: str) -> None:
+    """The plan is made all the same."""
+    on_target(target_url, "CREATE TABLE orders(); CREATE TABLE other();")
+    script = liteferry("plan", source, "--target", target_url).output
+    (told,) = liteferry("plan", source, "--target", target_url, "--json").json["sources"]
+
+    assert "-- in the way: the target has 'orders' already" in script
+    assert told["existing"] == ["orders"]
+
+
+def test_a_type_of_the_users_own_is_taken(liteferry: Liteferry, source: Path, tmp_path: Path) -> None:
+    """And is marked as such."""
+    (tmp_path / "l.toml").write_text('[columns]\n"orders.total" = "text"\n')
+    (told,) = liteferry("plan", source, "--json", "--config", tmp_path / "l.toml").json["sources"]
+
+    assert told["tables"][1]["columns"][2].items() >= {"type": "text", "set_by_user": True}.items()
+
+
+def test_a_type_for_a_column_that_is_not_there_is_an_error(
+    liteferry: Liteferry, source: Path, tmp_path: Path
+) -> None:
+    """A typing error must not pass as a type that was set."""
+    (tmp_path / "l.toml").write_text('[columns]\n"orders.totals" = "text"\n')
+    answer = liteferry("plan", source, "--config", tmp_path / "l.toml")
+
+    assert answer.status == 2
+    assert "columns.orders.totals: there is no such column" in answer.errors
+
+
+def test_without_profile_only_declarations_count(liteferry: Liteferry, source: Path, tmp_path: Path) -> None:
+    """No table is read for its values."""
+    (tmp_path / "l.toml").write_text("profile = false\n")
+    (told,) = liteferry("plan", source, "--json", "--config", tmp_path / "l.toml").json["sources"]
+
+    assert [column["type"] for column in told["tables"][1]["columns"]] == ["bigint", "bigint", "numeric"]
+
+
+def test_several_sources_have_a_schema_each(liteferry: Liteferry, make_source: MakeSource) -> None:
+    """Named after the file, unless it is sent elsewhere."""
+    sources = [make_source(name, SCRIPT) for name in ("app.db", "audit.db")]
+    told = liteferry("plan", *sources, "--json", "--schema-map", "audit=trail").json["sources"]
+
+    assert [source["schema"] for source in told] == ["app", "trail"]

@@ -1,0 +1,129 @@
+"""The type of a column on the target, from its declaration and from what it holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from config.errors import ConfigError, Unsupported
+from replicator.types import KNOWN, Affinity, Evidence, affinity, choose, named
+from triggers.schema import Column
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [
+        ("INTEGER", Affinity.INTEGER),
+        ("TINYINT", Affinity.INTEGER),
+        ("UNSIGNED BIG INT", Affinity.INTEGER),
+        ("int8", Affinity.INTEGER),
+        ("CHARINT", Affinity.INTEGER),
+        ("FLOATING POINT", Affinity.INTEGER),
+        ("CHARACTER(20)", Affinity.TEXT),
+        ("NATIVE CHARACTER(70)", Affinity.TEXT),
+        ("nvarchar(100)", Affinity.TEXT),
+        ("CLOB", Affinity.TEXT),
+        ("TEXTBLOB", Affinity.TEXT),
+        ("BLOB", Affinity.BLOB),
+        ("", Affinity.BLOB),
+        ("REALBLOB", Affinity.BLOB),
+        ("REAL", Affinity.REAL),
+        ("DOUBLE PRECISION", Affinity.REAL),
+        ("FLOAT", Affinity.REAL),
+        ("NUMERIC", Affinity.NUMERIC),
+        ("DECIMAL(10,5)", Affinity.NUMERIC),
+        ("BOOLEAN", Affinity.NUMERIC),
+        ("DATETIME", Affinity.NUMERIC),
+        ("JSON", Affinity.NUMERIC),
+        ("STRING", Affinity.NUMERIC),
+    ],
+)
+def test_affinity_follows_the_rules_of_sqlite_in_their_order(declared: str, expected: Affinity) -> None:
+    """The examples of SQLite's own documentation, and the traps beside them."""
+    assert affinity(declared) is expected
+
+
+def seen(beyond_bool: int = 0, rows: int | None = None, **classes: int) -> Evidence:
+    """Return evidence of values per storage class."""
+    return Evidence(rows if rows is not None else sum(classes.values()), classes, beyond_bool)
+
+
+@pytest.mark.parametrize(
+    ("declared", "evidence", "expected"),
+    [
+        # by what is in it, which SQLite does not promise to be what is declared
+        ("INTEGER", seen(integer=5), "bigint"),
+        ("INTEGER", seen(text=5), "text"),
+        ("INTEGER", seen(integer=5, real=1), "numeric"),
+        ("INTEGER", seen(blob=1), "bytea"),
+        ("TEXT", seen(text=5), "text"),
+        ("TEXT", seen(blob=5), "bytea"),
+        ("BLOB", seen(text=5), "text"),
+        ("BLOB", seen(integer=5), "bigint"),
+        ("", seen(real=2), "double precision"),
+        ("", seen(integer=2, real=2), "numeric"),
+        ("REAL", seen(real=5), "double precision"),
+        # NUMERIC affinity: reals with nothing behind the point come back as integers
+        ("DECIMAL(10,2)", seen(integer=1, real=9), "numeric"),
+        ("DECIMAL(10,2)", seen(integer=9), "numeric"),
+        ("DECIMAL(10,2)", seen(text=1), "text"),
+        ("NUMERIC", seen(real=3), "numeric"),
+        # BOOLEAN, DATETIME and JSON have NUMERIC affinity, too
+        ("BOOLEAN", seen(integer=5), "boolean"),
+        ("BOOLEAN", seen(integer=5, beyond_bool=1), "numeric"),
+        ("BOOLEAN", seen(text=5), "text"),
+        ("BOOLEAN", seen(integer=5, real=1), "numeric"),
+        ("DATETIME", seen(text=5), "text"),
+        ("DATETIME", seen(integer=5), "bigint"),
+        ("TIMESTAMP", seen(real=5), "double precision"),
+        ("JSON", seen(text=5), "text"),
+        # nothing in it, or nothing but NULL
+        ("INTEGER", seen(), "bigint"),
+        ("VARCHAR(10)", seen(), "text"),
+        ("BLOB", seen(), "bytea"),
+        ("", seen(), "text"),
+        ("REAL", seen(), "double precision"),
+        ("DECIMAL(10,2)", seen(), "numeric"),
+        ("bool", seen(), "boolean"),
+        ("DATE", seen(), "text"),
+        ("JSON", seen(), "text"),
+        ("UUID", seen(), "text"),
+        ("INTEGER", seen(rows=7), "bigint"),
+        ("TEXT", seen(rows=9, text=2), "text"),
+    ],
+)
+def test_a_type_holds_what_was_seen(declared: str, evidence: Evidence, expected: str) -> None:
+    """What a column holds decides; what it is declared as decides between types that hold it as well."""
+    assert choose("t", Column("c", declared, False, None, 0), evidence) == expected
+
+
+@pytest.mark.parametrize("classes", [{"text": 1, "integer": 9}, {"blob": 1, "text": 1}, {"real": 1, "blob": 3}])
+def test_a_column_of_unlike_values_is_refused_with_its_evidence(classes: dict[str, int]) -> None:
+    """No type holds both without changing some: the counts and the way out are told."""
+    with pytest.raises(Unsupported) as refused:
+        choose("t", Column("c", "INTEGER", False, None, 0), seen(**classes))
+    assert all(f"{count} {kind}" in str(refused.value) for kind, count in classes.items())
+    assert '"t.c" = "text"' in (refused.value.hint or "")
+
+
+def test_evidence_reads_like_a_sentence() -> None:
+    """Counts with separators, the most frequent first, NULLs last."""
+    evidence = Evidence(1_002_345, {"integer": 2, "text": 1_000_000, "real": 0})
+    assert evidence.text().startswith("1,002,345 rows: 1,000,000 text, 2 integer")
+    assert evidence.text().endswith("2,343 null")
+    assert Evidence().text() == "no rows"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"), [("int8", "bigint"), ("Double  Precision", "double precision"), ("BOOL", "boolean")]
+)
+def test_types_are_known_by_their_other_names(wanted: str, name: str) -> None:
+    """What PostgreSQL takes for a name, in any case and spacing."""
+    assert named(wanted, "t.c") == name
+
+
+@pytest.mark.parametrize("wanted", ["timestamptz", "jsonb", "uuid", "varchar(10)", "char", ""])
+def test_a_type_that_could_lose_something_is_refused(wanted: str) -> None:
+    """Only types whose every value is known to arrive whole may be asked for."""
+    with pytest.raises(ConfigError, match="columns.t.c") as refused:
+        named(wanted, "t.c")
+    assert all(name in str(refused.value) for name in KNOWN)
