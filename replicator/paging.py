@@ -38,26 +38,30 @@ class Paging:
 
     def page(self, select: str, after: Cursor | None, limit: int, offset: int = 0) -> tuple[str, list[Value]]:
         """Return the query and parameters that read the next rows after a cursor."""
-        where, parameters = ("", []) if after is None else self._after(after)
         order = ", ".join(
             t + (" DESC" if d else "") for t, d in zip(self.terms, self.descending, strict=True)
         )
-        sql = f"SELECT {select} FROM main.{quote(self.table)} {where}ORDER BY {order} LIMIT ? OFFSET ?"
-        return sql, [*parameters, limit, offset]
+        head, tail = f"SELECT {select} FROM main.{quote(self.table)}", f"ORDER BY {order} LIMIT ?"
+        if after is None:
+            return f"{head} {tail} OFFSET ?", [limit, offset]
+        if len(after) == 1:
+            where, parameters = self._behind(after, 0)
+            return f"{head} WHERE {where} {tail} OFFSET ?", [*parameters, limit, offset]
+        parts, parameters = [], []
+        for depth in reversed(range(len(after))):
+            where, values = self._behind(after, depth)
+            parts.append(f"SELECT * FROM ({head} WHERE {where} {tail})")
+            parameters += [*values, limit + offset]
+        return " UNION ALL ".join(parts) + " LIMIT ? OFFSET ?", [*parameters, limit, offset]
 
-    def _after(self, after: Cursor) -> tuple[str, list[Value]]:
-        # `a > ? OR (a = ? AND b > ?)` alone scans from the start; the bound on the first term lets SQLite
-        # seek. Row values would say it shorter, but do not seek under an explicit collation.
-        terms, signs = self.terms, ["<" if d else ">" for d in self.descending]
-        if len(terms) == 1:
-            return f"WHERE {terms[0]} {signs[0]} ? ", [after[0]]
-        cases: list[str] = []
-        parameters: list[Value] = [after[0]]
-        for depth in range(len(terms)):
-            equal = [f"{t} = ?" for t in terms[:depth]]
-            cases.append("(" + " AND ".join([*equal, f"{terms[depth]} {signs[depth]} ?"]) + ")")
-            parameters += [*after[:depth], after[depth]]
-        return f"WHERE {terms[0]} {signs[0]}= ? AND ({' OR '.join(cases)}) ", parameters
+    def _behind(self, after: Cursor, depth: int) -> tuple[str, list[Value]]:
+        # The rows that share the cursor's first `depth` terms and come behind it in the next one. All depths
+        # in one condition would read the whole group of the first term up to the cursor, again for each
+        # page: hours, where the first column of a key is a tenant. Row values would say it shorter, but do
+        # not seek under an explicit collation nor with mixed directions.
+        equal = [f"{t} = ?" for t in self.terms[:depth]]
+        sign = "<" if self.descending[depth] else ">"
+        return " AND ".join([*equal, f"{self.terms[depth]} {sign} ?"]), list(after[: depth + 1])
 
 
 def paging(table: Table, key: Key) -> Paging:

@@ -18,6 +18,7 @@ from config.errors import CaptureBroken, LiteferryError, SourceBusy, SourceError
 from config.settings import Settings
 from triggers import capture, changelog, fence
 from triggers.capture import Captured
+from triggers.claim import claimed
 from triggers.connection import journal_mode
 from triggers.key import Key
 from triggers.schema import Table
@@ -70,6 +71,7 @@ class Pipeline:
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(claimed(self.path))
             for session in (self.reader, self.writer, self.watcher):
                 await stack.enter_async_context(session)
             self._sessions = stack.pop_all()

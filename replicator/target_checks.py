@@ -10,7 +10,6 @@ from config.errors import LiteferryError, TargetError
 from triggers.identifier import quote
 from triggers.statements import load
 
-from . import ledger
 from .checks import Check, Findings, Level, Survey, shown
 from .state import State
 from .target import CONTROL, Connection, Target, describe
@@ -141,15 +140,16 @@ async def _privileges(
 async def _contents(found: Findings, connection: Connection, survey: Survey) -> None:
     """See whether the target has the tables, and if so, whether it has them from us."""
     path = str(survey.spec.path)
-    record = await ledger.source(connection, survey.source_id) if survey.source_id else None
+    record = await _known(connection, survey)
     if record is not None:
-        if is_copy(record, survey.spec.path):
-            text = f"{path} is a copy of {record.path}, which this target follows"
+        if is_copy(record["path"], survey.spec.path):
+            text = f"{path} is a copy of {record['path']}, which this target follows"
             hint = "give the original, or `liteferry uninstall` the copy without a target"
             found.add("tables", Level.FAIL, text, hint)
             return
-        text = f"{path} is known here, state {record.state.value}: `liteferry run` goes on"
-        found.add("tables", Level.WARN if record.state is State.CUT_OVER else Level.PASS, text)
+        text = f"{path} is known here, state {record['state']}: `liteferry run` goes on"
+        moved = record["state"] == State.CUT_OVER.value
+        found.add("tables", Level.WARN if moved else Level.PASS, text)
         return
     rows = await connection.fetch(CONTROL["existing"], survey.spec.schema, survey.tables)
     names = sorted(row["relname"] for row in rows)
@@ -159,3 +159,9 @@ async def _contents(found: Findings, connection: Connection, survey: Survey) -> 
         found.add("tables", Level.FAIL, text, hint)
     else:
         found.add("tables", Level.PASS, f"none of {path} is there yet in schema {survey.spec.schema!r}")
+
+
+async def _known(connection: Connection, survey: Survey) -> asyncpg.Record | None:
+    if survey.source_id is None or not await connection.fetchval(SQL["has_bookkeeping"]):
+        return None
+    return await connection.fetchrow(SQL["known"], survey.source_id)

@@ -44,12 +44,12 @@ async def look(path: Path) -> Installed:
             raise source_error(session, error) from error
 
 
-def is_copy(record: SourceRecord, path: Path) -> bool:
-    """Tell whether a file only carries the id of the source that a record is about, being a copy of it.
+def is_copy(recorded: str, path: Path) -> bool:
+    """Tell whether a file only carries the id of the source at the recorded path, being a copy of it.
 
     The same file under another path (a container's) is none: the recorded path leads nowhere here.
     """
-    return record.path != str(path) and Path(record.path).exists()
+    return recorded != str(path) and Path(recorded).exists()
 
 
 async def forget(target: Target, source_id: UUID, path: Path) -> int | None:
@@ -75,7 +75,7 @@ async def forget(target: Target, source_id: UUID, path: Path) -> int | None:
 
 def _refuse_copy(record: SourceRecord, path: Path) -> None:
     # what the target has belongs to the original
-    if is_copy(record, path):
+    if is_copy(record.path, path):
         raise SourceError(
             f"source {str(path)!r} is a copy of {record.path!r}, which this target follows",
             hint="give the original; or, for the copy alone, no target",

@@ -243,5 +243,7 @@ def same_row(left: Row, right: Row) -> bool:
 def to_source(value: Any) -> Value:
     """Return a value of the target's key as SQLite knows it."""
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+        # beyond 64 bits it was a real there
+        whole = -(1 << 63) <= value < 1 << 63 and value == value.to_integral_value()
+        return int(value) if whole else float(value)
     return int(value) if isinstance(value, bool) else value

@@ -16,7 +16,7 @@ from daemon.demo.story import Options
 @click.option(
     "--seconds",
     type=click.FloatRange(1, 3600),
-    default=15,
+    default=10,
     show_default=True,
     help="Time of streaming before the cutover.",
 )

@@ -18,7 +18,7 @@ from .screen import Screen
 from .story import Options, Story
 
 #: What all but the streaming may take for the usual rows: the demonstration ends by itself whatever happens.
-LIMIT_SECONDS = 75.0
+LIMIT_SECONDS = 100.0
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

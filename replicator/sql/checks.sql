@@ -24,3 +24,11 @@ SELECT nspname::text FROM pg_namespace
 WHERE nspname = ANY($1::text[])
     AND NOT (has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE'))
 ORDER BY nspname
+
+-- has_bookkeeping --
+-- whether liteferry has been here
+SELECT to_regclass('liteferry.source') IS NOT NULL
+
+-- known --
+-- what is known of a source; takes no lock, unlike the daemon's own question, for this is a read-only look
+SELECT path, state FROM liteferry.source WHERE source_id = $1
