@@ -87,7 +87,7 @@ def outcome(connection: sqlite3.Connection, statement: str) -> Outcome:
     except sqlite3.Error as raised:
         error = f"{getattr(raised, 'sqlite_errorname', '')} {raised}"
     changes, last_rowid = connection.execute("SELECT changes(), last_insert_rowid()").fetchone()
-    # SQLite puts off a foreign key's refusal to the end of the statement where a table has triggers, anyone's:
+    # Where a table has triggers, anyone's, SQLite puts off a foreign key's refusal to the statement's end:
     # the rowid of the row that was refused then stays behind.
     return Outcome(rows, count, changes, 0 if error else last_rowid, error)
 

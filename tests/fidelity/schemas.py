@@ -1,4 +1,4 @@
-"""Random SQLite schemas: keys, unique indexes, foreign keys and triggers of every kind that an application has."""
+"""Random SQLite schemas: keys, unique indexes, foreign keys and an application's triggers of every kind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ COLLATIONS = ("", "", "", " COLLATE NOCASE", " COLLATE RTRIM", " COLLATE BINARY"
 #: Column names, the awkward ones among them; SQLite takes the last two for different columns.
 NAMES = ("a", "b", "c", "d", "e", "select", "x y", 'q"q', "oid", "É", "é")
 TABLES = ("t", "u", "v", "order", "it's", "Übung")
-POLICIES = ("", "", "", "", " ON CONFLICT REPLACE", " ON CONFLICT IGNORE", " ON CONFLICT FAIL", " ON CONFLICT ABORT")
+POLICIES = (
+    "",
+    "",
+    "",
+    "",
+    " ON CONFLICT REPLACE",
+    " ON CONFLICT IGNORE",
+    " ON CONFLICT FAIL",
+    " ON CONFLICT ABORT",
+)
 ACTIONS = ("CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT", "NO ACTION", "CASCADE")
 DEFAULTS = ("1", "'a'", "''", "2.5", "x'61'", "'01'", "-1", "(1 + 1)", "word", '"c"', "9007199254740993")
 
@@ -103,7 +112,8 @@ class SchemaMaker:
             sketch.without_rowid = kind == "without"
             chosen = self.some(sketch.columns, 3)
             terms = [
-                quote(c) + self.chance.choice(COLLATIONS) + self.chance.choice(("", "", " DESC")) for c in chosen
+                quote(c) + self.chance.choice(COLLATIONS) + self.chance.choice(("", "", " DESC"))
+                for c in chosen
             ]
             sketch.constraints.append(f"PRIMARY KEY({', '.join(terms)}){policy}")
             sketch.unique.append(tuple(chosen))
@@ -128,9 +138,13 @@ class SchemaMaker:
         """Return a generated column, unique or not."""
         # Not of the rowid, nor of a column with a default: a known limit is that a BEFORE trigger sees the
         # generated value as it would be before the rowid or the default is put in.
-        plain = [c for d, c in zip(declared, columns, strict=False) if not re.search("DEFAULT|INTEGER PRI", d)]
+        plain = [
+            c for d, c in zip(declared, columns, strict=False) if not re.search("DEFAULT|INTEGER PRI", d)
+        ]
         source = quote(self.chance.choice(plain or ["gone"]))
-        text = self.chance.choice((f"{source} || 'g'", f"typeof({source})", f"abs({source}) % 3", f"lower({source})"))
+        text = self.chance.choice(
+            (f"{source} || 'g'", f"typeof({source})", f"abs({source}) % 3", f"lower({source})")
+        )
         kind = self.chance.choice(("VIRTUAL", "STORED"))
         unique = self.chance.choice(("", " UNIQUE", " UNIQUE ON CONFLICT REPLACE"))
         return f'"gen" TEXT GENERATED ALWAYS AS ({text}) {kind}{unique}'
@@ -138,9 +152,7 @@ class SchemaMaker:
     def unique_constraint(self, sketch: Sketch) -> None:
         """Add a UNIQUE over one to three columns."""
         chosen = self.some(sketch.columns, 3)
-        sketch.constraints.append(
-            f"UNIQUE({', '.join(map(quote, chosen))}){self.chance.choice(POLICIES)}"
-        )
+        sketch.constraints.append(f"UNIQUE({', '.join(map(quote, chosen))}){self.chance.choice(POLICIES)}")
         sketch.unique.append(tuple(chosen))
 
     def reference(self, sketch: Sketch, other: Sketch) -> None:
@@ -169,11 +181,19 @@ class SchemaMaker:
     def term(self, sketch: Sketch, column: str) -> str:
         """Return one term of an index."""
         name = quote(column)
-        alias = sketch.declared[0].startswith(f"{name} INTEGER PRIMARY KEY") and "DESC" not in sketch.declared[0]
+        alias = (
+            sketch.declared[0].startswith(f"{name} INTEGER PRIMARY KEY") and "DESC" not in sketch.declared[0]
+        )
         # An expression over the rowid's own column is a known limit: BEFORE INSERT cannot know its value.
         if self.likely(0.3) and not alias:
             plain = self.chance.choice(
-                (f"lower({name})", f"{name} || '('", f"coalesce({name}, 'n''')", f"({name} = 'A')", f"({name} + 0)")
+                (
+                    f"lower({name})",
+                    f"{name} || '('",
+                    f"coalesce({name}, 'n''')",
+                    f"({name} = 'A')",
+                    f"({name} + 0)",
+                )
             )
         else:
             plain = name
@@ -184,7 +204,12 @@ class SchemaMaker:
         """Return the WHERE of a partial index."""
         name = quote(self.chance.choice(sketch.columns))
         return self.chance.choice(
-            (f"{name} IS NOT NULL", f"{name} > 1", f"{name} = 'a' -- note\nOR {name} > 2", f"typeof({name}) = 'text'")
+            (
+                f"{name} IS NOT NULL",
+                f"{name} > 1",
+                f"{name} = 'a' -- note\nOR {name} > 2",
+                f"typeof({name}) = 'text'",
+            )
         )
 
 

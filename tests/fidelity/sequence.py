@@ -1,4 +1,4 @@
-"""One random application's life: drawn from a seed, run beside a twin without capture, cut down when it fails."""
+"""A random application's life: drawn from a seed, run beside a twin without capture, cut down if it fails."""
 
 from __future__ import annotations
 
@@ -128,7 +128,12 @@ def run(life: Life) -> str | None:
             connection.executescript("CREATE TEMP TABLE one(x); INSERT INTO one VALUES(1)")
             for statement in life.triggers:
                 outcome(connection, statement)
-        return _live(life.bursts, captured, plain, follower, patience)
+        try:
+            return _live(life.bursts, captured, plain, follower, patience)
+        except sqlite3.OperationalError:
+            if patience.over:
+                return None
+            raise
 
 
 def _live(
@@ -161,14 +166,15 @@ def _compare(
     for statement in burst:
         ours, theirs = outcome(captured, statement), outcome(plain, statement)
         told = "" if ours == theirs else f"\n  with capture    {ours}\n  without capture {theirs}"
-        for planned in follower.plans.values():
-            if sorted(map(repr, everything(captured, planned))) != sorted(map(repr, everything(plain, planned))):
-                told += f"\n  table {planned.name!r} is another one with capture than without"
-        if told:
-            return KNOWN if known_limit(statement, captured, plain, told) else statement + told
         if ours.error:
             _recover(captured, ours.error)
             _recover(plain, ours.error)
+        for planned in follower.plans.values():
+            with_capture, without = everything(captured, planned), everything(plain, planned)
+            if sorted(map(repr, with_capture)) != sorted(map(repr, without)):
+                told += f"\n  table {planned.name!r} is another one with capture than without"
+        if told:
+            return KNOWN if known_limit(statement, captured, plain, told) else statement + told
     _end(captured)
     _end(plain)
     return None

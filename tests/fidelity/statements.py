@@ -92,7 +92,15 @@ class Statements:
     def statement(self) -> str:
         """Return one statement over a random table."""
         table = self.chance.choice(self.tables)
-        kinds = (self.insert, self.insert, self.insert_select, self.upsert, self.update, self.update, self.delete)
+        kinds = (
+            self.insert,
+            self.insert,
+            self.insert_select,
+            self.upsert,
+            self.update,
+            self.update,
+            self.delete,
+        )
         return self.chance.choice(kinds)(table)
 
     def value(self, table: Shape, column: str) -> str:
@@ -107,7 +115,8 @@ class Statements:
             return f"INSERT INTO {quote(table.name)} DEFAULT VALUES"
         names = self._subset(table)
         rows = [
-            "(" + ", ".join(self.value(table, n) for n in names) + ")" for _ in range(self.chance.choice((1, 1, 2, 3)))
+            "(" + ", ".join(self.value(table, n) for n in names) + ")"
+            for _ in range(self.chance.choice((1, 1, 2, 3)))
         ]
         verb = self.chance.choice((*(f"INSERT{c}" for c in CLAUSES), "REPLACE"))
         return f"{verb} INTO {self._target(table, names)} VALUES {', '.join(rows)}{self._returning(table)}"
@@ -117,12 +126,14 @@ class Statements:
         other = self.chance.choice(self.tables)
         names = self._subset(table)
         terms = [
-            quote(self.chance.choice(other.columns)) if self.chance.random() < 0.6 and n in table.columns
-            and n != table.alias else self.value(table, n)
+            quote(self.chance.choice(other.columns))
+            if self.chance.random() < 0.6 and n in table.columns and n != table.alias
+            else self.value(table, n)
             for n in names
         ]
         verb = f"INSERT{self.chance.choice(CLAUSES)}"
-        return f"{verb} INTO {self._target(table, names)} SELECT {', '.join(terms)} FROM {quote(other.name)} LIMIT 4"
+        query = f"SELECT {', '.join(terms)} FROM {quote(other.name)} LIMIT 4"
+        return f"{verb} INTO {self._target(table, names)} {query}"
 
     def upsert(self, table: Shape) -> str:
         """Return an INSERT with ON CONFLICT."""

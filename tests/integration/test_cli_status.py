@@ -76,7 +76,7 @@ def test_watch_goes_on_until_interrupted(streaming: RunningDaemon, tmp_path: Pat
     """Into a pipe each status is appended; Ctrl-C is the right way to end it."""
     watching = started("status", "--watch", "--control", streaming.socket, folder=tmp_path)
     assert watching.stdout
-    heads = []
+    heads: list[str] = []
     while len(heads) < 2:
         line = watching.stdout.readline()
         assert line, watching.communicate()

@@ -17,7 +17,11 @@ from triggers.index_sql import IndexText, parse
         ("CREATE UNIQUE INDEX IF NOT EXISTS main.i ON t ( a , b )", ("a", "b"), ""),
         ("create index i on t(a desc, b ASC)", ("a", "b"), ""),
         ("CREATE INDEX i ON t(a COLLATE NOCASE DESC)", ("a",), ""),
-        ('CREATE INDEX i ON t(a collate "NOCASE", b COLLATE [RTRIM], c COLLATE `x` desc)', ("a", "b", "c"), ""),
+        (
+            'CREATE INDEX i ON t(a collate "NOCASE", b COLLATE [RTRIM], c COLLATE `x` desc)',
+            ("a", "b", "c"),
+            "",
+        ),
         ("CREATE INDEX i ON t(lower(a), coalesce(b, 'x,y'))", ("lower(a)", "coalesce(b, 'x,y')"), ""),
         ("CREATE INDEX i ON t((a + (b * 2)) DESC)", ("(a + (b * 2))",), ""),
         ("CREATE INDEX i ON t(a) WHERE b > 0", ("a",), "b > 0"),
@@ -25,7 +29,11 @@ from triggers.index_sql import IndexText, parse
         ("CREATE INDEX i ON t(a)WHERE(b)", ("a",), "(b)"),
         ('CREATE INDEX "a (b" ON "t)("("x ("" y")', ('"x ("" y"',), ""),
         ("CREATE INDEX [i (] ON `t (`([a, b] , `c``d`)", ("[a, b]", "`c``d`"), ""),
-        ("CREATE INDEX i ON t(a || ' desc', b || ' collate nocase')", ("a || ' desc'", "b || ' collate nocase'"), ""),
+        (
+            "CREATE INDEX i ON t(a || ' desc', b || ' collate nocase')",
+            ("a || ' desc'", "b || ' collate nocase'"),
+            "",
+        ),
         ("CREATE INDEX i ON t(a || ') WHERE (')", ("a || ') WHERE ('",), ""),
         ("CREATE INDEX i ON t(a || 'it''s (', b)", ("a || 'it''s ('", "b"), ""),
         ("CREATE INDEX i ON t(\"desc\", 'collate')", ('"desc"', "'collate'"), ""),
@@ -39,7 +47,7 @@ from triggers.index_sql import IndexText, parse
     ],
 )
 def test_an_index_is_cut_into_terms_and_condition(sql: str, terms: tuple[str, ...], where: str) -> None:
-    """Quotes, comments, nested parentheses, COLLATE and the order at the end; SQLite takes every one of them."""
+    """Quotes, comments, nested parentheses, COLLATE and the order at the end; SQLite takes all of them."""
     assert parse(sql) == IndexText(terms, where)
 
 

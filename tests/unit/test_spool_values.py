@@ -18,7 +18,10 @@ ROWS = st.lists(st.lists(VALUES, min_size=1, max_size=4).map(tuple), max_size=8)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.builds(Block, st.integers(0, 10**6), ROWS, ROWS), max_size=6), st.sampled_from([1, 64, 1 << 20]))
+@given(
+    st.lists(st.builds(Block, st.integers(0, 10**6), ROWS, ROWS), max_size=6),
+    st.sampled_from([1, 64, 1 << 20]),
+)
 def test_blocks_come_back_as_they_were(blocks: list[Block], memory: int) -> None:
     """Value, class and sign of zero, in memory or from the file; read twice."""
     with Spool(memory) as spool:

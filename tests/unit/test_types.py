@@ -96,7 +96,9 @@ def test_a_type_holds_what_was_seen(declared: str, evidence: Evidence, expected:
     assert choose("t", Column("c", declared, False, None, 0), evidence) == expected
 
 
-@pytest.mark.parametrize("classes", [{"text": 1, "integer": 9}, {"blob": 1, "text": 1}, {"real": 1, "blob": 3}])
+@pytest.mark.parametrize(
+    "classes", [{"text": 1, "integer": 9}, {"blob": 1, "text": 1}, {"real": 1, "blob": 3}]
+)
 def test_a_column_of_unlike_values_is_refused_with_its_evidence(classes: dict[str, int]) -> None:
     """No type holds both without changing some: the counts and the way out are told."""
     with pytest.raises(Unsupported) as refused:

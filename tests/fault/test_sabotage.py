@@ -1,0 +1,172 @@
+"""Somebody tampers with the source, or with the target's bookkeeping: refused with the reason, nothing changed."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tests.fault.scene import HASTY, StartWriter, end_equal, fetch, make_archive, settle, stop_all, versions
+from tests.fixtures.daemon import StartDaemon
+from tests.fixtures.sqlite import MakeSource
+
+#: The exit status of trouble with the source.
+SOURCE = 3
+
+
+def run(*statements: str) -> Callable[[Path], None]:
+    """Return what runs statements on a source."""
+
+    def apply(path: Path) -> None:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as database:
+            for statement in statements:
+                database.execute(statement)
+
+    return apply
+
+
+def write_on(path: Path) -> None:
+    """Let the application write far beyond the position that the target has got."""
+    with closing(sqlite3.connect(path, timeout=10)) as database:
+        for number in range(4_000):
+            database.execute("INSERT INTO documents(key) VALUES (?)", (f"later {number}",))
+        database.commit()
+
+
+def restore(path: Path) -> None:
+    """Put the backup in the place of the database, as `cp` does when nobody has it open."""
+    for end in ("-wal", "-shm"):
+        Path(f"{path}{end}").unlink(missing_ok=True)
+    shutil.copyfile(f"{path}.backup", path)
+
+
+def back_up(path: Path) -> None:
+    """Take a backup as SQLite's own tools do."""
+    with closing(sqlite3.connect(path)) as database, closing(sqlite3.connect(f"{path}.backup")) as copy:
+        database.backup(copy)
+
+
+def both(*parts: Callable[[Path], None]) -> Callable[[Path], None]:
+    """Return what does one after the other."""
+
+    def apply(path: Path) -> None:
+        for part in parts:
+            part(path)
+
+    return apply
+
+
+DROP_ALL = "SELECT 'DROP TRIGGER \"' || name || '\"' FROM sqlite_schema WHERE name GLOB '_liteferry_*_*'"
+
+
+def drop_triggers(path: Path) -> None:
+    """Drop every trigger of ours."""
+    run(*(statement for (statement,) in fetch(path, f"{DROP_ALL} AND type = 'trigger'")))(path)
+
+
+def drop_one(path: Path) -> None:
+    """Drop one trigger of ours, as a rebuild of its table does."""
+    [statement] = fetch(path, f"{DROP_ALL} AND type = 'trigger' AND name GLOB '*_bd' LIMIT 1")[0]
+    run(statement)(path)
+
+
+SABOTAGE = {
+    "the log was emptied": run("DELETE FROM _liteferry_log"),
+    "the log was emptied and written to": both(run("DELETE FROM _liteferry_log"), write_on),
+    "the log was cut": both(write_on, run("DELETE FROM _liteferry_log WHERE seq % 2 = 0")),
+    "the log was dropped": both(drop_triggers, run("DROP TABLE _liteferry_log")),
+    "all triggers were dropped": drop_triggers,
+    "one trigger was dropped": drop_one,
+    "a backup was restored": restore,
+    "a backup was restored and written to": both(restore, write_on),
+    "a column was added": run("ALTER TABLE documents ADD COLUMN more TEXT"),
+    "a table was dropped": run("DROP TABLE documents"),
+    "a table was rebuilt": run(
+        "CREATE TABLE rebuilt(key TEXT PRIMARY KEY, body BLOB, score REAL, meta TEXT)",
+        "INSERT INTO rebuilt SELECT * FROM documents",
+        "DROP TABLE documents",
+        "ALTER TABLE rebuilt RENAME TO documents",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SABOTAGE)
+async def test_a_source_that_was_tampered_with_is_refused(
+    what: str, make_source: MakeSource, writer: StartWriter, daemon: StartDaemon, target_url: str
+) -> None:
+    """While the daemon is down; it says so, exits with the status for the source, and touches neither side."""
+    path = make_archive(make_source, rows=300)
+    writing = writer(path, rate=150)
+    running = daemon(path, target_url, env=HASTY)
+    await asyncio.to_thread(settle, running, path)
+    back_up(path)
+    await asyncio.to_thread(running.wait_until, lambda s: s["sources"][0]["changes_applied"] > 300)
+    assert stop_all([writing]) == []
+    await end_equal(running, path, target_url)
+    assert running.stop() == 0
+
+    rows = await versions(path, target_url)
+    SABOTAGE[what](path)
+    before = dump(path)
+    again = daemon(path, target_url, env=HASTY)
+    assert await asyncio.to_thread(again.wait_end) == SOURCE
+    assert "Error: " in again.log
+    assert "Try: " in again.log
+    assert dump(path) == before
+    assert await versions_of(rows, path, target_url) == rows
+
+
+def dump(path: Path) -> list[str]:
+    """Return the whole source as text, without the heartbeats that another run may add."""
+    with closing(sqlite3.connect(path)) as database:
+        return list(database.iterdump())
+
+
+async def versions_of(known: dict[str, str], path: Path, url: str) -> dict[str, str]:
+    """Return the versions of the tables that were known; one may be gone from the source."""
+    found = await versions(path, url)
+    return {**known, **{table: found[table] for table in known if table in found}}
+
+
+async def test_triggers_dropped_under_the_daemon_end_it(
+    make_source: MakeSource, writer: StartWriter, daemon: StartDaemon, target_url: str
+) -> None:
+    """It notices within seconds and ends, for every write since may be lost."""
+    path = make_archive(make_source, rows=300)
+    writer(path, rate=150)
+    running = daemon(path, target_url, env=HASTY)
+    await asyncio.to_thread(settle, running, path)
+    drop_one(path)
+    assert await asyncio.to_thread(running.wait_end, 10) == SOURCE
+    assert "triggers of table" in running.log
+
+
+async def test_a_target_that_was_set_back_is_refused(
+    make_source: MakeSource, writer: StartWriter, daemon: StartDaemon, target_url: str
+) -> None:
+    """Restored, or failed over to a standby that had less: what it lacks is pruned from the log already."""
+    path = make_archive(make_source, rows=300)
+    writing = writer(path, rate=150)
+    running = daemon(path, target_url, env=HASTY)
+    await asyncio.to_thread(settle, running, path)
+    target = await asyncpg.connect(target_url)
+    early = await target.fetchrow("SELECT position, mark FROM liteferry.source")
+    assert early is not None
+    await asyncio.to_thread(
+        running.wait_until, lambda s: s["sources"][0]["position"] > early["position"] + 500
+    )
+    assert stop_all([writing]) == []
+    await end_equal(running, path, target_url)
+    await asyncio.to_thread(running.wait_until, lambda s: s["sources"][0]["log_entries"] < 400)
+    running.kill()
+    await target.execute("UPDATE liteferry.source SET position = $1, mark = $2", *early)
+    await target.close()
+    again = daemon(path, target_url, env=HASTY)
+    assert await asyncio.to_thread(again.wait_end) == SOURCE
+    assert "the target was restored" in again.log

@@ -1,0 +1,67 @@
+-- source
+CREATE TABLE words(lang TEXT, word TEXT COLLATE NOCASE, n, PRIMARY KEY(lang, word));
+
+-- capture of words: primary, 40efb6f750bef01e
+CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "words"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."lang", NEW."word");
+END;
+CREATE TRIGGER "_liteferry_1_bd" BEFORE DELETE ON "words"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, OLD."lang", OLD."word");
+END;
+CREATE TRIGGER "_liteferry_1_bu" BEFORE UPDATE ON "words"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, OLD."lang", OLD."word");
+END;
+CREATE TRIGGER "_liteferry_1_au" AFTER UPDATE OF "lang", "word", rowid, oid, _rowid_ ON "words"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."lang", NEW."word");
+END;
+CREATE TRIGGER "_liteferry_1_bn" BEFORE UPDATE OF "lang", "word", rowid, oid, _rowid_ ON "words"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."lang", NEW."word");
+END;
+CREATE TRIGGER "_liteferry_1_bi" BEFORE INSERT ON "words"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."lang", NEW."word");
+END;
+CREATE TRIGGER "_liteferry_1_ri" BEFORE INSERT ON "words"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, "lang", "word" FROM "words" WHERE "lang" COLLATE "BINARY" = NEW."lang" AND "word" COLLATE "NOCASE" = NEW."word";
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, "lang", "word" FROM "words" WHERE "rowid" = NEW."rowid";
+END;
+CREATE TRIGGER "_liteferry_1_ru" BEFORE UPDATE OF "lang", "word" ON "words"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, "lang", "word" FROM "words" WHERE "lang" COLLATE "BINARY" = NEW."lang" AND "word" COLLATE "NOCASE" = NEW."word" AND "rowid" <> OLD."rowid";
+END;
+CREATE TRIGGER "_liteferry_1_rr" BEFORE UPDATE OF rowid, oid, _rowid_ ON "words"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, "lang", "word" FROM "words" WHERE "rowid" = NEW."rowid";
+END;
+
+-- changes
+SELECT l.k1, l.k2, t."lang", t."word", t."n" FROM (SELECT DISTINCT k1, k2 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."words" AS t ON t."lang" COLLATE "BINARY" = l.k1 AND t."word" COLLATE "NOCASE" = l.k2;
+-- next page
+SELECT * FROM main."words" WHERE "rowid" > ? ORDER BY "rowid" LIMIT ? OFFSET ?;
+
+-- target
+CREATE SCHEMA IF NOT EXISTS "public";
+-- words.lang: text; no rows
+-- words.word: text; no rows
+-- words.n: text; no rows
+CREATE TABLE "public"."words" (
+    "lang" text NOT NULL,
+    "word" text NOT NULL,
+    "n" text
+);
+ALTER TABLE "public"."words" ADD CONSTRAINT "words_pkey" PRIMARY KEY ("lang", "word");
+-- not carried: words, index sqlite_autoindex_words_1: compares by NOCASE in SQLite, by bytes on the target
+
+-- applied to words
+INSERT INTO "public"."words" ("lang", "word", "n") SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) ON CONFLICT ("lang", "word") DO UPDATE SET "n" = EXCLUDED."n";
+DELETE FROM "public"."words" AS t USING unnest($1::text[], $2::text[]) AS k(k0, k1) WHERE t."lang" = k.k0 AND t."word" = k.k1;
+INSERT INTO "public"."words" ("lang", "word", "n") SELECT * FROM unnest($1::text[], $2::text[], $3::text[]);
+SELECT t."lang", t."word", t."n" FROM "public"."words" AS t JOIN unnest($1::text[], $2::text[]) AS k(k0, k1) ON t."lang" = k.k0 AND t."word" = k.k1;
+DELETE FROM "public"."words" WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY "lang", "word" ORDER BY ctid) AS copy FROM "public"."words") AS copies WHERE copy > 1);
+CREATE TRIGGER liteferry_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "public"."words" FOR EACH STATEMENT EXECUTE FUNCTION liteferry.guard();

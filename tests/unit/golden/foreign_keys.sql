@@ -1,0 +1,167 @@
+-- source
+CREATE TABLE a(id INTEGER PRIMARY KEY, up INT REFERENCES a(id) ON DELETE SET NULL);
+CREATE TABLE b(x INT, y INT, z INT REFERENCES gone(id), PRIMARY KEY(x, y));
+CREATE TABLE c(id TEXT PRIMARY KEY, x INT, y INT, a INT REFERENCES a ON UPDATE CASCADE, FOREIGN KEY(x, y) REFERENCES b ON DELETE CASCADE ON UPDATE SET DEFAULT);
+
+-- capture of a: rowid_alias, d2d674463d71cc5d
+CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "a"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");
+END;
+CREATE TRIGGER "_liteferry_1_bd" BEFORE DELETE ON "a"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, OLD."id");
+END;
+CREATE TRIGGER "_liteferry_1_bu" BEFORE UPDATE ON "a"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, OLD."id");
+END;
+CREATE TRIGGER "_liteferry_1_au" AFTER UPDATE OF "id", rowid, oid, _rowid_ ON "a"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");
+END;
+CREATE TRIGGER "_liteferry_1_bn" BEFORE UPDATE OF "id", rowid, oid, _rowid_ ON "a"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");
+END;
+
+-- changes
+SELECT l.k1, t."id", t."up" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."a" AS t ON t."id" = l.k1;
+-- next page
+SELECT * FROM main."a" WHERE "rowid" > ? ORDER BY "rowid" LIMIT ? OFFSET ?;
+
+-- capture of b: primary, c6bd197d250708e9
+CREATE TRIGGER "_liteferry_2_ai" AFTER INSERT ON "b"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 2, NEW."x", NEW."y");
+END;
+CREATE TRIGGER "_liteferry_2_bd" BEFORE DELETE ON "b"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 2, OLD."x", OLD."y");
+END;
+CREATE TRIGGER "_liteferry_2_bu" BEFORE UPDATE ON "b"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 2, OLD."x", OLD."y");
+END;
+CREATE TRIGGER "_liteferry_2_au" AFTER UPDATE OF "x", "y", rowid, oid, _rowid_ ON "b"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 2, NEW."x", NEW."y");
+END;
+CREATE TRIGGER "_liteferry_2_bn" BEFORE UPDATE OF "x", "y", rowid, oid, _rowid_ ON "b"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 2, NEW."x", NEW."y");
+END;
+CREATE TRIGGER "_liteferry_2_bi" BEFORE INSERT ON "b"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 2, NEW."x", NEW."y");
+END;
+CREATE TRIGGER "_liteferry_2_ri" BEFORE INSERT ON "b"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "x", "y" FROM "b" WHERE "rowid" = NEW."rowid";
+END;
+CREATE TRIGGER "_liteferry_2_rr" BEFORE UPDATE OF rowid, oid, _rowid_ ON "b"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "x", "y" FROM "b" WHERE "rowid" = NEW."rowid";
+END;
+
+-- changes
+SELECT l.k1, l.k2, t."x", t."y", t."z" FROM (SELECT DISTINCT k1, k2 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."b" AS t ON t."x" COLLATE "BINARY" = l.k1 AND t."y" COLLATE "BINARY" = l.k2;
+-- next page
+SELECT * FROM main."b" WHERE "rowid" > ? ORDER BY "rowid" LIMIT ? OFFSET ?;
+
+-- capture of c: primary, 78aac52758a8eb59
+CREATE TRIGGER "_liteferry_3_ai" AFTER INSERT ON "c"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 3, NEW."id");
+END;
+CREATE TRIGGER "_liteferry_3_bd" BEFORE DELETE ON "c"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 3, OLD."id");
+END;
+CREATE TRIGGER "_liteferry_3_bu" BEFORE UPDATE ON "c"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 3, OLD."id");
+END;
+CREATE TRIGGER "_liteferry_3_au" AFTER UPDATE OF "id", rowid, oid, _rowid_ ON "c"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 3, NEW."id");
+END;
+CREATE TRIGGER "_liteferry_3_bn" BEFORE UPDATE OF "id", rowid, oid, _rowid_ ON "c"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 3, NEW."id");
+END;
+CREATE TRIGGER "_liteferry_3_bi" BEFORE INSERT ON "c"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 3, NEW."id");
+END;
+CREATE TRIGGER "_liteferry_3_ri" BEFORE INSERT ON "c"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 3, "id" FROM "c" WHERE "rowid" = NEW."rowid";
+END;
+CREATE TRIGGER "_liteferry_3_rr" BEFORE UPDATE OF rowid, oid, _rowid_ ON "c"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 3, "id" FROM "c" WHERE "rowid" = NEW."rowid";
+END;
+
+-- changes
+SELECT l.k1, t."id", t."x", t."y", t."a" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."c" AS t ON t."id" COLLATE "BINARY" = l.k1;
+-- next page
+SELECT * FROM main."c" WHERE "rowid" > ? ORDER BY "rowid" LIMIT ? OFFSET ?;
+
+-- target
+CREATE SCHEMA IF NOT EXISTS "public";
+-- a.id: bigint; no rows
+-- a.up: bigint; no rows
+CREATE TABLE "public"."a" (
+    "id" bigint GENERATED BY DEFAULT AS IDENTITY NOT NULL,
+    "up" bigint
+);
+ALTER TABLE "public"."a" ADD CONSTRAINT "a_pkey" PRIMARY KEY ("id");
+-- b.x: bigint; no rows
+-- b.y: bigint; no rows
+-- b.z: bigint; no rows
+CREATE TABLE "public"."b" (
+    "x" bigint NOT NULL,
+    "y" bigint NOT NULL,
+    "z" bigint
+);
+ALTER TABLE "public"."b" ADD CONSTRAINT "b_pkey" PRIMARY KEY ("x", "y");
+-- c.id: text; no rows
+-- c.x: bigint; no rows
+-- c.y: bigint; no rows
+-- c.a: bigint; no rows
+CREATE TABLE "public"."c" (
+    "id" text NOT NULL,
+    "x" bigint,
+    "y" bigint,
+    "a" bigint
+);
+ALTER TABLE "public"."c" ADD CONSTRAINT "c_pkey" PRIMARY KEY ("id");
+ALTER TABLE "public"."a" ADD CONSTRAINT "a_up_fkey" FOREIGN KEY ("up") REFERENCES "public"."a" ("id") ON DELETE SET NULL NOT VALID;
+ALTER TABLE "public"."c" ADD CONSTRAINT "c_x_y_fkey" FOREIGN KEY ("x", "y") REFERENCES "public"."b" ("x", "y") ON DELETE CASCADE ON UPDATE SET DEFAULT NOT VALID;
+ALTER TABLE "public"."c" ADD CONSTRAINT "c_a_fkey" FOREIGN KEY ("a") REFERENCES "public"."a" ("id") ON UPDATE CASCADE NOT VALID;
+-- not carried: b, foreign key (z): refers to 'gone', which is not replicated
+
+-- applied to a
+INSERT INTO "public"."a" ("id", "up") SELECT * FROM unnest($1::bigint[], $2::bigint[]) ON CONFLICT ("id") DO UPDATE SET "up" = EXCLUDED."up";
+DELETE FROM "public"."a" AS t USING unnest($1::bigint[]) AS k(k0) WHERE t."id" = k.k0;
+INSERT INTO "public"."a" ("id", "up") SELECT * FROM unnest($1::bigint[], $2::bigint[]);
+SELECT t."id", t."up" FROM "public"."a" AS t JOIN unnest($1::bigint[]) AS k(k0) ON t."id" = k.k0;
+DELETE FROM "public"."a" WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY "id" ORDER BY ctid) AS copy FROM "public"."a") AS copies WHERE copy > 1);
+CREATE TRIGGER liteferry_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "public"."a" FOR EACH STATEMENT EXECUTE FUNCTION liteferry.guard();
+
+-- applied to b
+INSERT INTO "public"."b" ("x", "y", "z") SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) ON CONFLICT ("x", "y") DO UPDATE SET "z" = EXCLUDED."z";
+DELETE FROM "public"."b" AS t USING unnest($1::bigint[], $2::bigint[]) AS k(k0, k1) WHERE t."x" = k.k0 AND t."y" = k.k1;
+INSERT INTO "public"."b" ("x", "y", "z") SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]);
+SELECT t."x", t."y", t."z" FROM "public"."b" AS t JOIN unnest($1::bigint[], $2::bigint[]) AS k(k0, k1) ON t."x" = k.k0 AND t."y" = k.k1;
+DELETE FROM "public"."b" WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY "x", "y" ORDER BY ctid) AS copy FROM "public"."b") AS copies WHERE copy > 1);
+CREATE TRIGGER liteferry_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "public"."b" FOR EACH STATEMENT EXECUTE FUNCTION liteferry.guard();
+
+-- applied to c
+INSERT INTO "public"."c" ("id", "x", "y", "a") SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) ON CONFLICT ("id") DO UPDATE SET "x" = EXCLUDED."x", "y" = EXCLUDED."y", "a" = EXCLUDED."a";
+DELETE FROM "public"."c" AS t USING unnest($1::text[]) AS k(k0) WHERE t."id" = k.k0;
+INSERT INTO "public"."c" ("id", "x", "y", "a") SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]);
+SELECT t."id", t."x", t."y", t."a" FROM "public"."c" AS t JOIN unnest($1::text[]) AS k(k0) ON t."id" = k.k0;
+DELETE FROM "public"."c" WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY "id" ORDER BY ctid) AS copy FROM "public"."c") AS copies WHERE copy > 1);
+CREATE TRIGGER liteferry_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "public"."c" FOR EACH STATEMENT EXECUTE FUNCTION liteferry.guard();

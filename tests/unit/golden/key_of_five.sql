@@ -1,0 +1,57 @@
+-- source
+CREATE TABLE t(a, b, c, d, e, PRIMARY KEY(e, d, c, b, a)) WITHOUT ROWID;
+
+-- capture of t: primary, ee9cf6c975e430fd
+CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2, k3, k4, k5) VALUES(julianday('now'), 1, NEW."e", NEW."d", NEW."c", NEW."b", NEW."a");
+END;
+CREATE TRIGGER "_liteferry_1_bd" BEFORE DELETE ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2, k3, k4, k5) VALUES(julianday('now'), 1, OLD."e", OLD."d", OLD."c", OLD."b", OLD."a");
+END;
+CREATE TRIGGER "_liteferry_1_bu" BEFORE UPDATE ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2, k3, k4, k5) VALUES(julianday('now'), 1, OLD."e", OLD."d", OLD."c", OLD."b", OLD."a");
+END;
+CREATE TRIGGER "_liteferry_1_au" AFTER UPDATE OF "e", "d", "c", "b", "a" ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2, k3, k4, k5) VALUES(julianday('now'), 1, NEW."e", NEW."d", NEW."c", NEW."b", NEW."a");
+END;
+CREATE TRIGGER "_liteferry_1_bn" BEFORE UPDATE OF "e", "d", "c", "b", "a" ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2, k3, k4, k5) VALUES(julianday('now'), 1, NEW."e", NEW."d", NEW."c", NEW."b", NEW."a");
+END;
+CREATE TRIGGER "_liteferry_1_bi" BEFORE INSERT ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2, k3, k4, k5) VALUES(julianday('now'), 1, NEW."e", NEW."d", NEW."c", NEW."b", NEW."a");
+END;
+
+-- changes
+SELECT l.k1, l.k2, l.k3, l.k4, l.k5, t."a", t."b", t."c", t."d", t."e" FROM (SELECT DISTINCT k1, k2, k3, k4, k5 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."t" AS t ON t."e" COLLATE "BINARY" = l.k1 AND t."d" COLLATE "BINARY" = l.k2 AND t."c" COLLATE "BINARY" = l.k3 AND t."b" COLLATE "BINARY" = l.k4 AND t."a" COLLATE "BINARY" = l.k5;
+-- next page
+SELECT * FROM (SELECT * FROM main."t" WHERE "e" COLLATE "BINARY" = ? AND "d" COLLATE "BINARY" = ? AND "c" COLLATE "BINARY" = ? AND "b" COLLATE "BINARY" = ? AND "a" COLLATE "BINARY" > ? ORDER BY "e" COLLATE "BINARY", "d" COLLATE "BINARY", "c" COLLATE "BINARY", "b" COLLATE "BINARY", "a" COLLATE "BINARY" LIMIT ?) UNION ALL SELECT * FROM (SELECT * FROM main."t" WHERE "e" COLLATE "BINARY" = ? AND "d" COLLATE "BINARY" = ? AND "c" COLLATE "BINARY" = ? AND "b" COLLATE "BINARY" > ? ORDER BY "e" COLLATE "BINARY", "d" COLLATE "BINARY", "c" COLLATE "BINARY", "b" COLLATE "BINARY", "a" COLLATE "BINARY" LIMIT ?) UNION ALL SELECT * FROM (SELECT * FROM main."t" WHERE "e" COLLATE "BINARY" = ? AND "d" COLLATE "BINARY" = ? AND "c" COLLATE "BINARY" > ? ORDER BY "e" COLLATE "BINARY", "d" COLLATE "BINARY", "c" COLLATE "BINARY", "b" COLLATE "BINARY", "a" COLLATE "BINARY" LIMIT ?) UNION ALL SELECT * FROM (SELECT * FROM main."t" WHERE "e" COLLATE "BINARY" = ? AND "d" COLLATE "BINARY" > ? ORDER BY "e" COLLATE "BINARY", "d" COLLATE "BINARY", "c" COLLATE "BINARY", "b" COLLATE "BINARY", "a" COLLATE "BINARY" LIMIT ?) UNION ALL SELECT * FROM (SELECT * FROM main."t" WHERE "e" COLLATE "BINARY" > ? ORDER BY "e" COLLATE "BINARY", "d" COLLATE "BINARY", "c" COLLATE "BINARY", "b" COLLATE "BINARY", "a" COLLATE "BINARY" LIMIT ?) LIMIT ? OFFSET ?;
+
+-- target
+CREATE SCHEMA IF NOT EXISTS "public";
+-- t.a: text; no rows
+-- t.b: text; no rows
+-- t.c: text; no rows
+-- t.d: text; no rows
+-- t.e: text; no rows
+CREATE TABLE "public"."t" (
+    "a" text NOT NULL,
+    "b" text NOT NULL,
+    "c" text NOT NULL,
+    "d" text NOT NULL,
+    "e" text NOT NULL
+);
+ALTER TABLE "public"."t" ADD CONSTRAINT "t_pkey" PRIMARY KEY ("e", "d", "c", "b", "a");
+
+-- applied to t
+INSERT INTO "public"."t" ("a", "b", "c", "d", "e") SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) ON CONFLICT ("e", "d", "c", "b", "a") DO NOTHING;
+DELETE FROM "public"."t" AS t USING unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS k(k0, k1, k2, k3, k4) WHERE t."e" = k.k0 AND t."d" = k.k1 AND t."c" = k.k2 AND t."b" = k.k3 AND t."a" = k.k4;
+INSERT INTO "public"."t" ("a", "b", "c", "d", "e") SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]);
+SELECT t."a", t."b", t."c", t."d", t."e" FROM "public"."t" AS t JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS k(k0, k1, k2, k3, k4) ON t."e" = k.k0 AND t."d" = k.k1 AND t."c" = k.k2 AND t."b" = k.k3 AND t."a" = k.k4;
+DELETE FROM "public"."t" WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY "e", "d", "c", "b", "a" ORDER BY ctid) AS copy FROM "public"."t") AS copies WHERE copy > 1);
+CREATE TRIGGER liteferry_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "public"."t" FOR EACH STATEMENT EXECUTE FUNCTION liteferry.guard();

@@ -1,0 +1,53 @@
+-- source
+CREATE TABLE t(rowid TEXT NOT NULL, oid INT, _rowid_, UNIQUE(rowid));
+
+-- capture of t: unique, 43929369184e1b75
+CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."rowid");
+END;
+CREATE TRIGGER "_liteferry_1_bd" BEFORE DELETE ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, OLD."rowid");
+END;
+CREATE TRIGGER "_liteferry_1_bu" BEFORE UPDATE ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, OLD."rowid");
+END;
+CREATE TRIGGER "_liteferry_1_au" AFTER UPDATE OF "rowid" ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."rowid");
+END;
+CREATE TRIGGER "_liteferry_1_bn" BEFORE UPDATE OF "rowid" ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."rowid");
+END;
+CREATE TRIGGER "_liteferry_1_bi" BEFORE INSERT ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."rowid");
+END;
+
+-- changes
+SELECT l.k1, t."rowid", t."oid", t."_rowid_" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."t" AS t ON t."rowid" COLLATE "BINARY" = l.k1;
+-- next page
+SELECT * FROM main."t" WHERE "rowid" COLLATE "BINARY" > ? ORDER BY "rowid" COLLATE "BINARY" LIMIT ? OFFSET ?;
+
+-- target
+CREATE SCHEMA IF NOT EXISTS "public";
+-- t.rowid: text; no rows
+-- t.oid: bigint; no rows
+-- t._rowid_: text; no rows
+CREATE TABLE "public"."t" (
+    "rowid" text NOT NULL,
+    "oid" bigint,
+    "_rowid_" text
+);
+ALTER TABLE "public"."t" ADD CONSTRAINT "t_rowid_key" UNIQUE ("rowid");
+
+-- applied to t
+INSERT INTO "public"."t" ("rowid", "oid", "_rowid_") SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[]) ON CONFLICT ("rowid") DO UPDATE SET "oid" = EXCLUDED."oid", "_rowid_" = EXCLUDED."_rowid_";
+DELETE FROM "public"."t" AS t USING unnest($1::text[]) AS k(k0) WHERE t."rowid" = k.k0;
+INSERT INTO "public"."t" ("rowid", "oid", "_rowid_") SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[]);
+SELECT t."rowid", t."oid", t."_rowid_" FROM "public"."t" AS t JOIN unnest($1::text[]) AS k(k0) ON t."rowid" = k.k0;
+DELETE FROM "public"."t" WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY "rowid" ORDER BY ctid) AS copy FROM "public"."t") AS copies WHERE copy > 1);
+CREATE TRIGGER liteferry_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "public"."t" FOR EACH STATEMENT EXECUTE FUNCTION liteferry.guard();

@@ -1,0 +1,72 @@
+-- source
+CREATE TABLE t(a INT, code TEXT NOT NULL, region INT NOT NULL, note TEXT);
+CREATE UNIQUE INDEX k ON t(region DESC, code);
+CREATE UNIQUE INDEX n ON t(note COLLATE NOCASE);
+
+-- capture of t: unique, 7c3032e35086cbd2
+CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."region", NEW."code");
+END;
+CREATE TRIGGER "_liteferry_1_bd" BEFORE DELETE ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, OLD."region", OLD."code");
+END;
+CREATE TRIGGER "_liteferry_1_bu" BEFORE UPDATE ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, OLD."region", OLD."code");
+END;
+CREATE TRIGGER "_liteferry_1_au" AFTER UPDATE OF "region", "code", rowid, oid, _rowid_ ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."region", NEW."code");
+END;
+CREATE TRIGGER "_liteferry_1_bn" BEFORE UPDATE OF "region", "code", rowid, oid, _rowid_ ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."region", NEW."code");
+END;
+CREATE TRIGGER "_liteferry_1_bi" BEFORE INSERT ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."region", NEW."code");
+END;
+CREATE TRIGGER "_liteferry_1_ri" BEFORE INSERT ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, "region", "code" FROM "t" WHERE "note" COLLATE "NOCASE" = NEW."note";
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, "region", "code" FROM "t" WHERE "rowid" = NEW."rowid";
+END;
+CREATE TRIGGER "_liteferry_1_ru" BEFORE UPDATE OF "note" ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, "region", "code" FROM "t" WHERE "note" COLLATE "NOCASE" = NEW."note" AND "rowid" <> OLD."rowid";
+END;
+CREATE TRIGGER "_liteferry_1_rr" BEFORE UPDATE OF rowid, oid, _rowid_ ON "t"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, "region", "code" FROM "t" WHERE "rowid" = NEW."rowid";
+END;
+
+-- changes
+SELECT l.k1, l.k2, t."a", t."code", t."region", t."note" FROM (SELECT DISTINCT k1, k2 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."t" AS t ON t."region" COLLATE "BINARY" = l.k1 AND t."code" COLLATE "BINARY" = l.k2;
+-- next page
+SELECT * FROM main."t" WHERE "rowid" > ? ORDER BY "rowid" LIMIT ? OFFSET ?;
+
+-- target
+CREATE SCHEMA IF NOT EXISTS "public";
+-- t.a: bigint; no rows
+-- t.code: text; no rows
+-- t.region: bigint; no rows
+-- t.note: text; no rows
+CREATE TABLE "public"."t" (
+    "a" bigint,
+    "code" text NOT NULL,
+    "region" bigint NOT NULL,
+    "note" text
+);
+ALTER TABLE "public"."t" ADD CONSTRAINT "t_region_code_key" UNIQUE ("region", "code");
+CREATE UNIQUE INDEX "n" ON "public"."t" ("note" NULLS FIRST);
+-- not carried: t, index n: compares by NOCASE in SQLite, by bytes on the target
+
+-- applied to t
+INSERT INTO "public"."t" ("a", "code", "region", "note") SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[]) ON CONFLICT ("region", "code") DO UPDATE SET "a" = EXCLUDED."a", "note" = EXCLUDED."note";
+DELETE FROM "public"."t" AS t USING unnest($1::bigint[], $2::text[]) AS k(k0, k1) WHERE t."region" = k.k0 AND t."code" = k.k1;
+INSERT INTO "public"."t" ("a", "code", "region", "note") SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[]);
+SELECT t."a", t."code", t."region", t."note" FROM "public"."t" AS t JOIN unnest($1::bigint[], $2::text[]) AS k(k0, k1) ON t."region" = k.k0 AND t."code" = k.k1;
+DELETE FROM "public"."t" WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY "region", "code" ORDER BY ctid) AS copy FROM "public"."t") AS copies WHERE copy > 1);
+CREATE TRIGGER liteferry_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "public"."t" FOR EACH STATEMENT EXECUTE FUNCTION liteferry.guard();

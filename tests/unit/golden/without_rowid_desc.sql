@@ -1,0 +1,53 @@
+-- source
+CREATE TABLE scores(game INT, at REAL, who TEXT, PRIMARY KEY(game, at DESC)) WITHOUT ROWID;
+
+-- capture of scores: primary, ed9ec91df44bd8df
+CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "scores"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."game", NEW."at");
+END;
+CREATE TRIGGER "_liteferry_1_bd" BEFORE DELETE ON "scores"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, OLD."game", OLD."at");
+END;
+CREATE TRIGGER "_liteferry_1_bu" BEFORE UPDATE ON "scores"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, OLD."game", OLD."at");
+END;
+CREATE TRIGGER "_liteferry_1_au" AFTER UPDATE OF "game", "at" ON "scores"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."game", NEW."at");
+END;
+CREATE TRIGGER "_liteferry_1_bn" BEFORE UPDATE OF "game", "at" ON "scores"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."game", NEW."at");
+END;
+CREATE TRIGGER "_liteferry_1_bi" BEFORE INSERT ON "scores"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."game", NEW."at");
+END;
+
+-- changes
+SELECT l.k1, l.k2, t."game", t."at", t."who" FROM (SELECT DISTINCT k1, k2 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."scores" AS t ON t."game" COLLATE "BINARY" = l.k1 AND t."at" COLLATE "BINARY" = l.k2;
+-- next page
+SELECT * FROM (SELECT * FROM main."scores" WHERE "game" COLLATE "BINARY" = ? AND "at" COLLATE "BINARY" < ? ORDER BY "game" COLLATE "BINARY", "at" COLLATE "BINARY" DESC LIMIT ?) UNION ALL SELECT * FROM (SELECT * FROM main."scores" WHERE "game" COLLATE "BINARY" > ? ORDER BY "game" COLLATE "BINARY", "at" COLLATE "BINARY" DESC LIMIT ?) LIMIT ? OFFSET ?;
+
+-- target
+CREATE SCHEMA IF NOT EXISTS "public";
+-- scores.game: bigint; no rows
+-- scores.at: double precision; no rows
+-- scores.who: text; no rows
+CREATE TABLE "public"."scores" (
+    "game" bigint NOT NULL,
+    "at" double precision NOT NULL,
+    "who" text
+);
+ALTER TABLE "public"."scores" ADD CONSTRAINT "scores_pkey" PRIMARY KEY ("game", "at");
+
+-- applied to scores
+INSERT INTO "public"."scores" ("game", "at", "who") SELECT * FROM unnest($1::bigint[], $2::double precision[], $3::text[]) ON CONFLICT ("game", "at") DO UPDATE SET "who" = EXCLUDED."who";
+DELETE FROM "public"."scores" AS t USING unnest($1::bigint[], $2::double precision[]) AS k(k0, k1) WHERE t."game" = k.k0 AND t."at" = k.k1;
+INSERT INTO "public"."scores" ("game", "at", "who") SELECT * FROM unnest($1::bigint[], $2::double precision[], $3::text[]);
+SELECT t."game", t."at", t."who" FROM "public"."scores" AS t JOIN unnest($1::bigint[], $2::double precision[]) AS k(k0, k1) ON t."game" = k.k0 AND t."at" = k.k1;
+DELETE FROM "public"."scores" WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY "game", "at" ORDER BY ctid) AS copy FROM "public"."scores") AS copies WHERE copy > 1);
+CREATE TRIGGER liteferry_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "public"."scores" FOR EACH STATEMENT EXECUTE FUNCTION liteferry.guard();
