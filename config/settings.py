@@ -22,6 +22,9 @@ from .problems import Given, in_words
 from .secret import check_target, has_password, mask_text, with_password
 from .values import Duration, Unit, check_column, check_schema_name, check_type, parse_address
 
+#: Where the unit's RuntimeDirectory puts the socket.
+SERVICE_CONTROL = Path("/run/liteferry/liteferry.sock")
+
 MAX_SOCKET_PATH_BYTES = 107  # sun_path of Linux holds 108 with the closing zero
 
 SchemaName = Annotated[str, AfterValidator(check_schema_name)]
@@ -32,7 +35,10 @@ TypeName = Annotated[str, AfterValidator(check_type)]
 def default_control() -> Path:
     """Return where the control socket is when nobody says: under the service manager's run-time folder."""
     # systemd gives a list when a unit has several RuntimeDirectory=
-    folder = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0] or os.environ.get("XDG_RUNTIME_DIR")
+    folder = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    if not folder and os.path.exists(SERVICE_CONTROL):
+        return SERVICE_CONTROL  # an operator's shell looks for the daemon that the service manager started
+    folder = folder or os.environ.get("XDG_RUNTIME_DIR", "")
     return Path(folder or Path(tempfile.gettempdir()) / f"liteferry-{os.getuid()}") / "liteferry.sock"
 
 
@@ -208,8 +214,8 @@ class Settings(BaseSettings):
         examples=["/run/liteferry/liteferry.sock"],
         json_schema_extra={
             "default": "`$RUNTIME_DIRECTORY/liteferry.sock` under systemd, else "
-            "`$XDG_RUNTIME_DIR/liteferry.sock`, else `liteferry-<uid>/liteferry.sock` in the folder for "
-            "temporary files"
+            "`/run/liteferry/liteferry.sock` if there is one, else `$XDG_RUNTIME_DIR/liteferry.sock`, else "
+            "`liteferry-<uid>/liteferry.sock` in the folder for temporary files"
         },
     )
     http: str = Field(
@@ -234,7 +240,7 @@ class Settings(BaseSettings):
     columns: dict[ColumnName, TypeName] = Field(
         default={},
         description="PostgreSQL type for single columns, over the one that would be chosen.",
-        examples=[{"orders.total": "numeric(12,2)"}],
+        examples=[{"orders.total": "numeric"}],
     )
 
     @classmethod

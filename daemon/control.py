@@ -24,7 +24,7 @@ Parameters: TypeAlias = dict[str, type | tuple[type, ...]]
 Command = Callable[..., Awaitable[dict[str, Any]]]
 
 #: What a command takes, and of which type.
-CUTOVER: Parameters = {"max_pause": (float, int, NoneType), "rehearse": bool, "dry_run": bool, "wait": bool}
+CUTOVER: Parameters = {"max_pause": (float, int, NoneType), "rehearse": bool, "dry_run": bool}
 VERIFY: Parameters = {"counts_only": bool, "table": (str, NoneType)}
 
 

@@ -22,6 +22,7 @@ from replicator.cutover import Cutover
 from replicator.decision import resolve, validate
 from replicator.faults import ours
 from replicator.pipeline import Pipeline
+from replicator.plan import check_overrides
 from replicator.snapshot import Slots
 from replicator.state import State, overall
 from replicator.status import Gates, pause_of, reasons
@@ -169,10 +170,12 @@ class Supervisor:
                 await asyncio.sleep(backoff.failed())
 
     async def _refuse_collisions(self) -> None:
-        """Raise ConfigError when tables of two sources would meet, before anything is touched."""
+        """Raise ConfigError for tables that would meet and types of no column, before anything is touched."""
         names: Counter[tuple[str, str]] = Counter()
-        for pipeline in self._pipelines:
-            names.update((pipeline.schema, name) for name in await pipeline.table_names())
+        tables = {pipeline: await pipeline.tables() for pipeline in self._pipelines}
+        check_overrides([t for found in tables.values() for t in found], self.settings.columns)
+        for pipeline, found in tables.items():
+            names.update((pipeline.schema, table.name) for table in found)
         twice = sorted(name for name, count in names.items() if count > 1)
         if twice:
             schema, table = twice[0]
@@ -294,14 +297,12 @@ class Supervisor:
         max_pause: float | None = None,
         rehearse: bool = False,
         dry_run: bool = False,
-        wait: bool = False,
     ) -> dict[str, Any]:
         """Cut over, or rehearse it, or tell with `dry_run` what would happen; return the report.
 
-        Raises CutoverRefused with the reasons when a gate is closed, unless `wait` is given.
+        Raises CutoverRefused with the reasons when a gate is closed. Waiting for them to open is the
+        caller's: an order that outlives whoever gave it would be carried out behind everybody's back.
         """
-        if wait:
-            await self.ready.wait()
         found = self._reasons()
         if dry_run:
             return {"outcome": "dry_run", "can_cutover": not found, "reasons": found}

@@ -194,16 +194,21 @@ def script(plan: SourcePlan) -> str:
     """Return the whole DDL as a script to read, with the evidence for every type."""
     parts = [f"CREATE SCHEMA IF NOT EXISTS {quote(plan.schema)};"]
     for table in plan.tables:
-        parts += [f"-- {table.name}.{c.source}: {c.pg_type}; {c.evidence.text()}" for c in table.columns]
+        parts += [_line(f"{table.name}.{c.source}: {c.pg_type}; {c.evidence.text()}") for c in table.columns]
         parts.append(create_table(table) + ";")
         parts.append(replica_key(table) + ";")
         parts += [o.sql + ";" for o in secondary(table)]
     for table in plan.tables:
         parts += [o.sql + ";" for o in foreign_keys(table, plan.tables)]
     for table in plan.tables:
-        parts += [f"-- not carried: {n.table}, {n.what}: {n.reason}" for n in notes(table, plan.tables)]
-    parts += [f"-- left out: {s.kind} {s.name}: {s.reason}" for s in plan.skipped]
+        parts += [_line(f"not carried: {n.table}, {n.what}: {n.reason}") for n in notes(table, plan.tables)]
+    parts += [_line(f"left out: {s.kind} {s.name}: {s.reason}") for s in plan.skipped]
     return "\n".join(parts) + "\n"
+
+
+def _line(text: str) -> str:
+    # names and defaults may hold line breaks, behind which the comment would be at its end
+    return "-- " + " ".join(text.split())
 
 
 def comment(plan: TablePlan, source: str) -> str:

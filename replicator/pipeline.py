@@ -119,10 +119,10 @@ class Pipeline:
             read_seconds=self._read_seconds,
         )
 
-    async def table_names(self) -> list[str]:
-        """Return the names of the tables that this source would bring."""
+    async def tables(self) -> list[Table]:
+        """Return the tables that this source would bring."""
         found, _ = await self.reader.run(structure, self.settings.exclude)
-        return [table.name for table in found]
+        return found
 
     async def prepare(self) -> None:
         """Look at both sides, and set up or take up the migration; returns when copying may begin.

@@ -131,12 +131,16 @@ class SourcePlan:
 
 
 def plan_table(
-    table: Table, schema: str, evidence: Sequence[Evidence], overrides: Mapping[str, str]
+    table: Table,
+    schema: str,
+    evidence: Sequence[Evidence],
+    overrides: Mapping[str, str],
+    rows: int | None = None,
 ) -> TablePlan:
     """Plan one table from its structure, from what it holds, and from the user's types.
 
-    Raises Unsupported for a name that PostgreSQL cannot have or a column that no type holds, ConfigError
-    for a type that is not known.
+    `rows` is the estimate for tables that were not counted. Raises Unsupported for a name that PostgreSQL
+    cannot have or a column that no type holds, ConfigError for a type that is not known.
     """
     _check_name("table", table.name, table.name)
     with_null = [c.name for c, e in zip(table.columns, evidence, strict=True) if e.nulls]
@@ -144,8 +148,8 @@ def plan_table(
         _plan_column(table.name, column, seen, overrides)
         for column, seen in zip(table.columns, evidence, strict=True)
     )
-    rows = evidence[0].rows if evidence else 0
-    return TablePlan(table, choose(table, with_null), schema, columns, rows)
+    counted = evidence[0].rows if evidence else 0
+    return TablePlan(table, choose(table, with_null), schema, columns, counted if rows is None else rows)
 
 
 def _plan_column(table: str, column: Column, seen: Evidence, overrides: Mapping[str, str]) -> ColumnPlan:

@@ -40,12 +40,13 @@ async def make_plan(
     found, skipped = await session.run(structure, exclude)
     planned = []
     for table in found:
+        rows: int | None = None
         if profile:
             evidence = await _profiled(session, table, read_seconds)
         else:
             rows = await session.run(estimate, table, choose(table))
-            evidence = [_unseen(rows, column.declared) for column in table.columns]
-        planned.append(plan_table(table, schema, evidence, overrides or {}))
+            evidence = [Evidence()] * len(table.columns)
+        planned.append(plan_table(table, schema, evidence, overrides or {}, rows))
     return SourcePlan(schema, tuple(planned), tuple(skipped))
 
 
@@ -54,11 +55,6 @@ async def _profiled(session: Session, table: Table, seconds: float) -> list[Evid
     while not counting.done:
         await session.run(counting.step)
     return counting.evidence()
-
-
-def _unseen(rows: int, declared: str) -> Evidence:
-    # Nothing was looked at: no class counts, a row estimate for progress only.
-    return Evidence(rows=0, longest=0) if rows == 0 else Evidence(rows=rows, classes={}, longest=64)
 
 
 def take_up(

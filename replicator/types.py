@@ -56,7 +56,8 @@ class Evidence:
         """Return the evidence as a person reads it."""
         if not self.rows:
             return "no rows"
-        parts = [f"{count:,} {kind}" for kind, count in sorted(self.classes.items(), key=lambda i: -i[1])]
+        found = sorted(self.classes.items(), key=lambda item: -item[1])
+        parts = [f"{count:,} {kind}" for kind, count in found if count]
         if self.nulls:
             parts.append(f"{self.nulls:,} null")
         return f"{self.rows:,} rows: " + ", ".join(parts)
@@ -110,7 +111,9 @@ def choose(table: str, column: Column, evidence: Evidence) -> str:
     raise Unsupported(
         f"table {table!r}, column {column.name!r} ({column.declared or 'no type'}): no PostgreSQL type "
         f"holds all of {evidence.text()}",
-        hint=f'make the values alike, or set [columns] "{table}.{column.name}" = "text" to carry numbers '
+        hint="make the values alike, or leave the table out with `exclude`"
+        if "blob" in seen
+        else f'make the values alike, or set [columns] "{table}.{column.name}" = "text" to carry numbers '
         "as their text",
     )
 

@@ -84,8 +84,18 @@ def entries(connection: sqlite3.Connection) -> int:
 
 
 def touched(connection: sqlite3.Connection, low: int, high: int) -> dict[int, int]:
-    """Return the number of entries per table in the positions (low, high]."""
-    return dict(connection.execute(SQL["touched"], {"low": low, "high": high}).fetchall())
+    """Return the number of entries per table in the positions (low, high].
+
+    Raises CaptureBroken when there are fewer entries than positions.
+    """
+    found: dict[int, int] = dict(connection.execute(SQL["touched"], {"low": low, "high": high}).fetchall())
+    missing = high - low - sum(found.values())
+    if missing:
+        raise CaptureBroken(
+            f"{missing} entries of the change log between {low} and {high} are gone: somebody deleted them",
+            hint="changes may be lost; run `liteferry uninstall` for this source and start afresh",
+        )
+    return found
 
 
 def last_beat(connection: sqlite3.Connection, low: int, high: int) -> float | None:

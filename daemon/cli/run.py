@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 
+from config.names import mistyped_variables
 from config.sources import resolve_sources
 from daemon import log, service
 
 from .options import settings_from, source_options
+
+logger = structlog.get_logger("liteferry")
 
 
 @click.command()
@@ -31,4 +36,6 @@ def run(config: Path | None, **given: Any) -> None:
     """
     settings = settings_from(config, **given)
     log.configure(settings.log_level, settings.log_format)
+    for wrong, meant in mistyped_variables(os.environ, type(settings).model_fields).items():
+        logger.warning("a variable that is no setting", name=wrong, meant=meant)
     asyncio.run(service.serve_forever(settings, resolve_sources(settings)))

@@ -200,7 +200,8 @@ class Story:
         """Cut over or rehearse, and show the timeline. Raises CutoverRefused when refused again and again."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                asking = self._daemon.ask("/control/cutover", {"rehearse": rehearse, "wait": True})
+                await self._until_ready()
+                asking = self._daemon.ask("/control/cutover", {"rehearse": rehearse})
                 report = await self._while_showing_lag(asking, "rehearsing" if rehearse else "cutting over")
             except CutoverRefused as refused:
                 self._screen.say(f"refused, nothing has changed: {refused}")
@@ -239,6 +240,11 @@ class Story:
     async def _keep_showing_lag(self, doing: str) -> None:
         while True:
             self._show_lag(await self._status(), doing)
+            await asyncio.sleep(LAG_POLL_SECONDS)
+
+    async def _until_ready(self) -> None:
+        while not (status := await self._status())["can_cutover"]:
+            self._show_lag(status, "waiting until it is ready")
             await asyncio.sleep(LAG_POLL_SECONDS)
 
     async def _status(self) -> dict[str, Any]:

@@ -221,7 +221,7 @@ async def test_no_acknowledged_write_is_lost_in_a_cutover_under_load(
     writing = [writer(path, seed=seed, rate=400, journal=journals[seed - 1]) for seed in (1, 2)]
     running = daemon(path, target_url, env=HASTY)
     await asyncio.to_thread(running.wait_ready)
-    assert (await asyncio.to_thread(running.cutover, wait=True))["outcome"] == "cut_over"
+    assert (await asyncio.to_thread(running.cutover))["outcome"] == "cut_over"
     for one in writing:
         assert_unharmed(one.wait(), 3)
     assert await differences(path, target_url) == []
