@@ -169,7 +169,7 @@ def test_a_crash_while_installing_does_no_harm_and_is_mended(make_source: MakeSo
     assert schema(path) == before
 
 
-@pytest.mark.parametrize("commits", [1, 2, 3])
+@pytest.mark.parametrize("commits", [1, 2, 3, 4])
 def test_a_crash_while_uninstalling_does_no_harm_and_is_mended(make_source: MakeSource, commits: int) -> None:
     """Triggers go before the log they write to, so that no write ever fails for want of it."""
     path = make_source(script=SCRIPT)
@@ -257,7 +257,8 @@ async def test_an_application_that_writes_all_the_time_notices_nothing(
         while changelog.head(connection) < begun + 200:
             assert asyncio.get_running_loop().time() < deadline
             await asyncio.sleep(0.02)
-    await patiently(lambda: prune(path))
+        newest = changelog.head(connection)
+    await patiently(lambda: prune(path, newest))
     await patiently(lambda: uninstall(path))
     summary = await asyncio.to_thread(running.stop)
     assert summary.errors == []
@@ -265,10 +266,10 @@ async def test_an_application_that_writes_all_the_time_notices_nothing(
     assert not [row for row in schema(path) if "_liteferry" in str(row)]
 
 
-def prune(path: Path) -> None:
-    """Delete what is there."""
+def prune(path: Path, position: int) -> None:
+    """Delete what is before a position."""
     with writable(path) as connection:
-        changelog.prune(connection, changelog.head(connection), 1000, 0.5)
+        changelog.prune(connection, position, 1000, 0.5)
 
 
 def uninstall(path: Path) -> None:
