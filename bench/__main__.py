@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import tempfile
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from .scale import FULL, QUICK, Scale
 from .server import Server
 
 Measure = Callable[[Server, Path, Scale], Awaitable[list[Figure]]]
+
+FAILED = "failed"
 
 BENCHES: dict[str, Measure] = {
     module.BENCH: module.measure for module in (snapshot, catch_up, latency, writes, cutover, memory)
@@ -36,7 +40,7 @@ def main(names: Sequence[str], quick: bool, as_json: bool, folder: Path | None) 
     """Measure liteferry against a PostgreSQL of its own and print a table.
 
     NAME is snapshot, catch-up, latency, writes, cutover or memory; all of them when none is given. The exit
-    status is 0 whatever the values are: how fast a machine is, is no error.
+    status is 0 whatever the values are (how fast a machine is, is no error), 1 when one was not measured.
     """
     machine.use_two_cores()
     told, figures = asyncio.run(_measure(names or list(BENCHES), QUICK if quick else FULL, folder))
@@ -44,6 +48,7 @@ def main(names: Sequence[str], quick: bool, as_json: bool, folder: Path | None) 
         click.echo(json.dumps({"machine": told, "figures": [f.as_dict() for f in figures]}, indent=2))
     else:
         click.echo(f"{table(figures)}\n\n{machine.line(told)}")
+    sys.exit(any(figure.name == FAILED for figure in figures))
 
 
 async def _measure(
@@ -56,7 +61,12 @@ async def _measure(
         for name in names:
             click.echo(f"measuring {name} ...", err=True)
             with tempfile.TemporaryDirectory(prefix="liteferry-bench-", dir=folder) as place:
-                figures += await BENCHES[name](server, Path(place), scale)
+                try:
+                    figures += await BENCHES[name](server, Path(place), scale)
+                except Exception as error:
+                    # an hour of the other figures is worth keeping
+                    traceback.print_exc()
+                    figures.append(Figure(name, FAILED, None, "", note=f"{type(error).__name__}: {error}"))
     return told, figures
 
 

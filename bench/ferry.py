@@ -28,6 +28,9 @@ PATIENCE = 3600
 STOP_SECONDS = 60
 POLL_SECONDS = 0.02
 
+#: Between two looks whether a cutover may begin.
+READY_SECONDS = 0.1
+
 
 class DaemonEnded(Exception):
     """The daemon ended where it should have gone on; carries the end of its log."""
@@ -131,8 +134,11 @@ class Ferry:
         return await ask(self._socket, "/api/status")
 
     async def cutover(self, *, rehearse: bool) -> dict[str, Any]:
-        """Cut over once it is ready, or rehearse it; return the report."""
-        return await ask(self._socket, "/control/cutover", {"rehearse": rehearse, "wait": True})
+        """Cut over as soon as it is ready, or rehearse it; return the report. Raises CutoverRefused."""
+        while True:
+            if (await self.status())["can_cutover"]:
+                return await ask(self._socket, "/control/cutover", {"rehearse": rehearse})
+            await asyncio.sleep(READY_SECONDS)
 
     def peak_memory(self) -> float | None:
         """Return the most memory that the daemon ever held, in MB; None where /proc does not tell."""

@@ -28,10 +28,10 @@ class Seen:
         between = [e - b for b, e in self.stalls if e >= begun and b <= ended]
         return max(between, default=0) / 1e6
 
-    def longest_outside(self, spans: list[tuple[int, int]]) -> float:
-        """Return the longest transaction in milliseconds that touched none of some spans."""
-        outside = [e - b for b, e in self.stalls if all(e < begun or b > ended for begun, ended in spans)]
-        return max(outside, default=0) / 1e6
+    def outside(self, spans: list[tuple[int, int]]) -> list[float]:
+        """Return the transactions of more than a millisecond that touched none of some spans, and a 0."""
+        kept = [e - b for b, e in self.stalls if all(e < begun or b > ended for begun, ended in spans)]
+        return [0.0, *(stall / 1e6 for stall in kept)]
 
 
 class Writer:

@@ -63,6 +63,8 @@ class Supervisor:
         self._last_cutover: dict[str, Any] | None = None
         self._notices: list[str] = []
         self._failure: asyncio.Future[None] | None = None
+        #: How many verifications are running.
+        self._verifying = 0
         #: Held by whatever must not be cut short by a stop: a cutover.
         self._moving = asyncio.Lock()
         self.ready = asyncio.Event()
@@ -234,7 +236,9 @@ class Supervisor:
             settings.max_pause,
             settings.heartbeat_interval * 3 + settings.ready_max_age,
         )
-        return reasons((p.facts for p in self._pipelines), gates, time.monotonic())
+        found = reasons((p.facts for p in self._pipelines), gates, time.monotonic())
+        # it reads the target's tables, from which the cutover must take the guard while writers wait
+        return [*found, "a verification is running"] if self._verifying else found
 
     def _predicted(self) -> float | None:
         pauses = [pause_of(p.facts, time.monotonic()) for p in self._pipelines]
@@ -275,10 +279,19 @@ class Supervisor:
 
     async def verify(self, *, counts_only: bool = False, table: str | None = None) -> dict[str, Any]:
         """Compare both sides and return the report of every source."""
+        self._verifying += 1
+        try:
+            return await self._verify(counts_only, table)
+        finally:
+            self._verifying -= 1
+
+    async def _verify(self, counts_only: bool, table: str | None) -> dict[str, Any]:
         reports: list[dict[str, Any]] = []
         tables: list[TableReport] = []
         for pipeline in self._pipelines:
-            if not pipeline.tailing or pipeline.facts.state not in (State.STREAMING, State.CATCH_UP):
+            # before it has streamed once, its tables have no keys to compare by
+            live = pipeline.facts.state in (State.STREAMING, State.CATCH_UP)
+            if not (live and pipeline.settled.is_set()):
                 raise CutoverRefused(
                     f"{pipeline.path} is {pipeline.facts.state.value}: sides are compared while it streams",
                     hint="wait for the state streaming, see `liteferry status`",

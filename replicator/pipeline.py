@@ -258,8 +258,8 @@ class Pipeline:
             except SourceBusy:
                 if time.monotonic() > deadline:
                     raise
-                # gives a rollback-journal writer, who waits while we wait, its turn
-                await asyncio.sleep(0.05)
+                # gives a rollback-journal application, all of which waits while we wait, its turn
+                await asyncio.sleep(0.1)
             except sqlite3.Error as error:
                 raise source_error(self.writer, error) from error
 

@@ -103,16 +103,37 @@ def _read(
     high = newest if most is None else min(newest, position + most)
     touched = changelog.touched(connection, position, high)
     beat = changelog.last_beat(connection, position, high) if changelog.HEARTBEAT in touched else None
+    try:
+        spool = _spooled(connection, plans, (position, high), touched, memory)
+    except sqlite3.OperationalError as error:
+        if not _is_bad_text(error):
+            raise
+        # No row holds the text, or it would have been named: a key that came and went, and was never copied.
+        connection.text_factory = mark_bad_text
+        try:
+            spool = _spooled(connection, plans, (position, high), touched, memory)
+        finally:
+            connection.text_factory = str
+    return Batch(position, changelog.place(connection, high), touched, beat, high == newest, spool)
+
+
+def _spooled(
+    connection: sqlite3.Connection,
+    plans: Mapping[int, TablePlan],
+    span: tuple[int, int],
+    touched: Mapping[int, int],
+    memory: int,
+) -> Spool:
     spool = Spool(memory)
     try:
         for number in sorted(touched):
             if number in plans:
-                for block in _changes(connection, number, plans[number], position, high):
+                for block in _changes(connection, number, plans[number], *span):
                     spool.append(block)
     except BaseException:
         spool.close()
         raise
-    return Batch(position, changelog.place(connection, high), touched, beat, high == newest, spool)
+    return spool
 
 
 def _changes(
@@ -134,6 +155,9 @@ def _split(
 ) -> Block:
     # The join found rows by the key column's collation: under NOCASE the key 'A' finds the row 'a'.
     # Python's equality is exact for texts, and takes 1 for 1.0 as PostgreSQL does.
+    if connection.text_factory is mark_bad_text:
+        plan.converter.refuse(row[width:] for row in rows if row[width + plan.key_places[0]] is not None)
+        rows = [row for row in rows if not any(isinstance(value, BadText) for value in row[:width])]
     logged = itemgetter(*range(width))
     found = itemgetter(*(width + place for place in plan.key_places))
     if any(None in row[:width] for row in rows):
@@ -181,10 +205,14 @@ def naming_bad_text(
     try:
         yield
     except sqlite3.OperationalError as error:
-        if "decode to UTF-8" not in str(error):
+        if not _is_bad_text(error):
             raise
         _find_bad_text(connection, plan, sql, parameters, skip)
         raise
+
+
+def _is_bad_text(error: sqlite3.OperationalError) -> bool:
+    return "decode to UTF-8" in str(error)
 
 
 def _find_bad_text(

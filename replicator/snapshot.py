@@ -47,6 +47,8 @@ class Chunk:
     last: bool
     #: As the driver takes them.
     ready: Sequence[Row] = ()
+    #: Set when they are on their way: from then on PostgreSQL works alone, and the next may be read.
+    encoded: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass
@@ -116,12 +118,12 @@ class Snapshot:
         pace = Pace(self.read_seconds)
         pace.bound(table.plan.row_bytes, CHUNK_BYTES)
         after = decode(table.cursor) if table.cursor is not None else None
-        reading = self._read_ahead(session, table, after, pace)
+        reading = asyncio.create_task(self._read(session, table.plan, after, pace))
         try:
             while not table.copied:
                 chunk = await reading
                 if not chunk.last:
-                    reading = self._read_ahead(session, table, chunk.cursor, pace)
+                    reading = asyncio.create_task(self._read_behind(chunk, session, table.plan, pace))
                 await self._store(table, chunk)
         finally:
             reading.cancel()
@@ -129,11 +131,10 @@ class Snapshot:
             if not reading.cancelled():
                 reading.exception()  # seen, so that asyncio does not report it a second time
 
-    def _read_ahead(
-        self, session: Session, table: CopyProgress, after: Cursor | None, pace: Pace
-    ) -> asyncio.Task[Chunk]:
-        work = self._read(session, table.plan, after, pace)
-        return asyncio.create_task(work, name=f"read-{table.plan.name}")
+    async def _read_behind(self, chunk: Chunk, session: Session, plan: TablePlan, pace: Pace) -> Chunk:
+        """Read the next chunk while PostgreSQL stores this one."""
+        await chunk.encoded.wait()
+        return await self._read(session, plan, chunk.cursor, pace)
 
     async def _read(self, session: Session, plan: TablePlan, after: Cursor | None, pace: Pace) -> Chunk:
         backoff = Backoff()
@@ -173,26 +174,25 @@ class Snapshot:
             )
             if chunk.rows:
                 try:
-                    await self._send(connection, table.plan, chunk.ready)
+                    await self._send(connection, table.plan, chunk)
                 except VALUE_ERRORS as error:
                     raise refused(table.plan, chunk.rows, error) from None
             failpoint.reach("snapshot.before_commit")
         failpoint.reach("snapshot.after_commit")
 
-    async def _send(self, connection: Connection, plan: TablePlan, rows: Sequence[Row]) -> None:
-        """COPY the rows; the turn is given on as soon as the last is encoded, PostgreSQL works on alone."""
-        encoded = asyncio.Event()
+    async def _send(self, connection: Connection, plan: TablePlan, chunk: Chunk) -> None:
+        """COPY the rows; the turn is given on as soon as the last is encoded."""
         copying = connection.copy_records_to_table(
             plan.name,
             schema_name=plan.schema,
             columns=[c.target for c in plan.record],
-            records=chain(rows, _told(encoded)),
+            records=chain(chunk.ready, _told(chunk.encoded)),
         )
         async with self.slots.turn:
             task = asyncio.ensure_future(copying)
-            task.add_done_callback(lambda _: encoded.set())
+            task.add_done_callback(lambda _: chunk.encoded.set())
             try:
-                await encoded.wait()
+                await chunk.encoded.wait()
             except asyncio.CancelledError:
                 task.cancel()
                 await asyncio.wait([task])

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
@@ -13,7 +14,7 @@ import structlog
 from config.errors import LiteferryError, SourceError, TargetAway
 from triggers import changelog
 from triggers.changelog import Place
-from triggers.connection import is_busy
+from triggers.connection import is_busy, reading
 from triggers.session import Session
 
 from . import ledger
@@ -33,6 +34,10 @@ ROLLBACK_ENTRIES = 2_000
 
 #: Waits for a sign that the file has changed, up to some seconds; True when one came.
 Wake = Callable[[float], Awaitable[bool]]
+
+
+R = TypeVar("R")
+S = TypeVar("S")
 
 
 class Tailer:
@@ -83,7 +88,24 @@ class Tailer:
             await self._resume()
         most = None if self._facts.journal_mode == "wal" else ROLLBACK_ENTRIES
         begun = time.monotonic()
-        batch = await self._read(session, most)
+        batch = await self._ask(session, self._reading(most))
+        return await self._bring(batch, begun)
+
+    async def drain_with(self, session: Session, look: Callable[[sqlite3.Connection], R]) -> R:
+        """Look at the source and bring the target to that very state; the caller holds `applying`.
+
+        The source is let go of before the target is asked for anything: without a WAL the application's
+        writers wait for our reads, and none of them shall wait for PostgreSQL.
+        """
+        # the backlog first, in reads as short as ever: little is left for the one that must be whole
+        while await self.drain(session) and not self._facts.consistent:
+            pass
+        read, begun = self._reading(None), time.monotonic()
+        seen, batch = await self._ask(session, lambda c: _together(c, look, read))
+        await self._bring(batch, begun)
+        return seen
+
+    async def _bring(self, batch: Batch | None, begun: float) -> bool:
         if batch is None:
             # nothing behind the position: the target is what the source is
             self._facts.consistent = True
@@ -96,10 +118,13 @@ class Tailer:
         self._applied(batch, time.monotonic() - begun)
         return True
 
-    async def _read(self, session: Session, most: int | None) -> Batch | None:
+    def _reading(self, most: int | None) -> Callable[[sqlite3.Connection], Batch | None]:
         place = Place(self._facts.position, self._facts.mark)
+        return lambda connection: read_batch(connection, self._plans, place, self._memory, most)
+
+    async def _ask(self, session: Session, work: Callable[[sqlite3.Connection], R]) -> R:
         try:
-            return await session.run(read_batch, self._plans, place, self._memory, most)
+            return await session.run(work)
         except sqlite3.Error as error:
             raise source_error(session, error) from error
         except OSError as error:
@@ -171,3 +196,13 @@ class Tailer:
             raise
         self._data_version = version
         return newest > self._facts.position
+
+
+def _together(
+    connection: sqlite3.Connection,
+    one: Callable[[sqlite3.Connection], R],
+    other: Callable[[sqlite3.Connection], S],
+) -> tuple[R, S]:
+    """Do two things in one read transaction."""
+    with reading(connection):
+        return one(connection), other(connection)

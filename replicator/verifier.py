@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from triggers.identifier import quote
 from triggers.session import Session
@@ -19,6 +20,8 @@ from .plan import TablePlan
 from .reader import read_page
 from .target import Connection
 from .values import Row, same_row, to_source
+
+T = TypeVar("T")
 
 #: Rows compared at once; the stream rests for as long as one chunk takes.
 CHUNK_ROWS = 5_000
@@ -90,45 +93,48 @@ class Verifier:
         return reports
 
     async def _count(self, session: Session, plan: TablePlan, report: TableReport) -> None:
-        async with self._aligned(session) as target:
-            report.source_rows = await session.run(_count_rows, plan)
+        async with self._frozen() as (target, freeze):
+            async with self._aligned(session, partial(_count_rows, plan=plan)) as rows:
+                await freeze()
+            report.source_rows = rows
             report.target_rows = await target.fetchval(dml.count(plan), timeout=3600)
 
     async def _compare(self, session: Session, plan: TablePlan, report: TableReport) -> None:
         after: Cursor | None = None
         last = False
         while not last:
-            async with self._aligned(session) as target:
+            look = partial(read_page, plan=plan, after=after, limit=self._pace.rows)
+            async with self._aligned(session, look) as page:
                 # not before: waiting for the batch in hand says nothing about the size of a chunk
                 begun = time.monotonic()
-                page = await session.run(read_page, plan, after, self._pace.rows)
-                await _compare_rows(target, plan, page.rows, report)
+                async with self._pipeline.target.connection() as target:
+                    await _compare_rows(target, plan, page.rows, report)
                 self._pace.took(len(page.rows), time.monotonic() - begun)
             after, last = page.cursor, page.last
         if report.source_rows != report.target_rows or report.missing:
             await self._find_extra(session, plan, report)
 
     @asynccontextmanager
-    async def _aligned(self, session: Session) -> AsyncIterator[Connection]:
-        """Hold both sides at one position: a read transaction here, all that it sees applied there."""
+    async def _aligned(self, session: Session, look: Callable[[sqlite3.Connection], T]) -> AsyncIterator[T]:
+        """Look at the source, and hold the target at the state that was seen."""
         tailer = self._pipeline.tailer
         async with tailer.applying:
-            await session.run(_begin)
-            try:
-                # in pieces without a WAL; what this transaction sees has an end
-                while await tailer.drain(session):
-                    pass
-                async with self._pipeline.target.connection() as connection:
-                    yield connection
-            finally:
-                await session.run(_end)
+            yield await tailer.drain_with(session, look)
+
+    @asynccontextmanager
+    async def _frozen(self) -> AsyncIterator[tuple[Connection, Callable[[], Awaitable[object]]]]:
+        """Lend a connection that sees, once it is frozen, the target as it was then; the stream goes on."""
+        async with (
+            self._pipeline.target.connection() as target,
+            target.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield target, lambda: target.fetchval("SELECT 1")
 
     async def _find_extra(self, session: Session, plan: TablePlan, report: TableReport) -> None:
         """Look for rows of the target that the source does not have."""
-        async with self._aligned(session) as target, target.transaction():
-            keys = target.cursor(dml.select_keys(plan), prefetch=CHUNK_ROWS)
+        async with self._frozen() as (target, _):
             found: list[Row] = []
-            async for key in keys:
+            async for key in target.cursor(dml.select_keys(plan), prefetch=CHUNK_ROWS):
                 found.append(tuple(key))
                 if len(found) >= CHUNK_ROWS:
                     await self._look_up(session, plan, found, report)
@@ -136,9 +142,17 @@ class Verifier:
             await self._look_up(session, plan, found, report)
 
     async def _look_up(self, session: Session, plan: TablePlan, keys: list[Row], report: TableReport) -> None:
-        for key in await session.run(_absent, plan, keys):
+        absent = await session.run(_absent, plan, keys)
+        if not absent:
+            return
+        # most often a row that was deleted while we were looking: only side by side it can be told
+        async with self._aligned(session, partial(_absent, plan=plan, keys=absent)) as still:
+            columns = [[key[i] for key in still] for i in range(len(plan.key_places))]
+            async with self._pipeline.target.connection() as target:
+                records = await target.fetch(dml.select_by_key(plan), *columns)
+        for record in records:
             report.extra += 1
-            report.note(f"extra on the target: key {plan.converter.shown(key)}")
+            report.note(f"extra on the target: key {plan.converter.key_text(tuple(record))}")
 
 
 async def _compare_rows(target: Connection, plan: TablePlan, rows: list[Row], report: TableReport) -> None:
@@ -165,15 +179,6 @@ async def _compare_rows(target: Connection, plan: TablePlan, rows: list[Row], re
 
 def _singles(pair: tuple[object, object]) -> tuple[Row, Row]:
     return (pair[0],), (pair[1],)
-
-
-def _begin(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN")
-
-
-def _end(connection: sqlite3.Connection) -> None:
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
 
 
 def _count_rows(connection: sqlite3.Connection, plan: TablePlan) -> int:

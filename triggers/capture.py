@@ -76,8 +76,9 @@ def install(
     with writing(connection, budget):
         _create_log(connection, width)
         numbers = _numbers(connection, tables)
-    captured = [Captured(numbers[table.name], table, key) for table, key in tables]
-    stale = [c for c in captured if state(connection, c) is not Installed.INSTALLED]
+        captured = [Captured(numbers[table.name], table, key) for table, key in tables]
+        # read under the lock: without it a rollback-journal writer makes even a read fail at once
+        stale = [c for c in captured if state(connection, c) is not Installed.INSTALLED]
     for start in range(0, len(stale), TABLES_PER_LOCK):
         with writing(connection, budget):
             for one in stale[start : start + TABLES_PER_LOCK]:
@@ -132,17 +133,18 @@ def uninstall(connection: sqlite3.Connection, budget: float) -> bool:
     Triggers go first, a few tables' worth per short transaction, for a trigger without its log would make
     every write of the application fail. Raises SourceBusy; what is left then can be taken out later.
     """
-    if fence.is_fenced(connection):
-        raise SourceError(
-            "the source is fenced: the application has moved to PostgreSQL",
-            hint="lift the fence on purpose with `liteferry uninstall --lift-fence`",
-        )
-    names = list(installed_triggers(connection))
+    with writing(connection, budget):
+        if fence.is_fenced(connection):
+            raise SourceError(
+                "the source is fenced: the application has moved to PostgreSQL",
+                hint="lift the fence on purpose with `liteferry uninstall --lift-fence`",
+            )
+        names = list(installed_triggers(connection))
+        present = [name for name in (LOG, TABLES, META) if _has(connection, name)]
     for start in range(0, len(names), TABLES_PER_LOCK * 6):
         with writing(connection, budget):
             for name in names[start : start + TABLES_PER_LOCK * 6]:
                 connection.execute(f"DROP TRIGGER IF EXISTS {quote(name)}")
-    present = [name for name in (LOG, TABLES, META) if _has(connection, name)]
     if present:
         with writing(connection, budget):
             for name in present:

@@ -18,6 +18,9 @@ MINIMUM_SQLITE = (3, 37, 0)
 #: for seconds against a hot writer; asking every half millisecond gets in within tens of milliseconds.
 SPIN_SECONDS = 0.0005
 
+#: How long an ordinary commit of ours waits for readers in rollback-journal mode.
+COMMIT_SECONDS = 0.02
+
 #: How long a read waits for a rollback-journal writer that is just committing.
 READ_BUSY_SECONDS = 10.0
 
@@ -128,13 +131,13 @@ def lock(
 def writing(connection: sqlite3.Connection, budget: float) -> Iterator[sqlite3.Connection]:
     """Hold one short write transaction: commit at the end, roll back on an error.
 
-    Raises SourceBusy when the lock, or in rollback-journal mode the commit beside a long reader, is not
-    had within `budget` seconds.
+    Raises SourceBusy when the lock is not had within `budget` seconds, or in rollback-journal mode when a
+    reader stays longer than a moment: our waiting commit keeps every new reader out.
     """
     lock(connection, budget)
     try:
         yield connection
-        commit(connection, budget)
+        commit(connection, min(budget, COMMIT_SECONDS))
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

@@ -69,10 +69,14 @@ def any_value(chance: random.Random, table: str, column: str) -> str:
 class Statements:
     """Draws statements over some tables."""
 
-    def __init__(self, chance: random.Random, tables: Sequence[Shape], draw: Draw = any_value) -> None:
+    def __init__(
+        self, chance: random.Random, tables: Sequence[Shape], draw: Draw = any_value, *, mixed: bool = True
+    ) -> None:
+        """Take the tables and their values; with `mixed`, values move between columns of any type."""
         self.chance = chance
         self.tables = tables
         self._draw = draw
+        self._mixed = mixed
 
     def burst(self, most: int) -> list[str]:
         """Return some statements, in a transaction at times; the transaction is ended."""
@@ -123,17 +127,17 @@ class Statements:
 
     def insert_select(self, table: Shape) -> str:
         """Return an INSERT of rows made from the same table or another."""
-        other = self.chance.choice(self.tables)
+        other = self.chance.choice(self.tables) if self._mixed else table
         names = self._subset(table)
-        terms = [
-            quote(self.chance.choice(other.columns))
-            if self.chance.random() < 0.6 and n in table.columns and n != table.alias
-            else self.value(table, n)
-            for n in names
-        ]
-        verb = f"INSERT{self.chance.choice(CLAUSES)}"
-        query = f"SELECT {', '.join(terms)} FROM {quote(other.name)} LIMIT 4"
-        return f"{verb} INTO {self._target(table, names)} {query}"
+        query = (
+            f"SELECT {', '.join(self._term(table, other, n) for n in names)} FROM {quote(other.name)} LIMIT 4"
+        )
+        return f"INSERT{self.chance.choice(CLAUSES)} INTO {self._target(table, names)} {query}"
+
+    def _term(self, table: Shape, other: Shape, name: str) -> str:
+        if self.chance.random() < 0.6 and name in table.columns and name != table.alias:
+            return quote(self.chance.choice(other.columns) if self._mixed else name)
+        return self.value(table, name)
 
     def upsert(self, table: Shape) -> str:
         """Return an INSERT with ON CONFLICT."""
@@ -161,17 +165,17 @@ class Statements:
         if column in (table.rowid, table.alias):
             return self.chance.choice((self.value(table, column), f"{name} + 1", f"-{name}", "NULL"))
         made = (self.value(table, column), self.value(table, column), other, f"{name} + 1", f"upper({name})")
-        return self.chance.choice(made)
+        return self.chance.choice(made if self._mixed else made[:1])
 
     def delete(self, table: Shape) -> str:
         """Return a DELETE."""
         return f"DELETE FROM {quote(table.name)}{self._where(table)}{self._returning(table)}"
 
     def _where(self, table: Shape) -> str:
-        if self.chance.random() < 0.2:
+        if self.chance.random() < (0.2 if self._mixed else 0.02):
             return ""
         column = self.chance.choice(table.columns)
-        sign = self.chance.choice(("=", "=", "IS", ">", "<="))
+        sign = self.chance.choice(("=", "=", "IS", ">", "<=") if self._mixed else ("=", "=", "=", "IS", ">"))
         return f" WHERE {quote(column)} {sign} {self.value(table, column)}"
 
     def _subset(self, table: Shape) -> list[str]:
