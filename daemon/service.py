@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Iterator, Sequence
 
@@ -23,6 +24,8 @@ log = structlog.get_logger("liteferry")
 
 async def serve_forever(settings: Settings, specs: Sequence[SourceSpec]) -> None:
     """Run the daemon until SIGTERM or SIGINT. Raises LiteferryError for what a person must mend."""
+    # Rows come by the ten thousand as fresh tuples: the default of 700 would look through them all the time.
+    gc.set_threshold(50_000, 20, 50)
     supervisor = Supervisor(settings, specs, Notifier.from_environment())
     stop = asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
+from decimal import Decimal
 
 _NUMBER = re.compile(r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$")
 _STRING = re.compile(r"^'(?:[^']|'')*'$")
 _BLOB = re.compile(r"^[xX]'([0-9a-fA-F]*)'$")
+
+#: Types that hold numbers with something behind the point.
+_FRACTIONS = ("numeric", "double precision")
 
 #: SQLite's clock gives texts in UTC; columns that hold them stay text.
 _CLOCK = {
@@ -36,12 +41,11 @@ def translate(default: str, pg_type: str) -> str | None:
 
 
 def _literal(text: str, lower: str, pg_type: str) -> str | None:
-    numeric = pg_type in ("numeric", "double precision")
+    numeric = pg_type in _FRACTIONS
     if lower in ("true", "false"):
         return {"true": "1", "false": "0"}[lower] if numeric or "int" in pg_type else None
     if _NUMBER.match(text):
-        whole = re.fullmatch(r"[+-]?\d+", text) is not None
-        return text if numeric or ("int" in pg_type and whole) else None
+        return text if _fits(Decimal(text), pg_type) else None
     if _STRING.match(text) and pg_type == "text":
         # With standard_conforming_strings, the default since 9.1, both sides read it alike.
         return text
@@ -50,6 +54,19 @@ def _literal(text: str, lower: str, pg_type: str) -> str | None:
         return "'" + text[1:-1].replace('""', '"').replace("'", "''") + "'"
     blob = _BLOB.match(text)
     return f"'\\x{blob[1]}'::bytea" if blob and pg_type == "bytea" else None
+
+
+def _fits(number: Decimal, pg_type: str) -> bool:
+    """Tell whether a column of that type stores the number, and SQLite the same one."""
+    if "int" in pg_type:
+        bits = {"smallint": 16, "integer": 32}.get(pg_type, 64)
+        return number == number.to_integral_value() and -(1 << (bits - 1)) <= number < 1 << (bits - 1)
+    if pg_type == "numeric" and number == number.to_integral_value() and abs(number) < 1 << 63:
+        return True
+    double = float(number)
+    # SQLite stores the nearest double; PostgreSQL refuses one out of range, and its numeric rounds nothing
+    exact = pg_type != "numeric" or Decimal(repr(double)) == number
+    return pg_type in _FRACTIONS and math.isfinite(double) and (double != 0) == (number != 0) and exact
 
 
 def _unwrapped(text: str) -> str:

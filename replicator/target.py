@@ -28,6 +28,19 @@ CONTROL = load("replicator", "control.sql")
 COMMAND_SECONDS = 60.0
 CONNECT_SECONDS = 10.0
 
+#: How long a network may swallow everything without a word before a connection counts as lost, in seconds.
+#: A statement that takes long is not meant: its server still answers on the level of TCP.
+SILENCE_SECONDS = 15
+
+#: The system's names for that, where it has them; the last is in milliseconds.
+_LINE = (
+    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 5),
+    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 5),
+    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 2),
+    (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", SILENCE_SECONDS * 1000),
+)
+
 #: PostgreSQL 14: the oldest version that is still maintained, and the first whose numeric has infinities.
 MINIMUM_SERVER = 140000
 
@@ -78,6 +91,7 @@ class Target:
                 max_size=self._size,
                 timeout=CONNECT_SECONDS,
                 command_timeout=COMMAND_SECONDS,
+                init=_watch_line,
                 server_settings={"application_name": "liteferry"},
             )
         except _AWAY as error:
@@ -147,6 +161,17 @@ class Target:
         async with self.connection() as connection, connection.transaction():
             await connection.execute(CONTROL["identify"])
             yield connection
+
+
+async def _watch_line(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Let the system find out soon that nobody is at the other end; by default that takes it hours."""
+    transport = getattr(connection, "_transport", None)
+    line = transport.get_extra_info("socket") if transport is not None else None
+    if line is None or line.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    for level, name, value in _LINE:
+        if hasattr(socket, name):
+            line.setsockopt(level, getattr(socket, name), value)
 
 
 def _away(error: BaseException) -> TargetAway:

@@ -21,6 +21,9 @@ from .state import State
 P = ParamSpec("P")
 R = TypeVar("R")
 
+#: How long a heartbeat asks for the write lock; asking stalls nobody.
+BEAT_SECONDS = 0.5
+
 #: States in which the change log is written and read.
 LIVE = (State.SNAPSHOT, State.CATCH_UP, State.STREAMING)
 
@@ -71,7 +74,7 @@ class Upkeep:
         """Write a heartbeat into the source; left out when the application holds the lock just now."""
         if self._facts.state in LIVE:
             with contextlib.suppress(SourceBusy):
-                await self._ask(self._pipeline.writer, changelog.beat, 0.05)
+                await self._ask(self._pipeline.writer, changelog.beat, BEAT_SECONDS)
 
     async def prune(self) -> None:
         """Delete entries that the target has, in short transactions with room for others between."""

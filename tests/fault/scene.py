@@ -72,7 +72,7 @@ def caught_up(path: Path) -> Callable[[dict[str, Any]], bool]:
 
     def reached(status: dict[str, Any]) -> bool:
         one = source_of(status)
-        return one["state"] == "streaming" and one["consistent"] and one["position"] >= wanted
+        return bool(one["state"] == "streaming" and one["consistent"] and one["position"] >= wanted)
 
     return reached
 

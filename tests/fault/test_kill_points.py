@@ -47,6 +47,9 @@ ON_THE_WAY = (
     "apply.after_commit@8",
     "pipeline.streaming",
 )
+#: After these a third start follows, which must find nothing to do.
+STARTED_ONCE_MORE = ("snapshot.after_commit@25", "apply.before_commit@8", "pipeline.streaming")
+
 IN_CUTOVER = (
     "cutover.after_journal",
     "cutover.after_lock",
@@ -78,7 +81,8 @@ async def test_a_kill_on_the_way_loses_nothing(
     await asyncio.to_thread(settle, second, path)
     assert stop_all([writing]) == []
     await end_equal(second, path, target_url)
-    await assert_a_restart_rewrites_nothing(second, daemon, path, target_url)
+    if point in STARTED_ONCE_MORE:
+        await assert_a_restart_rewrites_nothing(second, daemon, path, target_url)
 
 
 async def assert_a_restart_rewrites_nothing(
@@ -93,8 +97,11 @@ async def assert_a_restart_rewrites_nothing(
     assert again.stop() == 0
 
 
-@pytest.mark.parametrize("journal", ["wal", "delete"])
-@pytest.mark.parametrize("point", IN_CUTOVER)
+@pytest.mark.parametrize(
+    ("point", "journal"),
+    [(point, "wal") for point in IN_CUTOVER]
+    + [(point, "delete") for point in ("cutover.before_fence", "cutover.after_fence")],
+)
 async def test_a_kill_in_the_cutover_leaves_one_side_open(
     point: str,
     journal: str,

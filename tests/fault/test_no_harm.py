@@ -118,5 +118,5 @@ class Readers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        output, _ = self._process.communicate("", timeout=30)
+        output = self._process.communicate("", timeout=30)[0]
         self.reads, self.errors = json.loads(output)

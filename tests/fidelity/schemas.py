@@ -11,7 +11,7 @@ TYPES = ("", "INTEGER", "INT", "TEXT", "VARCHAR(9)", "BLOB", "REAL", "NUMERIC", 
 COLLATIONS = ("", "", "", " COLLATE NOCASE", " COLLATE RTRIM", " COLLATE BINARY")
 #: Column names, the awkward ones among them; SQLite takes the last two for different columns.
 NAMES = ("a", "b", "c", "d", "e", "select", "x y", 'q"q', "oid", "É", "é")
-TABLES = ("t", "u", "v", "order", "it's", "Übung")
+TABLES = ("t", "u", "new", "old", "order", "it's", "Übung")
 POLICIES = (
     "",
     "",

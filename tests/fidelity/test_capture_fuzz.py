@@ -19,7 +19,7 @@ from .sequence import Life, draw, run, shrink
 
 #: Sequences in an ordinary run, in blocks that share the machine's cores badly but fail one by one.
 BLOCKS = 4
-BLOCK_SEEDS = 90
+BLOCK_SEEDS = 110
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))

@@ -52,7 +52,7 @@ class Reader:
         connection = await asyncpg.connect(self._url)
         try:
             while not self._stop.is_set():
-                total, consistent, position = await connection.fetchrow(LOOK)
+                [(total, consistent, position)] = await connection.fetch(LOOK)
                 self.positions.add(position)
                 if not consistent:
                     self.between += 1

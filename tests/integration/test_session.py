@@ -116,6 +116,23 @@ async def test_a_file_that_is_no_database_leaves_no_thread(tmp_path: Path) -> No
     assert not (tmp_path / "missing.db").exists()
 
 
+@pytest.mark.parametrize("writable", [True, False])
+async def test_opening_waits_for_a_writer_that_is_just_committing(
+    make_source: MakeSource, writable: bool
+) -> None:
+    """Without WAL nobody can even look while a transaction is written down."""
+    path = make_source(script="CREATE TABLE t(a)", journal="delete")
+    with closing(sqlite3.connect(path, isolation_level=None)) as application:
+        application.execute("BEGIN EXCLUSIVE")
+        opening = asyncio.create_task(Session(path, writable=writable).__aenter__())
+        done, _ = await asyncio.wait([opening], timeout=0.2)
+        assert not done
+        application.execute("COMMIT")
+        session = await asyncio.wait_for(opening, 10)
+        assert not await session.run(in_transaction)
+        await session.close()
+
+
 async def test_a_closed_session_is_not_used(make_source: MakeSource) -> None:
     """It says so instead of opening the file again; closing twice is harmless."""
     path = make_source(script="CREATE TABLE t(a)")
