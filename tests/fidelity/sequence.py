@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -198,10 +199,10 @@ def known_limit(statement: str, captured: sqlite3.Connection, plain: sqlite3.Con
     - A REPLACE whose cascade deletes the very row being updated is refused.
     - Under recursive_triggers an UPDATE OR REPLACE that moves a rowid and replaces two rows is refused where
       the table has a DELETE trigger.
-    - An INSERT from a SELECT whose REPLACE deletes, by a cascade, from the table that it reads: with triggers
-      SQLite reads all of it first.
+    - An INSERT from a SELECT whose REPLACE changes, by a cascade or an application's trigger, the table that
+      it reads: once the table it writes to has triggers, SQLite reads everything first.
     """
-    if " SELECT " in statement and "FOREIGN KEY" in " ".join(_texts(plain)):
+    if " SELECT " in statement and re.search("FOREIGN KEY|TRIGGER app", " ".join(_texts(plain))):
         return True
     if "CONSTRAINT_PINNED" in told or "FOREIGN KEY" in told:
         return True
