@@ -20,6 +20,10 @@ from .values import Row
 VALUE_ERRORS = (asyncpg.DataError, asyncpg.ProgramLimitExceededError, TypeError, ValueError, OverflowError)
 
 
+class Entangled(Exception):
+    """Rows of a batch that stops short of the log's end collide with rows behind it; read all of it."""
+
+
 class Applier:
     """Brings batches of one source to the target and moves its position with them."""
 
@@ -32,7 +36,8 @@ class Applier:
         """Apply a batch and move the position, all in one transaction.
 
         Raises TargetAway when a retry may help (the position tells then whether the commit was done),
-        ValueRefused for a value that cannot be stored, PositionConflict when another daemon is at work.
+        ValueRefused for a value that cannot be stored, PositionConflict when another daemon is at work,
+        Entangled for an incomplete batch that cannot go in alone.
         """
         try:
             await self._attempt(batch, swap=False)
@@ -45,6 +50,10 @@ class Applier:
         try:
             await self._attempt(batch, swap=True)
         except asyncpg.UniqueViolationError as error:
+            if not batch.complete:
+                # Short of the log's end a row can hold a value that its former owner gives up only later in
+                # the log. Read to the end, the state is one that the source had.
+                raise Entangled from None
             raise TargetError(
                 f"rows that are unique in the source collide on the target: {describe(error)}",
                 hint="run `liteferry verify --detailed`: a row on the target has no source any more",
@@ -56,8 +65,7 @@ class Applier:
                 gone = [*block.gone, *self._keys(block)] if swap else block.gone
                 await self._delete(connection, block, gone)
             for block in batch.spool:
-                statement = self._statement(block, swap, batch.complete)
-                await self._write(connection, block, statement)
+                await self._write(connection, block, swap)
             failpoint.reach("apply.before_position")
             await self._move(connection, batch)
             failpoint.reach("apply.before_commit")
@@ -73,18 +81,11 @@ class Applier:
         if keys:
             await connection.execute(dml.delete(plan), *map(list, zip(*keys, strict=True)))
 
-    def _statement(self, block: Block, swap: bool, complete: bool) -> str:
-        plan = self._plans[block.table_id]
-        if not swap:
-            return dml.upsert(plan)
-        # Short of the log's end a row can hold a value that its former owner gives up only later in the log.
-        # It took the value later still, so its own key is there once more: it comes with that entry.
-        return dml.insert(plan) if complete else dml.insert_fitting(plan)
-
-    async def _write(self, connection: Connection, block: Block, statement: str) -> None:
+    async def _write(self, connection: Connection, block: Block, swap: bool) -> None:
         plan = self._plans[block.table_id]
         if not block.rows:
             return
+        statement = dml.insert(plan) if swap else dml.upsert(plan)
         columns = plan.converter.columns(block.rows)
         try:
             await connection.execute(statement, *columns)

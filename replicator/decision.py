@@ -22,7 +22,7 @@ from .backoff import Backoff
 from .ddl import Note
 from .pipeline import Pipeline
 from .state import State
-from .target import CONTROL, Connection, Target
+from .target import CONTROL, Connection, Target, describe
 
 log = structlog.get_logger("liteferry.cutover")
 
@@ -147,15 +147,42 @@ def _lift(connection: sqlite3.Connection, budget: float) -> None:
 
 
 async def validate(target: Target, pipelines: Sequence[Pipeline]) -> list[Note]:
-    """Check the foreign keys against all rows and gather statistics; what fails stays NOT VALID."""
+    """Check the foreign keys against all rows, build what had to wait, gather statistics.
+
+    A foreign key that fails stays NOT VALID. May be run again.
+    """
     notes = []
     for pipeline in pipelines:
         for plan in pipeline.plans.values():
             for wanted in ddl.foreign_keys(plan, list(pipeline.plans.values())):
                 notes += await _validate_one(target, plan.qualified, wanted)
+            for wanted in ddl.secondary(plan):
+                if wanted.late:
+                    notes += await _build_late(target, plan.schema, wanted)
             async with target.connection() as connection:
                 await connection.execute(f"ANALYZE {plan.qualified}", timeout=loader.DAY)
     return notes
+
+
+async def _build_late(target: Target, schema: str, wanted: ddl.Object) -> list[Note]:
+    """Build a unique index beside the application's writes; one that rows violate is a note."""
+    drop = f"DROP INDEX IF EXISTS {quote(schema)}.{quote(wanted.name)}"
+    async with target.connection() as connection:
+        valid = await connection.fetchval(CONTROL["valid_index"], schema, wanted.name)
+        if valid:
+            return []
+        if valid is False:
+            await connection.execute(drop)
+        try:
+            sql = wanted.sql.replace("CREATE UNIQUE INDEX", "CREATE UNIQUE INDEX CONCURRENTLY", 1)
+            await connection.execute(sql, timeout=loader.DAY)
+        except asyncpg.PostgresError as error:
+            if isinstance(error, asyncpg.PostgresConnectionError | asyncpg.OperatorInterventionError):
+                raise
+            await connection.execute(drop)
+            reason = f"PostgreSQL refused it: {describe(error)}"
+            return [Note(wanted.table, f"{wanted.kind} {wanted.name}", reason)]
+    return []
 
 
 async def _validate_one(target: Target, table: str, wanted: ddl.Object) -> list[Note]:

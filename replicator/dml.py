@@ -31,11 +31,6 @@ def insert(plan: TablePlan) -> str:
     return f"INSERT INTO {plan.qualified} ({columns}) SELECT * FROM unnest({arrays})"
 
 
-def insert_fitting(plan: TablePlan) -> str:
-    """Return the statement that inserts rows but those that collide with another row's unique value."""
-    return f"{insert(plan)} ON CONFLICT DO NOTHING"
-
-
 def upsert(plan: TablePlan) -> str:
     """Return the statement that inserts rows or makes existing ones equal to them."""
     rest = [quote(c.target) for i, c in enumerate(plan.record) if i not in plan.key_places]

@@ -77,7 +77,8 @@ async def add_indexes(target: Target, source_id: UUID, tables: Mapping[int, Tabl
     """Build the unique constraints and indexes; what PostgreSQL refuses becomes a note, not a stop."""
     for number, plan in tables.items():
         async with target.transaction() as connection:
-            notes = await build(connection, plan, ddl.secondary(plan))
+            at_once = [wanted for wanted in ddl.secondary(plan) if not wanted.late]
+            notes = await build(connection, plan, at_once)
             await connection.execute(
                 CONTROL["indexed"], source_id, number, ledger.notes_json(notes), timeout=DAY
             )

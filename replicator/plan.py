@@ -148,8 +148,25 @@ def plan_table(
         _plan_column(table.name, column, seen, overrides)
         for column, seen in zip(table.columns, evidence, strict=True)
     )
+    key = choose(table, with_null)
+    _refuse_blurred_key(table, key, columns)
     counted = evidence[0].rows if evidence else 0
-    return TablePlan(table, choose(table, with_null), schema, columns, counted if rows is None else rows)
+    return TablePlan(table, key, schema, columns, counted if rows is None else rows)
+
+
+def _refuse_blurred_key(table: Table, key: Key, columns: Sequence[ColumnPlan]) -> None:
+    """As text the keys 1 and '1' would be one, and one of the two rows would be lost."""
+    for column in columns:
+        declared = table.column(column.source).declared
+        blurs = (
+            column.overridden and column.pg_type == "text" and types.affinity(declared) is not Affinity.TEXT
+        )
+        if blurs and column.source in key.columns:
+            raise ConfigError(
+                f"columns.{table.name}.{column.source}: a key that can hold numbers cannot become text: "
+                "1 and '1' would be the same row",
+                hint="leave the type of the key to liteferry",
+            )
 
 
 def _plan_column(table: str, column: Column, seen: Evidence, overrides: Mapping[str, str]) -> ColumnPlan:

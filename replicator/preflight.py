@@ -6,8 +6,9 @@ import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from config.errors import SchemaDrift
+from config.errors import SchemaDrift, Unsupported
 from triggers.connection import reading
+from triggers.identifier import quote
 from triggers.key import choose
 from triggers.schema import Skipped, Table, tables
 from triggers.session import Session
@@ -40,6 +41,7 @@ async def make_plan(
     found, skipped = await session.run(structure, exclude)
     planned = []
     for table in found:
+        await session.run(_refuse_unreachable, table)
         rows: int | None = None
         if profile:
             evidence = await _profiled(session, table, read_seconds)
@@ -48,6 +50,19 @@ async def make_plan(
             evidence = [Evidence()] * len(table.columns)
         planned.append(plan_table(table, schema, evidence, overrides or {}, rows))
     return SourcePlan(schema, tuple(planned), tuple(skipped))
+
+
+def _refuse_unreachable(connection: sqlite3.Connection, table: Table) -> None:
+    """Without a readable rowid a table is walked by its key, where rows with NULL in it are not met."""
+    if table.rowid_name is not None or table.without_rowid:
+        return
+    for column in table.primary_key:
+        sql = f"SELECT 1 FROM main.{quote(table.name)} WHERE {quote(column.name)} IS NULL LIMIT 1"
+        if connection.execute(sql).fetchone():
+            raise Unsupported(
+                f"table {table.name!r}: its key {column.name!r} holds NULL, and columns hide the rowid",
+                hint="give these rows a key, or leave the table out with `exclude`",
+            )
 
 
 async def _profiled(session: Session, table: Table, seconds: float) -> list[Evidence]:

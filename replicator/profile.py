@@ -17,6 +17,9 @@ from .types import Evidence
 CLASSES = ("integer", "real", "text", "blob")
 _FACTS = len(CLASSES) + 2
 
+#: SQLite gives at most 2,000 result columns, and every column has several facts.
+COLUMNS_AT_ONCE = 300
+
 
 class Profile:
     """The running count over one table, a page at a time."""
@@ -40,14 +43,18 @@ class Profile:
                 # `*` leaves no generated column out, only the hidden ones of virtual tables.
                 columns = ", ".join(quote(c.name) for c in self.table.columns)
                 inner, parameters = self._paging.page(columns, self._after, limit)
-            row = connection.execute(_counting(self.table.columns, inner), parameters).fetchone()
-            rows = int(row[0])
+            facts: list[int | None] = []
+            for start in range(0, len(self.table.columns), COLUMNS_AT_ONCE):
+                some = self.table.columns[start : start + COLUMNS_AT_ONCE]
+                row = connection.execute(_counting(some, inner), parameters).fetchone()
+                rows = int(row[0])
+                facts += row[1:]
             if rows == limit:
                 edge = self._paging.page(
                     ", ".join(map(quote, self._paging.columns)), self._after, 1, limit - 1
                 )
                 self._after = tuple(connection.execute(*edge).fetchone())
-        self._add(rows, row[1:])
+        self._add(rows, facts)
         self.done = rows < limit
         self._pace.took(rows, time.monotonic() - begun)
 

@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import structlog
 
 from config.errors import LiteferryError, TargetAway
@@ -175,7 +176,7 @@ class Snapshot:
             if chunk.rows:
                 try:
                     await self._send(connection, table.plan, chunk)
-                except VALUE_ERRORS as error:
+                except (*VALUE_ERRORS, asyncpg.IntegrityConstraintViolationError) as error:
                     raise refused(table.plan, chunk.rows, error) from None
             failpoint.reach("snapshot.before_commit")
         failpoint.reach("snapshot.after_commit")

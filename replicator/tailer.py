@@ -18,7 +18,7 @@ from triggers.connection import is_busy, reading
 from triggers.session import Session
 
 from . import ledger
-from .applier import Applier
+from .applier import Applier, Entangled
 from .backoff import Backoff
 from .faults import ours
 from .faults import source_error as source_error
@@ -89,7 +89,12 @@ class Tailer:
         most = None if self._facts.journal_mode == "wal" else ROLLBACK_ENTRIES
         begun = time.monotonic()
         batch = await self._ask(session, self._reading(most))
-        return await self._bring(batch, begun)
+        try:
+            return await self._bring(batch, begun)
+        except Entangled:
+            # the writer waits for one longer read, once: better than a row that waits for ever
+            batch = await self._ask(session, self._reading(None))
+            return await self._bring(batch, begun)
 
     async def drain_with(self, session: Session, look: Callable[[sqlite3.Connection], R]) -> R:
         """Look at the source and bring the target to that very state; the caller holds `applying`.

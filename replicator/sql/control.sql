@@ -140,10 +140,10 @@ SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = $1::text::regclass AND
 -- whether a table has got its key: a primary key or a unique constraint
 SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = $1::text::regclass AND contype IN ('p', 'u'))
 
--- has_relation --
--- whether a schema holds a table or index of that name
-SELECT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname = $1 AND c.relname = $2)
+-- valid_index --
+-- whether an index is valid; false for what a broken-off CREATE INDEX CONCURRENTLY leaves, none without one
+SELECT i.indisvalid FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2
 
 -- set_sequence --
 -- let the identity of a column go on behind a value; 1 for an empty table, not yet called
