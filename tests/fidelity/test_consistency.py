@@ -134,7 +134,7 @@ async def test_no_reader_sees_a_broken_sum_through_many_outages(
 ) -> None:
     """The same for minutes, with a server that is killed now and then."""
     path = make_source(script=SCHEMA, journal=journal)
-    writing = [writer(path, seed=seed) for seed in (1, 2, 3)]
+    writing = [writer(path, seed=seed, rate=200) for seed in (1, 2, 3)]
     running = daemon(path, own_postgres.url, env=HASTY)
     await asyncio.to_thread(settle, running, path)
     for _ in range(8):

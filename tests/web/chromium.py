@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-START_SECONDS = 30
+START_SECONDS = 90
 WAIT_MILLISECONDS = 15_000
 FLAGS = (
     "--headless",
