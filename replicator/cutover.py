@@ -78,12 +78,10 @@ class Cutover:
         try:
             async with contextlib.AsyncExitStack() as stack:
                 for pipeline in self._pipelines:
-                    await stack.enter_async_context(pipeline.tailer.applying)
                     if pipeline.facts.state is not State.STREAMING:
                         state = pipeline.facts.state.value
                         raise CutoverRefused(f"{pipeline.path.name} is {state}, not streaming")
                     pipeline.enter(State.CUTTING_OVER)
-                self.timeline.done("stop tailing")
                 await self._move(stack, rehearse)
         except BaseException as error:
             await uninterrupted(self._undone(error))
@@ -107,8 +105,9 @@ class Cutover:
         stack.push_async_callback(self._forget_decision, transaction)
         # last in, first out: the writers go on before the target is asked to forget anything
         sessions = [await stack.enter_async_context(_locking(p)) for p in self._pipelines]
+        # The tail goes on while the lock is asked for: what comes meanwhile is not left for the pause.
         await self._lock(sessions)
-        await self._in_time(self._prepare(sessions, connection, transaction), sessions)
+        await self._in_time(self._prepare(stack, sessions, connection, transaction), sessions)
         if rehearse:
             await self._release(sessions)
         else:
@@ -116,8 +115,15 @@ class Cutover:
             await uninterrupted(self._commit(sessions, transaction))
 
     async def _prepare(
-        self, sessions: Sequence[Session], connection: Connection, transaction: Transaction
+        self,
+        stack: contextlib.AsyncExitStack,
+        sessions: Sequence[Session],
+        connection: Connection,
+        transaction: Transaction,
     ) -> None:
+        for pipeline in self._pipelines:
+            await stack.enter_async_context(pipeline.tailer.applying)
+        self.timeline.done("stop tailing")
         await self._drain(sessions)
         await self._set_sequences(sessions)
         await self._prepare_decision(connection, transaction)
@@ -156,7 +162,7 @@ class Cutover:
         for session, pipeline in zip(sessions, self._pipelines, strict=True):
             budget = min(deadline - time.monotonic(), self._budget_left())
             try:
-                pipeline.facts.lock_seconds = await session.run(lock, max(0.0, budget))
+                await session.run(lock, max(0.0, budget))
             except SourceBusy as error:
                 raise CutoverRefused(
                     f"{pipeline.path.name}: {error}", hint="nothing was changed; try again"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+#: Sequences, constraints, fence and decision, where PostgreSQL is near.
+ROUND_TRIPS_SECONDS = 0.02
+
 
 @dataclass
 class Rate:
@@ -57,15 +60,15 @@ class Capacity:
         return pending / net if net > 0 else None
 
 
-def predicted_pause(catch_up: float | None, batch: float | None, lock: float | None) -> float | None:
-    """Predict the seconds that a cutover now would stall the writers: lock, drain, a few round trips.
+def predicted_pause(catch_up: float | None, batch: float | None) -> float | None:
+    """Predict the seconds that a cutover now would stall the writers: the drain and some round trips.
 
-    The drain under the lock is one or two batches whatever is pending now, for the backlog is worked off
-    before the lock is taken; `lock` is what taking it took the last time.
+    The drain under the lock is one or two batches whatever is pending now, for the tail goes on until the
+    lock is had. How long that takes is left out: asking for a lock stalls nobody.
     """
     if catch_up is None or batch is None:
         return None
-    return 4 * batch + (lock or 0.05)
+    return 4 * batch + ROUND_TRIPS_SECONDS
 
 
 def _smoothed(old: float | None, new: float) -> float:

@@ -47,7 +47,6 @@ class Facts:
     incoming: Rate = field(default_factory=Rate)
     applied: Rate = field(default_factory=Rate)
     copied: Rate = field(default_factory=Rate)
-    lock_seconds: float | None = None
 
     @property
     def rows_copied(self) -> int:
@@ -153,4 +152,4 @@ def _reasons(facts: Facts, gates: Gates, now: float) -> list[str]:
 
 def pause_of(facts: Facts, now: float) -> float | None:
     """Predict the cutover pause of one source in seconds, None when unknown."""
-    return predicted_pause(facts.catch_up(now), facts.capacity.batch_seconds, facts.lock_seconds)
+    return predicted_pause(facts.catch_up(now), facts.capacity.batch_seconds)

@@ -51,7 +51,7 @@ def test_a_source_that_does_not_stream_is_not_ready(state: State) -> None:
         ({"beat": None}, "no heartbeat has made the whole trip"),
         ({"beat": 1.0}, "the last heartbeat arrived"),
         ({"objections": ["table 'new' appeared after the plan"]}, "table 'new' appeared"),
-        ({"lock_seconds": 6.0}, "the pause is predicted at 6.0 s"),
+        ({"capacity": Capacity(batch_seconds=1.495)}, "the pause is predicted at 6.0 s"),
     ],
 )
 def test_each_gate_closes_by_itself(change: dict[str, object], reason: str) -> None:
@@ -62,7 +62,13 @@ def test_each_gate_closes_by_itself(change: dict[str, object], reason: str) -> N
 
 
 @pytest.mark.parametrize(
-    "change", [{"pending": 100}, {"pending": 1, "oldest": 1.0}, {"lock_seconds": 4.9}, {"oldest": 99.0}]
+    "change",
+    [
+        {"pending": 100},
+        {"pending": 1, "oldest": 1.0},
+        {"capacity": Capacity(batch_seconds=1.22)},
+        {"oldest": 99.0},
+    ],
 )
 def test_a_gate_is_open_up_to_its_limit(change: dict[str, object]) -> None:
     """The limit itself is allowed, and an age without anything pending is none."""
