@@ -26,6 +26,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "How much at once": (
         "batch_size",
         "parallel",
+        "lane_rows",
         "batch_memory_mb",
         "read_slice_ms",
         "read_slice_ms_rollback",

@@ -111,6 +111,13 @@ class Settings(BaseSettings):
         le=32,
         description="Tables copied at the same time; each takes one connection to the target.",
     )
+    lane_rows: Annotated[int, Unit("rows")] = Field(
+        default=250_000,
+        ge=1_000,
+        description="A table of at least that many rows is copied by processes of its own, as many at once "
+        "as there are cores (and `parallel` allows), in lanes of about that many rows each. Smaller tables, "
+        "and all tables of a source in rollback-journal mode, are copied by the daemon itself.",
+    )
     batch_memory_mb: Annotated[int, Unit("MiB")] = Field(
         default=16,
         ge=1,

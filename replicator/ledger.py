@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import asyncpg
@@ -13,10 +13,13 @@ import asyncpg
 from config.errors import PositionConflict, TargetContents
 from triggers.changelog import Place
 
-from .ddl import Note
-from .plan import TablePlan
 from .state import State
 from .target import CONTROL, Connection
+
+if TYPE_CHECKING:
+    from .ddl import Note
+    from .lanes import Bounds
+    from .plan import TablePlan
 
 
 @dataclass(frozen=True)
@@ -44,32 +47,43 @@ class SourceRecord:
 
 
 @dataclass(frozen=True)
+class LaneRecord:
+    """How far the snapshot of a range of a table's rows has got."""
+
+    table_id: int
+    lane: int
+    #: Where the next row is behind, and the last place, both as text of `paging`; None for no bound.
+    cursor: str | None
+    upto: str | None
+    rows_copied: int
+    copied: bool
+
+
+@dataclass(frozen=True)
 class TableRecord:
-    """The stored plan of a table and how far its snapshot has got."""
+    """The stored plan of a table and what has been done for it."""
 
     table_id: int
     name: str
     plan: Mapping[str, Any]
-    cursor: str | None
-    rows_copied: int
-    copied: bool
     indexed: bool
     changes: int
     notes: Sequence[Mapping[str, str]]
+    lanes: Sequence[LaneRecord]
 
     @classmethod
-    def from_row(cls, row: asyncpg.Record) -> TableRecord:
-        """Make one of a row of liteferry.progress."""
+    def from_row(cls, row: asyncpg.Record, lanes: Sequence[LaneRecord]) -> TableRecord:
+        """Make one of a row of liteferry.progress and those of liteferry.lane."""
         facts = dict(row)
         facts["plan"], facts["notes"] = json.loads(facts["plan"]), json.loads(facts["notes"])
-        return cls(**facts)
+        return cls(**facts, lanes=[lane for lane in lanes if lane.table_id == row["table_id"]])
 
 
 async def prepare(connection: Connection) -> None:
     """Create liteferry's own schema on the target where it is not there yet."""
     await connection.execute(CONTROL["lock_setup"])
-    for name in ("create_schema", "create_source", "create_progress", "create_cutover", "create_guard"):
-        await connection.execute(CONTROL[name])
+    for name in ("schema", "source", "progress", "lane", "cutover", "guard"):
+        await connection.execute(CONTROL[f"create_{name}"])
 
 
 async def source(connection: Connection, source_id: UUID) -> SourceRecord | None:
@@ -84,14 +98,17 @@ async def source(connection: Connection, source_id: UUID) -> SourceRecord | None
 
 async def tables(connection: Connection, source_id: UUID) -> list[TableRecord]:
     """Return the plans and progress of a source's tables."""
+    lanes = [LaneRecord(**row) for row in await connection.fetch(CONTROL["lanes"], source_id)]
     rows = await connection.fetch(CONTROL["tables"], source_id)
-    return [TableRecord.from_row(row) for row in rows]
+    return [TableRecord.from_row(row, lanes) for row in rows]
 
 
-async def progress(connection: Connection, source_id: UUID, number: int) -> tuple[str | None, bool]:
-    """Return a table's cursor and whether it is copied; waits as `source` does."""
-    row = await connection.fetchrow(CONTROL["table_progress"], source_id, number)
-    return (row["cursor"], row["copied"]) if row else (None, False)
+async def lane(connection: Connection, source_id: UUID, table_id: int, number: int) -> LaneRecord:
+    """Return how far a lane has got; waits as `source` does. Raises PositionConflict when it is gone."""
+    row = await connection.fetchrow(CONTROL["lane"], source_id, table_id, number)
+    if row is None:
+        raise _moved(table_id)
+    return LaneRecord(**row)
 
 
 async def register(connection: Connection, source_id: UUID, path: str, schema: str, place: Place) -> None:
@@ -101,11 +118,18 @@ async def register(connection: Connection, source_id: UUID, path: str, schema: s
 
 
 async def add_table(
-    connection: Connection, source_id: UUID, number: int, plan: TablePlan, notes: Sequence[Note]
+    connection: Connection,
+    source_id: UUID,
+    number: int,
+    plan: TablePlan,
+    lanes: Sequence[Bounds],
+    notes: Sequence[Note],
 ) -> None:
-    """Note a table's plan."""
+    """Note a table's plan, and the lanes in which it is to be copied."""
     stored = json.dumps(plan.as_json())
     await connection.execute(CONTROL["add_table"], source_id, number, plan.name, stored, notes_json(notes))
+    after, upto = [bounds.after for bounds in lanes], [bounds.upto for bounds in lanes]
+    await connection.execute(CONTROL["add_lanes"], source_id, number, list(range(len(lanes))), after, upto)
 
 
 async def move(
@@ -121,21 +145,19 @@ async def move(
 
 
 async def advance(
-    connection: Connection,
-    source_id: UUID,
-    number: int,
-    old: str | None,
-    new: str | None,
-    rows: int,
-    copied: bool,
+    connection: Connection, source_id: UUID, old: LaneRecord, cursor: str | None, rows: int, copied: bool
 ) -> None:
-    """Move a table's snapshot. Raises PositionConflict when it is not where it was left."""
-    done = await connection.execute(CONTROL["advance"], source_id, number, old, new, rows, copied)
-    if done != "UPDATE 1":
-        raise PositionConflict(
-            f"the snapshot of table number {number} was moved by another liteferry",
-            hint="stop the other daemon; only one may run per source",
-        )
+    """Move a lane on from where it was. Raises PositionConflict when it is not there."""
+    place = source_id, old.table_id, old.lane, old.cursor
+    if await connection.execute(CONTROL["advance"], *place, cursor, rows, copied) != "UPDATE 1":
+        raise _moved(old.table_id)
+
+
+def _moved(table_id: int) -> PositionConflict:
+    return PositionConflict(
+        f"the snapshot of table number {table_id} was moved by another liteferry",
+        hint="stop the other daemon; only one may run per source",
+    )
 
 
 async def refuse_existing(connection: Connection, schema: str, names: Sequence[str]) -> None:

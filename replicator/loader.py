@@ -14,6 +14,7 @@ from triggers.identifier import quote
 
 from . import ddl, dml, ledger
 from .ddl import Note, Object
+from .lanes import Bounds
 from .plan import TablePlan
 from .target import CONTROL, Connection, Target, describe
 
@@ -29,6 +30,7 @@ async def create(
     path: str,
     schema: str,
     plans: Mapping[int, TablePlan],
+    lanes: Mapping[int, Sequence[Bounds]],
     place: Place,
 ) -> None:
     """Create the tables and register the source, all or nothing.
@@ -46,7 +48,7 @@ async def create(
                 await connection.execute(ddl.comment(plan, path))
                 await connection.execute(ddl.guard(plan))
                 notes = ddl.notes(plan, list(plans.values()))
-                await ledger.add_table(connection, source_id, number, plan, notes)
+                await ledger.add_table(connection, source_id, number, plan, lanes[number], notes)
     except asyncpg.InsufficientPrivilegeError as error:
         raise TargetError(
             f"the target's user may not create schemas or tables: {describe(error)}",

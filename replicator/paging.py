@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from triggers.identifier import quote
-from triggers.key import Key
-from triggers.schema import Table
 
-from .values import Row, Value
+from .values import Value
+
+if TYPE_CHECKING:
+    from triggers.key import Key
+    from triggers.schema import Table
 
 Cursor = tuple[Value, ...]
 
@@ -36,23 +39,44 @@ class Paging:
             for c, k in zip(self.columns, self.collations, strict=True)
         ]
 
-    def page(self, select: str, after: Cursor | None, limit: int, offset: int = 0) -> tuple[str, list[Value]]:
-        """Return the query and parameters that read the next rows after a cursor."""
+    def page(
+        self,
+        select: str,
+        after: Cursor | None,
+        limit: int,
+        offset: int = 0,
+        upto: Cursor | None = None,
+    ) -> tuple[str, list[Value]]:
+        """Return the query and parameters that read the next rows after a cursor.
+
+        `upto` is the last place to read, for a walk along one column.
+        """
         order = ", ".join(
             t + (" DESC" if d else "") for t, d in zip(self.terms, self.descending, strict=True)
         )
         head, tail = f"SELECT {select} FROM main.{quote(self.table)}", f"ORDER BY {order} LIMIT ?"
-        if after is None:
-            return f"{head} {tail} OFFSET ?", [limit, offset]
-        if len(after) == 1:
-            where, parameters = self._behind(after, 0)
-            return f"{head} WHERE {where} {tail} OFFSET ?", [*parameters, limit, offset]
-        parts, parameters = [], []
+        if after is None or len(after) == 1:
+            conditions, parameters = self._between(after, upto)
+            where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+            return f"{head}{where} {tail} OFFSET ?", [*parameters, limit, offset]
+        parts: list[str] = []
+        parameters = []
         for depth in reversed(range(len(after))):
             where, values = self._behind(after, depth)
             parts.append(f"SELECT * FROM ({head} WHERE {where} {tail})")
             parameters += [*values, limit + offset]
         return " UNION ALL ".join(parts) + " LIMIT ? OFFSET ?", [*parameters, limit, offset]
+
+    def _between(self, after: Cursor | None, upto: Cursor | None) -> tuple[list[str], list[Value]]:
+        conditions: list[str] = []
+        parameters: list[Value] = []
+        if after is not None:
+            where, parameters = self._behind(after, 0)
+            conditions.append(where)
+        if upto is not None:
+            conditions.append(f"{self.terms[0]} {'>=' if self.descending[0] else '<='} ?")
+            parameters += upto
+        return conditions, parameters
 
     def _behind(self, after: Cursor, depth: int) -> tuple[str, list[Value]]:
         # The rows that share the cursor's first `depth` terms and come behind it in the next one. All depths
@@ -66,7 +90,8 @@ class Paging:
 
 def paging(table: Table, key: Key) -> Paging:
     """Choose the order in which to walk a table."""
-    rowid = table.rowid_name
+    # an INTEGER PRIMARY KEY is the rowid, and is read anyway
+    rowid = table.rowid_alias.name if table.rowid_alias is not None else table.rowid_name
     if rowid is not None:
         return Paging(table.name, (rowid,), ("",), (False,))
     collations = key.collations or ("",) * len(key.columns)
@@ -114,8 +139,3 @@ class Pace:
         """Keep one read of rows of that size below `budget` bytes."""
         self._most = max(1, min(self._most, budget // max(1, row_bytes)))
         self.rows = min(self.rows, self._most)
-
-
-def last_cursor(rows: Sequence[Row], width: int) -> Cursor:
-    """Return the cursor of the last row of a page that was read with its cursor in front."""
-    return tuple(rows[-1][:width])

@@ -26,11 +26,13 @@ from triggers.session import Session
 
 from . import failpoint, ledger, loader
 from .backoff import Backoff
+from .copier import Work
 from .faults import source_error
+from .lanes import CopyProgress, bounds
 from .ledger import SourceRecord, TableRecord
 from .plan import SourcePlan, TablePlan
 from .preflight import make_plan, structure, take_up
-from .snapshot import CopyProgress, Slots, Snapshot
+from .snapshot import Slots, Snapshot
 from .state import State, advance
 from .status import Facts
 from .tailer import Tailer, Wake
@@ -177,15 +179,16 @@ class Pipeline:
                 return
 
     async def _snapshot(self) -> None:
+        settings = self.settings
+        work = Work(settings.target_url(), self.path, self.source_id, settings.batch_size, self._read_seconds)
         copying = Snapshot(
-            self.path,
             self.target,
-            self.source_id,
+            work,
             list(self.facts.tables.values()),
-            self.settings.batch_size,
             self._slots,
-            self.settings.parallel,
-            self._read_seconds,
+            settings.parallel,
+            # in a rollback journal every reader more makes the application's writers wait longer
+            settings.lane_rows if self.facts.journal_mode == "wal" else None,
             self._note_retry,
             self._note_recovery,
         )
@@ -209,8 +212,10 @@ class Pipeline:
         by_name = {p.name: p for p in plan.tables}
         self.plans = {c.id: by_name[c.table.name] for c in self.captured}
         place = await self.reader.run(lambda c: changelog.place(c, changelog.head(c)))
-        create = loader.create(self.target, self.source_id, str(self.path), plan.schema, self.plans, place)
-        await create
+        lanes = {n: await self.reader.run(bounds, p, self.settings.lane_rows) for n, p in self.plans.items()}
+        await loader.create(
+            self.target, self.source_id, str(self.path), plan.schema, self.plans, lanes, place
+        )
         failpoint.reach("register.after")
         for left_out in plan.skipped:
             log.info("left out", source=str(self.path), name=left_out.name, reason=left_out.reason)

@@ -49,6 +49,10 @@ class TablePlan:
     columns: tuple[ColumnPlan, ...]
     rows: int = 0
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process without what can be made anew there."""
+        return TablePlan, (self.table, self.key, self.schema, self.columns, self.rows)
+
     @property
     def name(self) -> str:
         """Return the table's name, the same on both sides."""
@@ -76,6 +80,11 @@ class TablePlan:
     def paging(self) -> Paging:
         """Return the order in which the table is walked."""
         return paging(self.table, self.key)
+
+    @property
+    def walks_rowid(self) -> bool:
+        """Tell whether that is the order of its rowids."""
+        return self.table.rowid_alias is not None or self.table.rowid_name is not None
 
     @cached_property
     def converter(self) -> Converter:

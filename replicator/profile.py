@@ -12,13 +12,21 @@ from triggers.key import Key
 from triggers.schema import Column, Table
 
 from .paging import Cursor, Pace, Paging, paging
-from .types import Evidence
+from .types import Affinity, Evidence, affinity
+from .values import Value
 
 CLASSES = ("integer", "real", "text", "blob")
 _FACTS = len(CLASSES) + 2
 
 #: SQLite gives at most 2,000 result columns, and every column has several facts.
 COLUMNS_AT_ONCE = 300
+
+#: A page has fewer rows than this, so that three counts fit into one sum.
+_NULLS = 1 << 20
+_OTHERS = 1 << 40
+
+#: Which class a column is taken to hold until a page shows another.
+_LIKELY = {Affinity.INTEGER: "integer", Affinity.REAL: "real", Affinity.NUMERIC: "integer"}
 
 
 class Profile:
@@ -29,6 +37,7 @@ class Profile:
         self._paging: Paging = paging(table, key)
         self._pace = Pace(seconds, most=200_000)
         self._counts = [[0] * _FACTS for _ in table.columns]
+        self._likely = [_LIKELY.get(affinity(c.declared), "text") for c in table.columns]
         self._after: Cursor | None = None
         self.rows = 0
         self.done = False
@@ -43,26 +52,53 @@ class Profile:
                 # `*` leaves no generated column out, only the hidden ones of virtual tables.
                 columns = ", ".join(quote(c.name) for c in self.table.columns)
                 inner, parameters = self._paging.page(columns, self._after, limit)
-            facts: list[int | None] = []
+            rows = 0
             for start in range(0, len(self.table.columns), COLUMNS_AT_ONCE):
-                some = self.table.columns[start : start + COLUMNS_AT_ONCE]
-                row = connection.execute(_counting(some, inner), parameters).fetchone()
-                rows = int(row[0])
-                facts += row[1:]
+                some = range(start, min(start + COLUMNS_AT_ONCE, len(self.table.columns)))
+                rows = self._count(connection, some, inner, parameters)
             if rows == limit:
                 edge = self._paging.page(
                     ", ".join(map(quote, self._paging.columns)), self._after, 1, limit - 1
                 )
                 self._after = tuple(connection.execute(*edge).fetchone())
-        self._add(rows, facts)
+        self.rows += rows
         self.done = rows < limit
         self._pace.took(rows, time.monotonic() - begun)
 
-    def _add(self, rows: int, facts: Sequence[int | None]) -> None:
-        self.rows += rows
-        for i, counts in enumerate(self._counts):
-            for j, fact in enumerate(facts[i * _FACTS : (i + 1) * _FACTS]):
-                counts[j] = max(counts[j], fact or 0) if j == _FACTS - 1 else counts[j] + (fact or 0)
+    def _count(
+        self, connection: sqlite3.Connection, places: range, inner: str, parameters: Sequence[Value]
+    ) -> int:
+        """Count some columns of a page, most of which hold one class only; return its rows."""
+        some = [(self.table.columns[i], self._likely[i]) for i in places]
+        rows, *facts = connection.execute(_glance(some, inner), parameters).fetchone()
+        mixed = []
+        for n, i in enumerate(places):
+            told, beyond, longest = facts[3 * n : 3 * n + 3]
+            if (told or 0) >= _OTHERS:
+                mixed.append(i)
+            else:
+                found = [0] * _FACTS
+                found[CLASSES.index(self._likely[i])] = (told or 0) % _NULLS
+                self._add(i, [*found[: len(CLASSES)], beyond, longest])
+        if mixed:
+            self._count_all(connection, mixed, inner, parameters)
+        return int(rows)
+
+    def _count_all(
+        self, connection: sqlite3.Connection, places: Sequence[int], inner: str, parameters: Sequence[Value]
+    ) -> None:
+        """Count every class in columns that hold more than the likely one."""
+        query = _counting([self.table.columns[i] for i in places], inner)
+        facts = connection.execute(query, parameters).fetchone()
+        for n, i in enumerate(places):
+            counted = facts[n * _FACTS : (n + 1) * _FACTS]
+            self._add(i, counted)
+            self._likely[i] = max(zip(counted, CLASSES, strict=False))[1]
+
+    def _add(self, place: int, facts: Sequence[int | None]) -> None:
+        counts = self._counts[place]
+        for j, fact in enumerate(facts):
+            counts[j] = max(counts[j], fact or 0) if j == _FACTS - 1 else counts[j] + (fact or 0)
 
     def evidence(self) -> list[Evidence]:
         """Return what was counted, in the order of the table's columns."""
@@ -72,14 +108,31 @@ class Profile:
         ]
 
 
-def _counting(columns: Sequence[Column], inner: str) -> str:
+def _glance(columns: Sequence[tuple[Column, str]], inner: str) -> str:
+    """Return the query that counts, in one look at each value, whether a column holds its likely class only.
+
+    Asking for each class by itself takes more than twice the time (measured).
+    """
     facts = ["count(*)"]
+    for column, likely in columns:
+        name = quote(column.name)
+        facts.append(
+            f"sum(CASE typeof({name}) WHEN '{likely}' THEN 1 WHEN 'null' THEN {_NULLS} ELSE {_OTHERS} END)"
+        )
+        boolean = "BOOL" in column.declared.upper() and likely == "integer"
+        facts.append(f"sum({name} NOT IN (0, 1))" if boolean else "0")
+        facts.append(f"max(length({name}))" if likely in ("text", "blob") else "0")
+    return f"SELECT {', '.join(facts)} FROM ({inner})"
+
+
+def _counting(columns: Sequence[Column], inner: str) -> str:
+    facts = []
     for column in columns:
         name = quote(column.name)
         facts += [f"sum(typeof({name}) = '{kind}')" for kind in CLASSES]
         boolean = "BOOL" in column.declared.upper()
         facts.append(f"sum(typeof({name}) = 'integer' AND {name} NOT IN (0, 1))" if boolean else "0")
-        facts.append(f"max(length({name}))" if "INT" not in column.declared.upper() else "0")
+        facts.append(f"max(length({name}))")
     return f"SELECT {', '.join(facts)} FROM ({inner})"
 
 

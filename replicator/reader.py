@@ -55,18 +55,26 @@ class Batch:
         return self.place.position - self.low
 
 
-def read_page(connection: sqlite3.Connection, plan: TablePlan, after: Cursor | None, limit: int) -> Page:
+def read_page(
+    connection: sqlite3.Connection,
+    plan: TablePlan,
+    after: Cursor | None,
+    limit: int,
+    upto: Cursor | None = None,
+) -> Page:
     """Read up to `limit` rows behind a cursor in a read transaction of its own. Raises ValueRefused."""
     walk = plan.paging
-    width = len(walk.columns)
-    same = walk.columns == tuple(c.source for c in plan.record[:width])
-    record = ", ".join(quote(c.source) for c in plan.record)
-    select = record if same else ", ".join(map(quote, walk.columns)) + ", " + record
-    sql, parameters = walk.page(select, after, limit)
-    with naming_bad_text(connection, plan, sql, parameters, 0 if same else width):
+    names = [c.source for c in plan.record]
+    record = ", ".join(map(quote, names))
+    within = set(walk.columns) <= set(names)
+    extra = () if within else walk.columns
+    select = ", ".join([*map(quote, extra), record])
+    sql, parameters = walk.page(select, after, limit, upto=upto)
+    with naming_bad_text(connection, plan, sql, parameters, len(extra)):
         rows = connection.execute(sql, parameters).fetchall()
-    cursor = tuple(rows[-1][:width]) if rows else after
-    return Page(rows if same else [row[width:] for row in rows], cursor, len(rows) < limit)
+    places = [names.index(c) for c in walk.columns] if within else range(len(extra))
+    cursor = tuple(rows[-1][i] for i in places) if rows else after
+    return Page([row[len(extra) :] for row in rows] if extra else rows, cursor, len(rows) < limit)
 
 
 def read_batch(

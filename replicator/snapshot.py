@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
-from uuid import UUID
+from typing import TypeAlias
 
 import asyncpg
 import structlog
@@ -21,8 +22,9 @@ from triggers.session import Session
 from . import failpoint, ledger
 from .applier import VALUE_ERRORS, refused
 from .backoff import Backoff
+from .copier import Copier, CopierFailed, Work
 from .faults import source_error
-from .ledger import TableRecord
+from .lanes import CopyProgress, Lane
 from .paging import Cursor, Pace, decode, encode
 from .plan import TablePlan
 from .reader import read_page
@@ -36,6 +38,8 @@ CHUNK_BYTES = 8 << 20
 
 #: Rows that can be larger than this have their sizes added up; others cannot make a chunk too big.
 LARGE_ROW = 4096
+
+Item: TypeAlias = tuple[CopyProgress, Lane]
 
 
 @dataclass
@@ -58,91 +62,118 @@ class Slots:
 
     #: How many tables may be copied at once.
     tables: asyncio.Semaphore
+    #: How many copiers may work at once: more than there are cores only get in each other's way.
+    cores: int = field(default_factory=lambda: _cores())
     #: Held by whoever makes or encodes rows. Both need Python's lock: together they take three times as
     #: long as one after the other (measured), while PostgreSQL's own work overlaps with either.
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    processes: asyncio.Semaphore = field(init=False)
 
-
-@dataclass
-class CopyProgress:
-    """How far one table's snapshot has got."""
-
-    number: int
-    plan: TablePlan
-    cursor: str | None
-    rows: int
-    copied: bool
-    active: bool = False
-
-    @classmethod
-    def of(cls, record: TableRecord, plan: TablePlan) -> CopyProgress:
-        """Take up what the target remembers."""
-        return cls(record.table_id, plan, record.cursor, record.rows_copied, record.copied)
+    def __post_init__(self) -> None:
+        self.processes = asyncio.Semaphore(self.cores)
 
 
 @dataclass
 class Snapshot:
-    """Copies the tables of one source that are not copied yet."""
+    """Copies the lanes of one source that are not copied yet."""
 
-    path: Path
     target: Target
-    source_id: UUID
+    work: Work
     tables: Sequence[CopyProgress]
-    chunk_rows: int
     slots: Slots
     parallel: int
-    read_seconds: float
+    #: A table of so many rows is copied by processes of their own; None where none may be.
+    large: int | None
     on_retry: Callable[[LiteferryError], None] = field(default=lambda error: None)
     on_recovery: Callable[[], None] = field(default=lambda: None)
 
     async def run(self) -> None:
-        """Copy all tables; returns when the last chunk of the last one is stored.
+        """Copy all lanes; returns when the last chunk of the last one is stored.
 
         Raises ValueRefused for a value that cannot be stored; a target that is away is waited for.
         """
-        waiting = sorted((t for t in self.tables if not t.copied), key=lambda t: t.plan.rows)
+        small: list[Item] = []
+        large: list[Item] = []
+        for table in sorted((t for t in self.tables if not t.copied), key=lambda t: t.plan.rows):
+            fits = self.large is not None and table.plan.rows >= self.large
+            (large if fits else small).extend((table, one) for one in table.lanes if not one.at.copied)
         async with asyncio.TaskGroup() as group:
-            for number in range(min(self.parallel, len(waiting))):
-                group.create_task(self._worker(waiting), name=f"copy-{self.path.name}-{number}")
+            for number in range(min(self.parallel, len(small))):
+                group.create_task(self._worker(small), name=f"copy-{self.work.path.name}-{number}")
+            for number in range(min(self.slots.cores, self.parallel, len(large))):
+                group.create_task(self._overseer(large), name=f"copier-{self.work.path.name}-{number}")
 
-    async def _worker(self, waiting: list[CopyProgress]) -> None:
-        async with Session(self.path) as session:
+    async def _worker(self, waiting: list[Item]) -> None:
+        async with Session(self.work.path) as session:
             while waiting:
-                table = waiting.pop()
-                async with self.slots.tables:
-                    table.active = True
-                    await self._copy(session, table)
-                    table.active = False
-                log.info("table copied", table=table.plan.name, rows=table.rows)
+                table, lane = waiting.pop()
+                async with self.slots.tables, _active(table, lane):
+                    await self._copy(session, lane)
 
-    async def _copy(self, session: Session, table: CopyProgress) -> None:
-        pace = Pace(self.read_seconds)
-        pace.bound(table.plan.row_bytes, CHUNK_BYTES)
-        after = decode(table.cursor) if table.cursor is not None else None
-        reading = asyncio.create_task(self._read(session, table.plan, after, pace))
+    async def _overseer(self, waiting: list[Item]) -> None:
+        """Have lanes copied by another process, and do what that one could not."""
+        async with self.slots.processes, Copier(self.work) as copier, Session(self.work.path) as session:
+            while waiting:
+                table, lane = waiting.pop()
+                async with self.slots.tables, _active(table, lane):
+                    await self._copied_elsewhere(copier, lane)
+                    if not lane.at.copied:
+                        await self._copy(session, lane)
+
+    async def _copied_elsewhere(self, copier: Copier, lane: Lane) -> None:
+        await self._refresh(lane)
         try:
-            while not table.copied:
+            await copier.copy(lane)
+            log.info("lane copied", table=lane.plan.name, lane=lane.at.lane, rows=lane.at.rows_copied)
+        except CopierFailed as error:
+            log.warning(
+                "a copier gave up; the daemon goes on itself", table=lane.plan.name, reason=str(error)
+            )
+            await self._refresh(lane)
+
+    async def _refresh(self, lane: Lane) -> None:
+        """Ask the target how far a lane is: a commit may have been on its way when its sender died."""
+        place = self.work.source_id, lane.at.table_id, lane.at.lane
+        backoff = Backoff()
+        while True:
+            try:
+                async with self.target.connection() as connection:
+                    lane.at = await ledger.lane(connection, *place)
+                break
+            except TargetAway as error:
+                self.on_retry(error)
+                await asyncio.sleep(backoff.failed())
+        if backoff.failures:
+            self.on_recovery()
+
+    async def _copy(self, session: Session, lane: Lane) -> None:
+        pace = Pace(self.work.read_seconds)
+        pace.bound(lane.plan.row_bytes, CHUNK_BYTES)
+        after = decode(lane.at.cursor) if lane.at.cursor is not None else None
+        reading = asyncio.create_task(self._read(session, lane, after, pace))
+        try:
+            while not lane.at.copied:
                 chunk = await reading
                 if not chunk.last:
-                    reading = asyncio.create_task(self._read_behind(chunk, session, table.plan, pace))
-                await self._store(table, chunk)
+                    reading = asyncio.create_task(self._read_behind(chunk, session, lane, pace))
+                await self._store(lane, chunk)
         finally:
             reading.cancel()
             await asyncio.wait([reading])
             if not reading.cancelled():
                 reading.exception()  # seen, so that asyncio does not report it a second time
 
-    async def _read_behind(self, chunk: Chunk, session: Session, plan: TablePlan, pace: Pace) -> Chunk:
+    async def _read_behind(self, chunk: Chunk, session: Session, lane: Lane, pace: Pace) -> Chunk:
         """Read the next chunk while PostgreSQL stores this one."""
         await chunk.encoded.wait()
-        return await self._read(session, plan, chunk.cursor, pace)
+        return await self._read(session, lane, chunk.cursor, pace)
 
-    async def _read(self, session: Session, plan: TablePlan, after: Cursor | None, pace: Pace) -> Chunk:
+    async def _read(self, session: Session, lane: Lane, after: Cursor | None, pace: Pace) -> Chunk:
         backoff = Backoff()
         while True:
             try:
                 async with self.slots.turn:
-                    return await session.run(read_chunk, plan, after, self.chunk_rows, pace)
+                    return await session.run(read_chunk, lane, after, self.work.chunk_rows, pace)
             except sqlite3.Error as raised:
                 error = source_error(session, raised)
                 if not error.retryable:
@@ -150,14 +181,14 @@ class Snapshot:
                 self.on_retry(error)
                 await asyncio.sleep(backoff.failed())
 
-    async def _store(self, table: CopyProgress, chunk: Chunk) -> None:
+    async def _store(self, lane: Lane, chunk: Chunk) -> None:
         cursor = encode(chunk.cursor) if chunk.cursor is not None else None
         backoff = Backoff()
         while True:
             try:
-                if backoff.failures and await self._stored_already(table, cursor, chunk.last):
+                if backoff.failures and await self._stored_already(lane, cursor, chunk.last):
                     break
-                await self._store_once(table, cursor, chunk)
+                await self._store_once(lane, cursor, chunk)
             except TargetAway as error:
                 self.on_retry(error)
                 await asyncio.sleep(backoff.failed())
@@ -165,19 +196,19 @@ class Snapshot:
                 break
         if backoff.failures:
             self.on_recovery()
-        table.cursor, table.rows, table.copied = cursor, table.rows + len(chunk.rows), chunk.last
+        lane.moved(cursor, len(chunk.rows), chunk.last)
 
-    async def _store_once(self, table: CopyProgress, cursor: str | None, chunk: Chunk) -> None:
+    async def _store_once(self, lane: Lane, cursor: str | None, chunk: Chunk) -> None:
         async with self.target.transaction() as connection:
             # First, so that a second daemon waits here for our commit and then finds the cursor moved.
             await ledger.advance(
-                connection, self.source_id, table.number, table.cursor, cursor, len(chunk.rows), chunk.last
+                connection, self.work.source_id, lane.at, cursor, len(chunk.rows), chunk.last
             )
             if chunk.rows:
                 try:
-                    await self._send(connection, table.plan, chunk)
+                    await self._send(connection, lane.plan, chunk)
                 except (*VALUE_ERRORS, asyncpg.IntegrityConstraintViolationError) as error:
-                    raise refused(table.plan, chunk.rows, error) from None
+                    raise refused(lane.plan, chunk.rows, error) from None
             failpoint.reach("snapshot.before_commit")
         failpoint.reach("snapshot.after_commit")
 
@@ -200,26 +231,27 @@ class Snapshot:
                 raise
         await task
 
-    async def _stored_already(self, table: CopyProgress, cursor: str | None, last: bool) -> bool:
+    async def _stored_already(self, lane: Lane, cursor: str | None, last: bool) -> bool:
         """Tell whether the commit was done though the connection died before saying so.
 
-        The last chunk of a table may move no cursor, any other one does. Raises TargetAway.
+        The last chunk of a lane may move no cursor, any other one does. Raises TargetAway.
         """
         async with self.target.connection() as connection:
-            found = await ledger.progress(connection, self.source_id, table.number)
-        return found == (cursor, last) != (table.cursor, table.copied)
+            found = await ledger.lane(connection, self.work.source_id, lane.at.table_id, lane.at.lane)
+        return (found.cursor, found.copied) == (cursor, last) != (lane.at.cursor, lane.at.copied)
 
 
 def read_chunk(
-    connection: sqlite3.Connection, plan: TablePlan, after: Cursor | None, rows: int, pace: Pace
+    connection: sqlite3.Connection, lane: Lane, after: Cursor | None, rows: int, pace: Pace
 ) -> Chunk:
-    """Read the next chunk of a table in reads so short that no writer minds."""
+    """Read the next chunk of a lane in reads so short that no writer minds."""
+    plan, upto = lane.plan, decode(lane.at.upto) if lane.at.upto is not None else None
     chunk = Chunk([], after, last=False)
     size = 0
     while not chunk.last and len(chunk.rows) < rows and size < CHUNK_BYTES:
         begun = time.monotonic()
         limit = min(pace.rows, rows - len(chunk.rows))
-        page = read_page(connection, plan, chunk.cursor, limit)
+        page = read_page(connection, plan, chunk.cursor, limit, upto)
         pace.took(len(page.rows), time.monotonic() - begun)
         chunk.rows += page.rows
         chunk.cursor, chunk.last = page.cursor, page.last
@@ -227,6 +259,20 @@ def read_chunk(
             size += sum(sum(map(sys.getsizeof, row)) for row in page.rows)
     chunk.ready = plan.converter.rows(chunk.rows)
     return chunk
+
+
+def _cores() -> int:
+    # what a container or a service is given may be less than the machine has
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.asynccontextmanager
+async def _active(table: CopyProgress, lane: Lane) -> AsyncIterator[None]:
+    lane.active = True
+    yield
+    lane.active = False
+    if table.copied:
+        log.info("table copied", table=table.plan.name, rows=table.rows)
 
 
 def _told(event: asyncio.Event) -> Iterator[Row]:

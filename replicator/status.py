@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .lag import Capacity, Rate, predicted_pause
-from .snapshot import CopyProgress
+from .lanes import CopyProgress
 from .state import State
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -147,18 +147,22 @@ class Converter:
         open_ = [i for i, form in enumerate(forms) if not form.passes]
         self._checked = [i for i in open_ if forms[i].pg_type in _INTEGERS]
         self._converted = [(i, self._strict[i]) for i in open_ if forms[i].pg_type not in _INTEGERS]
+        booleans = [i for i in open_ if self._strict[i] is _boolean]
+        self._whole = [*self._checked, *booleans]
+        self._made = _row_maker(len(forms), dict(self._converted)) if self._converted else None
 
     def rows(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Return the rows as the driver takes them. Raises ValueRefused."""
-        for i in self._checked:
+        for i in self._whole:
             if not _INTEGER_OR_NULL.issuperset(map(type, map(operator.itemgetter(i), rows))):
                 self.refuse(rows)
-        ready = rows
-        for i, convert in self._converted:
-            column = self._column(list(map(operator.itemgetter(i), rows)), convert, rows)
-            # cheaper than turning the whole page around and back for one column in many
-            ready = [(*row[:i], value, *row[i + 1 :]) for row, value in zip(ready, column, strict=True)]
-        return ready
+        if self._made is None:
+            return rows
+        try:
+            return self._made(rows)
+        except (ValueError, KeyError):
+            self.refuse(rows)
+            raise
 
     def _column(self, values: Sequence[Any], convert: Convert, rows: Sequence[Row]) -> list[Any]:
         try:
@@ -215,6 +219,31 @@ class Converter:
             except ValueError:
                 continue
         return kept
+
+
+def row_maker_source(width: int, converted: Mapping[int, bool]) -> str:
+    """Return the text of a function that converts whole rows; pure.
+
+    `converted` holds the places to convert, and whether by looking the value up. One comprehension written
+    for the table takes a third of the time of taking rows apart column by column (measured).
+    """
+    names = ", ".join(f"v{i}" for i in range(width)) + ","
+    values = ", ".join(
+        f"v{i}"
+        if i not in converted
+        else f"c{i}[v{i}]"
+        if converted[i]
+        else f"None if v{i} is None else c{i}(v{i})"
+        for i in range(width)
+    )
+    return f"lambda rows: [({values},) for {names} in rows]"
+
+
+def _row_maker(width: int, converts: Mapping[int, Convert]) -> Callable[[Sequence[Row]], list[Row]]:
+    looked_up = {i: convert is _boolean for i, convert in converts.items()}
+    known = {f"c{i}": _BOOLEANS if looked_up[i] else convert for i, convert in converts.items()}
+    made: Callable[[Sequence[Row]], list[Row]] = eval(row_maker_source(width, looked_up), known)
+    return made
 
 
 def _shown(value: object) -> str:

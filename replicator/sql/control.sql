@@ -21,19 +21,31 @@ CREATE TABLE IF NOT EXISTS liteferry.source (
 )
 
 -- create_progress --
--- one row per table: its plan, and how far its snapshot has got
+-- one row per table: its plan, and what has been done for it
 CREATE TABLE IF NOT EXISTS liteferry.progress (
     source_id uuid NOT NULL REFERENCES liteferry.source ON DELETE CASCADE,
     table_id integer NOT NULL,
     name text NOT NULL,
     plan jsonb NOT NULL,
-    cursor text,
-    rows_copied bigint NOT NULL DEFAULT 0,
-    copied boolean NOT NULL DEFAULT false,
     indexed boolean NOT NULL DEFAULT false,
     changes bigint NOT NULL DEFAULT 0,
     notes jsonb NOT NULL DEFAULT '[]',
     PRIMARY KEY (source_id, table_id)
+)
+
+-- create_lane --
+-- one row per lane of a table's snapshot: a range of its rows, copied by one worker at a time. The cursor
+-- stands before the next row, at first before the lane's first; `upto` is its last place, NULL for no bound
+CREATE TABLE IF NOT EXISTS liteferry.lane (
+    source_id uuid NOT NULL,
+    table_id integer NOT NULL,
+    lane integer NOT NULL,
+    cursor text,
+    upto text,
+    rows_copied bigint NOT NULL DEFAULT 0,
+    copied boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (source_id, table_id, lane),
+    FOREIGN KEY (source_id, table_id) REFERENCES liteferry.progress ON DELETE CASCADE
 )
 
 -- create_cutover --
@@ -105,19 +117,30 @@ FROM unnest($2::int[], $3::bigint[]) AS c(t, n) WHERE p.source_id = $1 AND p.tab
 -- note a table's plan
 INSERT INTO liteferry.progress (source_id, table_id, name, plan, notes) VALUES ($1, $2, $3, $4, $5)
 
+-- add_lanes --
+-- note the lanes of a table
+INSERT INTO liteferry.lane (source_id, table_id, lane, cursor, upto)
+SELECT $1, $2, l.lane, l.cursor, l.upto FROM unnest($3::int[], $4::text[], $5::text[]) AS l(lane, cursor, upto)
+
 -- tables --
--- the plans and progress of a source's tables
-SELECT table_id, name, plan, cursor, rows_copied, copied, indexed, changes, notes
+-- the plans of a source's tables
+SELECT table_id, name, plan, indexed, changes, notes
 FROM liteferry.progress WHERE source_id = $1 ORDER BY table_id
 
--- table_progress --
--- how far one table's snapshot has got; waits as `source` does
-SELECT cursor, copied FROM liteferry.progress WHERE source_id = $1 AND table_id = $2 FOR UPDATE
+-- lanes --
+-- how far the snapshot of a source's tables has got
+SELECT table_id, lane, cursor, upto, rows_copied, copied
+FROM liteferry.lane WHERE source_id = $1 ORDER BY table_id, lane
+
+-- lane --
+-- how far one lane has got; waits as `source` does
+SELECT table_id, lane, cursor, upto, rows_copied, copied
+FROM liteferry.lane WHERE source_id = $1 AND table_id = $2 AND lane = $3 FOR UPDATE
 
 -- advance --
--- move a table's snapshot, unless somebody else did
-UPDATE liteferry.progress SET cursor = $4, rows_copied = rows_copied + $5, copied = $6
-WHERE source_id = $1 AND table_id = $2 AND cursor IS NOT DISTINCT FROM $3 AND NOT copied
+-- move a lane, unless somebody else did
+UPDATE liteferry.lane SET cursor = $5, rows_copied = rows_copied + $6, copied = $7
+WHERE source_id = $1 AND table_id = $2 AND lane = $3 AND cursor IS NOT DISTINCT FROM $4 AND NOT copied
 
 -- indexed --
 -- note that a table has its indexes, and what could not be built

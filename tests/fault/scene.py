@@ -36,6 +36,9 @@ HASTY = {
     "LITEFERRY_WATCH_INTERVAL": "0.5",
 }
 
+#: The large tables of these tests are large enough for copiers, and for several lanes each.
+COPIERS = {"LITEFERRY_LANE_ROWS": "1000"}
+
 #: Every transfer of the writer changes, moves or deletes rows of the archive while it is being copied. A row
 #: that moves goes to the end of the table, where it may be read twice, or not at all.
 ARCHIVE = """

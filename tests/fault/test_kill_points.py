@@ -13,6 +13,7 @@ import replicator
 from config.errors import ControlError
 from tests.compare import differences
 from tests.fault.scene import (
+    COPIERS,
     HASTY,
     SMALL_CHUNKS,
     StartWriter,
@@ -50,6 +51,14 @@ ON_THE_WAY = (
 #: After these a third start follows, which must find nothing to do.
 STARTED_ONCE_MORE = ("snapshot.after_commit@25", "apply.before_commit@8", "pipeline.streaming")
 
+#: Here a copier dies, and the daemon does not.
+IN_COPIER = (
+    "copier.before_commit@1",
+    "copier.before_commit@2",
+    "copier.after_commit@1",
+    "copier.after_commit@2",
+)
+
 IN_CUTOVER = (
     "cutover.after_journal",
     "cutover.after_lock",
@@ -64,7 +73,7 @@ def test_every_named_point_is_in_these_tests() -> None:
     """A new point in the code is not forgotten here."""
     code = "".join(path.read_text() for path in Path(replicator.__file__).parent.glob("*.py"))
     named = set(re.findall(r'failpoint\.reach\("([^"]+)"\)', code))
-    assert {point.partition("@")[0] for point in (*ON_THE_WAY, *IN_CUTOVER)} == named
+    assert {point.partition("@")[0] for point in (*ON_THE_WAY, *IN_CUTOVER, *IN_COPIER)} == named
 
 
 @pytest.mark.parametrize("point", ON_THE_WAY)
@@ -83,6 +92,21 @@ async def test_a_kill_on_the_way_loses_nothing(
     await end_equal(second, path, target_url)
     if point in STARTED_ONCE_MORE:
         await assert_a_restart_rewrites_nothing(second, daemon, path, target_url)
+
+
+@pytest.mark.parametrize("point", IN_COPIER)
+async def test_the_daemon_goes_on_where_a_copier_died(
+    point: str, make_source: MakeSource, writer: StartWriter, daemon: StartDaemon, target_url: str
+) -> None:
+    """No restart is needed, and nothing is copied twice or left out, while the application writes."""
+    path = make_archive(make_source, rows=ROWS)
+    writing = writer(path, rate=150)
+    env = {**HASTY, **COPIERS, "LITEFERRY_FAILPOINTS": f"{point}=kill"}
+    running = daemon(path, target_url, env=env, args=SMALL_CHUNKS)
+    await asyncio.to_thread(settle, running, path)
+    assert stop_all([writing]) == []
+    await end_equal(running, path, target_url)
+    assert "a copier gave up" in running.log
 
 
 async def assert_a_restart_rewrites_nothing(

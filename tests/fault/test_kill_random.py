@@ -19,6 +19,7 @@ import pytest
 from config.errors import LiteferryError
 from tests.compare import differences
 from tests.fault.scene import (
+    COPIERS,
     HASTY,
     SMALL_CHUNKS,
     StartWriter,
@@ -64,11 +65,11 @@ async def test_kills_from_the_first_second_to_the_stream(
     path = make_archive(make_source, rows=40_000, journal=journal)
     confirmed = tmp_path / "journal"
     writing = writer(path, rate=150, journal=confirmed)
-    lives = [life(daemon, path, target_url)]
+    lives = [life(daemon, path, target_url, 0)]
     for number in range(BEFORE + AFTER):
         await asyncio.to_thread(let_live, lives[-1], chance, number)
         lives[-1].kill()
-        lives.append(life(daemon, path, target_url))
+        lives.append(life(daemon, path, target_url, number + 1))
     await asyncio.to_thread(settle, lives[-1], path)
     assert stop_all([writing]) == []
     await end_equal(lives[-1], path, target_url)
@@ -76,9 +77,9 @@ async def test_kills_from_the_first_second_to_the_stream(
     assert [one.returncode for one in lives[:-1]] == [-9] * (BEFORE + AFTER)
 
 
-def life(daemon: StartDaemon, path: Path, url: str) -> RunningDaemon:
-    """Start the daemon once more."""
-    return daemon(path, url, env=HASTY, args=SMALL_CHUNKS)
+def life(daemon: StartDaemon, path: Path, url: str, number: int) -> RunningDaemon:
+    """Start the daemon once more, every other time one that lets copiers do the copying."""
+    return daemon(path, url, env={**HASTY, **(COPIERS if number % 2 == 0 else {})}, args=SMALL_CHUNKS)
 
 
 def let_live(running: RunningDaemon, chance: random.Random, number: int) -> None:

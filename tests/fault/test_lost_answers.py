@@ -119,7 +119,7 @@ async def test_a_chunk_whose_commit_is_on_its_way_is_not_taken_for_anothers(
     registered = {**HASTY, "LITEFERRY_FAILPOINTS": "register.after=kill"}
     assert daemon(path, target_url, env=registered).wait_end() == -9
     line = proxy(target_url)
-    async with gate(target_url, "liteferry.progress") as before_commit:
+    async with gate(target_url, "liteferry.lane") as before_commit:
         await before_commit.close()
         running = daemon(path, line.url, env=HASTY, args=SMALL_CHUNKS)
         backend = await before_commit.somebody_waits()
