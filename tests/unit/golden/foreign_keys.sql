@@ -28,7 +28,7 @@ END;
 -- changes
 SELECT l.k1, t."id", t."up" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."a" AS t ON t."id" = l.k1;
 -- next page
-SELECT * FROM main."a" WHERE "rowid" > ? ORDER BY "rowid" LIMIT ? OFFSET ?;
+SELECT * FROM main."a" WHERE "id" > ? ORDER BY "id" LIMIT ? OFFSET ?;
 
 -- capture of b: primary, c6bd197d250708e9
 CREATE TRIGGER "_liteferry_2_ai" AFTER INSERT ON "b"
