@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from .identifier import PREFIX, literal, quote
 from .index_sql import parse
-from .key import Key
+from .key import Key, KeyKind
 from .schema import Column, Index, Table
 
 LOG = f"{PREFIX}log"
@@ -24,7 +24,7 @@ TABLES = f"{PREFIX}tables"
 META = f"{PREFIX}meta"
 
 #: Version of the trigger set; rises whenever a generated text changes.
-VERSION = 1
+VERSION = 2
 
 #: Key columns that every change log has; a wider key adds more.
 MIN_KEY_COLUMNS = 4
@@ -106,16 +106,43 @@ def _moving_columns(table: Table, key: Key) -> list[str]:
 
 def _log_row(key: Key, table_id: int, side: str) -> str:
     names = ", ".join(f"k{i}" for i in range(1, len(key.columns) + 1))
-    values = ", ".join(f"{side}.{quote(c)}" for c in key.columns)
+    values = ", ".join(_key_value(key, column, side) for column in key.columns)
     return f"INSERT INTO {quote(LOG)}(at, t, {names}) VALUES(julianday('now'), {table_id}, {values})"
 
 
-def _log_select(table: Table, key: Key, table_id: int, where: str) -> str:
-    names = ", ".join(f"k{i}" for i in range(1, len(key.columns) + 1))
-    columns = ", ".join(quote(c) for c in key.columns)
+def _key_value(key: Key, column: str, side: str) -> str:
+    value = f"{side}.{quote(column)}"
+    # a primary key cannot be dropped, the columns of a unique index can
+    return _guarded(f"(SELECT {value})", [column], side) if key.kind is KeyKind.UNIQUE else value
+
+
+def _guarded(expression: str, columns: Iterable[str], side: str = "NEW") -> str:
+    """Return an expression that stays valid when the application drops one of some columns.
+
+    A name that the inner SELECT does not know any more, `NEW.c` or a bare `c`, is looked for further out,
+    where it is NULL. Without this, DROP COLUMN fails for naming our trigger, and so does every write after
+    one that was let pass.
+    """
+    nothing = ", ".join(f"NULL AS {quote(c)}" for c in columns)
+    return f"(SELECT {expression} FROM (SELECT {nothing}) AS {side})"
+
+
+def _log_found(table: Table, key: Key, table_id: int, where: str, columns: Sequence[str]) -> str:
+    """Return the statement that logs the key of the one row, if any, which meets a condition.
+
+    `columns` are those that the condition names and the application could drop.
+    """
+    names = [f"k{i}" for i in range(1, len(key.columns) + 1)]
+    named = list(dict.fromkeys([*columns, *(key.columns if key.kind is KeyKind.UNIQUE else ())]))
+    found = []
+    for name, column in zip(names, key.columns, strict=True):
+        # under another name, for a table may be called "new"
+        row = f"(SELECT {quote(column)} FROM {quote(table.name)} AS {quote(PREFIX + 'row')} WHERE {where})"
+        found.append(f"{_guarded(row, named) if named else row} AS {name}")
+    listed = ", ".join(names)
     return (
-        f"INSERT INTO {quote(LOG)}(at, t, {names}) SELECT julianday('now'), {table_id}, {columns} "
-        f"FROM {quote(table.name)} WHERE {where}"
+        f"INSERT INTO {quote(LOG)}(at, t, {listed}) SELECT julianday('now'), {table_id}, {listed} "
+        f"FROM (SELECT {', '.join(found)}) WHERE k1 IS NOT NULL"
     )
 
 
@@ -128,16 +155,17 @@ def _recheck_triggers(table: Table, key: Key, table_id: int) -> list[_Body]:
     for index in table.indexes:
         if not index.unique or (index.name == key.index and _by_bytes(index)):
             continue
-        for collides in _collisions(table, index):
-            on_insert.append(_log_select(table, key, table_id, collides))
-            others = f"{collides} AND {quote(rowid)} <> OLD.{quote(rowid)}" if rowid else collides
-            on_update.append(_log_select(table, key, table_id, others))
         plain = index.plain_columns
+        named = list(plain or ()) if plain and not index.partial else [c.name for c in table.columns]
+        for collides in _collisions(table, index):
+            on_insert.append(_log_found(table, key, table_id, collides, named))
+            others = f"{collides} AND {quote(rowid)} <> OLD.{quote(rowid)}" if rowid else collides
+            on_update.append(_log_found(table, key, table_id, others, named))
         computed = index.partial or plain is None or any(table.column(c).generated for c in plain)
         touched = None if touched is None or computed else touched + list(plain or ())
     if rowid and not key.is_rowid:
         same = f"{quote(rowid)} = NEW.{quote(rowid)}"
-        on_insert.append(_log_select(table, key, table_id, same))
+        on_insert.append(_log_found(table, key, table_id, same, ()))
     made: list[_Body] = []
     if on_insert:
         made.append(("ri", "BEFORE INSERT", on_insert))
@@ -146,7 +174,7 @@ def _recheck_triggers(table: Table, key: Key, table_id: int) -> list[_Body]:
     if rowid and not key.is_rowid:
         moved = ", ".join(n for n in _moving_columns(table, key) if n in ("rowid", "oid", "_rowid_"))
         others = f"{quote(rowid)} = NEW.{quote(rowid)}"
-        made.append(("rr", f"BEFORE UPDATE OF {moved}", [_log_select(table, key, table_id, others)]))
+        made.append(("rr", f"BEFORE UPDATE OF {moved}", [_log_found(table, key, table_id, others, ())]))
     return made
 
 

@@ -3,7 +3,7 @@ CREATE TABLE a(id INTEGER PRIMARY KEY, up INT REFERENCES a(id) ON DELETE SET NUL
 CREATE TABLE b(x INT, y INT, z INT REFERENCES gone(id), PRIMARY KEY(x, y));
 CREATE TABLE c(id TEXT PRIMARY KEY, x INT, y INT, a INT REFERENCES a ON UPDATE CASCADE, FOREIGN KEY(x, y) REFERENCES b ON DELETE CASCADE ON UPDATE SET DEFAULT);
 
--- capture of a: rowid_alias, d2d674463d71cc5d
+-- capture of a: rowid_alias, f9e1d922faec96fa
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "a"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");
@@ -30,7 +30,7 @@ SELECT l.k1, t."id", t."up" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WH
 -- next page
 SELECT * FROM main."a" WHERE "id" > ? ORDER BY "id" LIMIT ? OFFSET ?;
 
--- capture of b: primary, c6bd197d250708e9
+-- capture of b: primary, 14d376000cc450ec
 CREATE TRIGGER "_liteferry_2_ai" AFTER INSERT ON "b"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 2, NEW."x", NEW."y");
@@ -57,11 +57,11 @@ BEGIN
 END;
 CREATE TRIGGER "_liteferry_2_ri" BEFORE INSERT ON "b"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "x", "y" FROM "b" WHERE "rowid" = NEW."rowid";
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, k1, k2 FROM (SELECT (SELECT "x" FROM "b" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k1, (SELECT "y" FROM "b" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k2) WHERE k1 IS NOT NULL;
 END;
 CREATE TRIGGER "_liteferry_2_rr" BEFORE UPDATE OF rowid, oid, _rowid_ ON "b"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "x", "y" FROM "b" WHERE "rowid" = NEW."rowid";
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, k1, k2 FROM (SELECT (SELECT "x" FROM "b" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k1, (SELECT "y" FROM "b" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k2) WHERE k1 IS NOT NULL;
 END;
 
 -- changes
@@ -69,7 +69,7 @@ SELECT l.k1, l.k2, t."x", t."y", t."z" FROM (SELECT DISTINCT k1, k2 FROM main._l
 -- next page
 SELECT * FROM main."b" WHERE "rowid" > ? ORDER BY "rowid" LIMIT ? OFFSET ?;
 
--- capture of c: primary, 78aac52758a8eb59
+-- capture of c: primary, a37925003eb6b906
 CREATE TRIGGER "_liteferry_3_ai" AFTER INSERT ON "c"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 3, NEW."id");
@@ -96,11 +96,11 @@ BEGIN
 END;
 CREATE TRIGGER "_liteferry_3_ri" BEFORE INSERT ON "c"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 3, "id" FROM "c" WHERE "rowid" = NEW."rowid";
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 3, k1 FROM (SELECT (SELECT "id" FROM "c" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k1) WHERE k1 IS NOT NULL;
 END;
 CREATE TRIGGER "_liteferry_3_rr" BEFORE UPDATE OF rowid, oid, _rowid_ ON "c"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 3, "id" FROM "c" WHERE "rowid" = NEW."rowid";
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 3, k1 FROM (SELECT (SELECT "id" FROM "c" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k1) WHERE k1 IS NOT NULL;
 END;
 
 -- changes

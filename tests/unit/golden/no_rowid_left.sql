@@ -1,30 +1,30 @@
 -- source
 CREATE TABLE t(rowid TEXT NOT NULL, oid INT, _rowid_, UNIQUE(rowid));
 
--- capture of t: unique, 43929369184e1b75
+-- capture of t: unique, e5f7b72d905818a2
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."rowid");
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, (SELECT (SELECT NEW."rowid") FROM (SELECT NULL AS "rowid") AS NEW));
 END;
 CREATE TRIGGER "_liteferry_1_bd" BEFORE DELETE ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, OLD."rowid");
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, (SELECT (SELECT OLD."rowid") FROM (SELECT NULL AS "rowid") AS OLD));
 END;
 CREATE TRIGGER "_liteferry_1_bu" BEFORE UPDATE ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, OLD."rowid");
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, (SELECT (SELECT OLD."rowid") FROM (SELECT NULL AS "rowid") AS OLD));
 END;
 CREATE TRIGGER "_liteferry_1_au" AFTER UPDATE OF "rowid" ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."rowid");
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, (SELECT (SELECT NEW."rowid") FROM (SELECT NULL AS "rowid") AS NEW));
 END;
 CREATE TRIGGER "_liteferry_1_bn" BEFORE UPDATE OF "rowid" ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."rowid");
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, (SELECT (SELECT NEW."rowid") FROM (SELECT NULL AS "rowid") AS NEW));
 END;
 CREATE TRIGGER "_liteferry_1_bi" BEFORE INSERT ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."rowid");
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, (SELECT (SELECT NEW."rowid") FROM (SELECT NULL AS "rowid") AS NEW));
 END;
 
 -- changes

@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT NOT NULL, active BOOLEAN DEFAULT 1);
 
--- capture of users: rowid_alias, af1105fd4c7afa30
+-- capture of users: rowid_alias, 2d7d0683eab1de94
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "users"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");

@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE t("rowid" TEXT, "_rowid_" INT, v);
 
--- capture of t: rowid, 3a7816b9578be72a
+-- capture of t: rowid, 174dde602c03e784
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "t"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."oid");

@@ -3,43 +3,43 @@ CREATE TABLE t(a INT, code TEXT NOT NULL, region INT NOT NULL, note TEXT);
 CREATE UNIQUE INDEX k ON t(region DESC, code);
 CREATE UNIQUE INDEX n ON t(note COLLATE NOCASE);
 
--- capture of t: unique, 7c3032e35086cbd2
+-- capture of t: unique, 2310a62bde49fdb9
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."region", NEW."code");
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, (SELECT (SELECT NEW."region") FROM (SELECT NULL AS "region") AS NEW), (SELECT (SELECT NEW."code") FROM (SELECT NULL AS "code") AS NEW));
 END;
 CREATE TRIGGER "_liteferry_1_bd" BEFORE DELETE ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, OLD."region", OLD."code");
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, (SELECT (SELECT OLD."region") FROM (SELECT NULL AS "region") AS OLD), (SELECT (SELECT OLD."code") FROM (SELECT NULL AS "code") AS OLD));
 END;
 CREATE TRIGGER "_liteferry_1_bu" BEFORE UPDATE ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, OLD."region", OLD."code");
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, (SELECT (SELECT OLD."region") FROM (SELECT NULL AS "region") AS OLD), (SELECT (SELECT OLD."code") FROM (SELECT NULL AS "code") AS OLD));
 END;
 CREATE TRIGGER "_liteferry_1_au" AFTER UPDATE OF "region", "code", rowid, oid, _rowid_ ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."region", NEW."code");
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, (SELECT (SELECT NEW."region") FROM (SELECT NULL AS "region") AS NEW), (SELECT (SELECT NEW."code") FROM (SELECT NULL AS "code") AS NEW));
 END;
 CREATE TRIGGER "_liteferry_1_bn" BEFORE UPDATE OF "region", "code", rowid, oid, _rowid_ ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."region", NEW."code");
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, (SELECT (SELECT NEW."region") FROM (SELECT NULL AS "region") AS NEW), (SELECT (SELECT NEW."code") FROM (SELECT NULL AS "code") AS NEW));
 END;
 CREATE TRIGGER "_liteferry_1_bi" BEFORE INSERT ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."region", NEW."code");
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, (SELECT (SELECT NEW."region") FROM (SELECT NULL AS "region") AS NEW), (SELECT (SELECT NEW."code") FROM (SELECT NULL AS "code") AS NEW));
 END;
 CREATE TRIGGER "_liteferry_1_ri" BEFORE INSERT ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, "region", "code" FROM "t" WHERE "note" COLLATE "NOCASE" = NEW."note";
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, "region", "code" FROM "t" WHERE "rowid" = NEW."rowid";
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, k1, k2 FROM (SELECT (SELECT (SELECT "region" FROM "t" AS "_liteferry_row" WHERE "note" COLLATE "NOCASE" = NEW."note") FROM (SELECT NULL AS "note", NULL AS "region", NULL AS "code") AS NEW) AS k1, (SELECT (SELECT "code" FROM "t" AS "_liteferry_row" WHERE "note" COLLATE "NOCASE" = NEW."note") FROM (SELECT NULL AS "note", NULL AS "region", NULL AS "code") AS NEW) AS k2) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, k1, k2 FROM (SELECT (SELECT (SELECT "region" FROM "t" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") FROM (SELECT NULL AS "region", NULL AS "code") AS NEW) AS k1, (SELECT (SELECT "code" FROM "t" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") FROM (SELECT NULL AS "region", NULL AS "code") AS NEW) AS k2) WHERE k1 IS NOT NULL;
 END;
 CREATE TRIGGER "_liteferry_1_ru" BEFORE UPDATE OF "note" ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, "region", "code" FROM "t" WHERE "note" COLLATE "NOCASE" = NEW."note" AND "rowid" <> OLD."rowid";
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, k1, k2 FROM (SELECT (SELECT (SELECT "region" FROM "t" AS "_liteferry_row" WHERE "note" COLLATE "NOCASE" = NEW."note" AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "note", NULL AS "region", NULL AS "code") AS NEW) AS k1, (SELECT (SELECT "code" FROM "t" AS "_liteferry_row" WHERE "note" COLLATE "NOCASE" = NEW."note" AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "note", NULL AS "region", NULL AS "code") AS NEW) AS k2) WHERE k1 IS NOT NULL;
 END;
 CREATE TRIGGER "_liteferry_1_rr" BEFORE UPDATE OF rowid, oid, _rowid_ ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, "region", "code" FROM "t" WHERE "rowid" = NEW."rowid";
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, k1, k2 FROM (SELECT (SELECT (SELECT "region" FROM "t" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") FROM (SELECT NULL AS "region", NULL AS "code") AS NEW) AS k1, (SELECT (SELECT "code" FROM "t" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") FROM (SELECT NULL AS "region", NULL AS "code") AS NEW) AS k2) WHERE k1 IS NOT NULL;
 END;
 
 -- changes
