@@ -133,17 +133,25 @@ def _log_found(table: Table, key: Key, table_id: int, where: str, columns: Seque
     `columns` are those that the condition names and the application could drop.
     """
     names = [f"k{i}" for i in range(1, len(key.columns) + 1)]
-    named = list(dict.fromkeys([*columns, *(key.columns if key.kind is KeyKind.UNIQUE else ())]))
-    found = []
-    for name, column in zip(names, key.columns, strict=True):
-        # under another name, for a table may be called "new"
-        row = f"(SELECT {quote(column)} FROM {quote(table.name)} AS {quote(PREFIX + 'row')} WHERE {where})"
-        found.append(f"{_guarded(row, named) if named else row} AS {name}")
-    listed = ", ".join(names)
-    return (
-        f"INSERT INTO {quote(LOG)}(at, t, {listed}) SELECT julianday('now'), {table_id}, {listed} "
-        f"FROM (SELECT {', '.join(found)}) WHERE k1 IS NOT NULL"
-    )
+    insert = f"INSERT INTO {quote(LOG)}(at, t, {', '.join(names)}) SELECT julianday('now'), {table_id}"
+    droppable = list(key.columns) if key.kind is KeyKind.UNIQUE else []
+    if table.rowid_name and not droppable:
+        rowid = quote(table.rowid_name)
+        condition = f"{rowid} = {_found(table, rowid, where, columns)}" if columns else where
+        return f"{insert}, {', '.join(map(quote, key.columns))} FROM {_aliased(table)} WHERE {condition}"
+    found = [_found(table, quote(column), where, [*columns, *droppable]) for column in key.columns]
+    values = ", ".join(f"{row} AS {name}" for row, name in zip(found, names, strict=True))
+    return f"{insert}, {', '.join(names)} FROM (SELECT {values}) WHERE k1 IS NOT NULL"
+
+
+def _found(table: Table, wanted: str, where: str, columns: Sequence[str]) -> str:
+    row = f"(SELECT {wanted} FROM {_aliased(table)} WHERE {where})"
+    return _guarded(row, dict.fromkeys(columns)) if columns else row
+
+
+def _aliased(table: Table) -> str:
+    # a table may be called "new"
+    return f"{quote(table.name)} AS {quote(PREFIX + 'row')}"
 
 
 def _recheck_triggers(table: Table, key: Key, table_id: int) -> list[_Body]:

@@ -142,7 +142,12 @@ def test_a_collision_is_looked_up_in_the_index_itself(name: str) -> None:
             for body in re.findall(r'(INSERT INTO "_liteferry_log".* SELECT .*);\n', texts):
                 query, values = re.subn(r'(NEW|OLD)\."(?:[^"]|"")*"', "?", body)
                 steps = connection.execute(f"EXPLAIN QUERY PLAN {query}", [1] * values).fetchall()
-                assert steps[0][3].startswith("SEARCH "), f"{body}: {steps}"
+                reads = [step[3] for step in steps if step[3].startswith(("SEARCH ", "SCAN "))]
+                # a co-routine is a subquery of one constant row
+                constant = {"SCAN CONSTANT ROW"} | {s[3].replace("CO-ROUTINE", "SCAN") for s in steps}
+                reads = [r for r in reads if r not in constant]
+                assert reads, body
+                assert all(r.startswith("SEARCH ") for r in reads), f"{body}: {steps}"
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE "it's ""t"""("select" INTEGER PRIMARY KEY, "a b" TEXT UNIQUE, "É" TEXT, "é" TEXT UNIQUE);
 
--- capture of it's "t": rowid_alias, 17778a4819e8e0be
+-- capture of it's "t": rowid_alias, cc017526fc033c9e
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "it's ""t"""
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."select");
@@ -24,13 +24,13 @@ BEGIN
 END;
 CREATE TRIGGER "_liteferry_1_ri" BEFORE INSERT ON "it's ""t"""
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "select" FROM "it's ""t""" AS "_liteferry_row" WHERE "a b" COLLATE "BINARY" = NEW."a b") FROM (SELECT NULL AS "a b") AS NEW) AS k1) WHERE k1 IS NOT NULL;
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "select" FROM "it's ""t""" AS "_liteferry_row" WHERE "é" COLLATE "BINARY" = NEW."é") FROM (SELECT NULL AS "é") AS NEW) AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "select" FROM "it's ""t""" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "it's ""t""" AS "_liteferry_row" WHERE "a b" COLLATE "BINARY" = NEW."a b") FROM (SELECT NULL AS "a b") AS NEW);
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "select" FROM "it's ""t""" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "it's ""t""" AS "_liteferry_row" WHERE "é" COLLATE "BINARY" = NEW."é") FROM (SELECT NULL AS "é") AS NEW);
 END;
 CREATE TRIGGER "_liteferry_1_ru" BEFORE UPDATE OF "a b", "é" ON "it's ""t"""
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "select" FROM "it's ""t""" AS "_liteferry_row" WHERE "a b" COLLATE "BINARY" = NEW."a b" AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "a b") AS NEW) AS k1) WHERE k1 IS NOT NULL;
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "select" FROM "it's ""t""" AS "_liteferry_row" WHERE "é" COLLATE "BINARY" = NEW."é" AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "é") AS NEW) AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "select" FROM "it's ""t""" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "it's ""t""" AS "_liteferry_row" WHERE "a b" COLLATE "BINARY" = NEW."a b" AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "a b") AS NEW);
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "select" FROM "it's ""t""" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "it's ""t""" AS "_liteferry_row" WHERE "é" COLLATE "BINARY" = NEW."é" AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "é") AS NEW);
 END;
 
 -- changes

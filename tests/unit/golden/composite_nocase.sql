@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE words(lang TEXT, word TEXT COLLATE NOCASE, n, PRIMARY KEY(lang, word));
 
--- capture of words: primary, 1621a8c84cefd005
+-- capture of words: primary, a2badf5a8384d923
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "words"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."lang", NEW."word");
@@ -28,16 +28,16 @@ BEGIN
 END;
 CREATE TRIGGER "_liteferry_1_ri" BEFORE INSERT ON "words"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, k1, k2 FROM (SELECT (SELECT (SELECT "lang" FROM "words" AS "_liteferry_row" WHERE "lang" COLLATE "BINARY" = NEW."lang" AND "word" COLLATE "NOCASE" = NEW."word") FROM (SELECT NULL AS "lang", NULL AS "word") AS NEW) AS k1, (SELECT (SELECT "word" FROM "words" AS "_liteferry_row" WHERE "lang" COLLATE "BINARY" = NEW."lang" AND "word" COLLATE "NOCASE" = NEW."word") FROM (SELECT NULL AS "lang", NULL AS "word") AS NEW) AS k2) WHERE k1 IS NOT NULL;
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, k1, k2 FROM (SELECT (SELECT "lang" FROM "words" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k1, (SELECT "word" FROM "words" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k2) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, "lang", "word" FROM "words" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "words" AS "_liteferry_row" WHERE "lang" COLLATE "BINARY" = NEW."lang" AND "word" COLLATE "NOCASE" = NEW."word") FROM (SELECT NULL AS "lang", NULL AS "word") AS NEW);
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, "lang", "word" FROM "words" AS "_liteferry_row" WHERE "rowid" = NEW."rowid";
 END;
 CREATE TRIGGER "_liteferry_1_ru" BEFORE UPDATE OF "lang", "word" ON "words"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, k1, k2 FROM (SELECT (SELECT (SELECT "lang" FROM "words" AS "_liteferry_row" WHERE "lang" COLLATE "BINARY" = NEW."lang" AND "word" COLLATE "NOCASE" = NEW."word" AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "lang", NULL AS "word") AS NEW) AS k1, (SELECT (SELECT "word" FROM "words" AS "_liteferry_row" WHERE "lang" COLLATE "BINARY" = NEW."lang" AND "word" COLLATE "NOCASE" = NEW."word" AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "lang", NULL AS "word") AS NEW) AS k2) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, "lang", "word" FROM "words" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "words" AS "_liteferry_row" WHERE "lang" COLLATE "BINARY" = NEW."lang" AND "word" COLLATE "NOCASE" = NEW."word" AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "lang", NULL AS "word") AS NEW);
 END;
 CREATE TRIGGER "_liteferry_1_rr" BEFORE UPDATE OF rowid, oid, _rowid_ ON "words"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, k1, k2 FROM (SELECT (SELECT "lang" FROM "words" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k1, (SELECT "word" FROM "words" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k2) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 1, "lang", "word" FROM "words" AS "_liteferry_row" WHERE "rowid" = NEW."rowid";
 END;
 
 -- changes

@@ -2,7 +2,7 @@
 CREATE TABLE people(id INTEGER PRIMARY KEY, mail TEXT NOT NULL DEFAULT none, n);
 CREATE UNIQUE INDEX by_mail ON people(lower(mail) COLLATE NOCASE, n DESC);
 
--- capture of people: rowid_alias, f56ebc3bdc406930
+-- capture of people: rowid_alias, 8e6dfddaf5d4cf2b
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "people"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");
@@ -25,13 +25,13 @@ BEGIN
 END;
 CREATE TRIGGER "_liteferry_1_ri" BEFORE INSERT ON "people"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "id" FROM "people" AS "_liteferry_row" WHERE (lower(mail)) COLLATE "NOCASE" = (SELECT lower(mail) FROM (SELECT NEW."id" AS "id", NEW."mail" AS "mail", NEW."n" AS "n") AS "people") AND "n" COLLATE "BINARY" = NEW."n") FROM (SELECT NULL AS "id", NULL AS "mail", NULL AS "n") AS NEW) AS k1) WHERE k1 IS NOT NULL;
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "id" FROM "people" AS "_liteferry_row" WHERE (lower(mail)) COLLATE "NOCASE" = (SELECT lower(mail) FROM (SELECT NEW."id" AS "id", coalesce(NEW."mail", 'none') AS "mail", NEW."n" AS "n") AS "people") AND "n" COLLATE "BINARY" = NEW."n" AND (NEW."mail" IS NULL)) FROM (SELECT NULL AS "id", NULL AS "mail", NULL AS "n") AS NEW) AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "id" FROM "people" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "people" AS "_liteferry_row" WHERE (lower(mail)) COLLATE "NOCASE" = (SELECT lower(mail) FROM (SELECT NEW."id" AS "id", NEW."mail" AS "mail", NEW."n" AS "n") AS "people") AND "n" COLLATE "BINARY" = NEW."n") FROM (SELECT NULL AS "id", NULL AS "mail", NULL AS "n") AS NEW);
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "id" FROM "people" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "people" AS "_liteferry_row" WHERE (lower(mail)) COLLATE "NOCASE" = (SELECT lower(mail) FROM (SELECT NEW."id" AS "id", coalesce(NEW."mail", 'none') AS "mail", NEW."n" AS "n") AS "people") AND "n" COLLATE "BINARY" = NEW."n" AND (NEW."mail" IS NULL)) FROM (SELECT NULL AS "id", NULL AS "mail", NULL AS "n") AS NEW);
 END;
 CREATE TRIGGER "_liteferry_1_ru" BEFORE UPDATE ON "people"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "id" FROM "people" AS "_liteferry_row" WHERE (lower(mail)) COLLATE "NOCASE" = (SELECT lower(mail) FROM (SELECT NEW."id" AS "id", NEW."mail" AS "mail", NEW."n" AS "n") AS "people") AND "n" COLLATE "BINARY" = NEW."n" AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "id", NULL AS "mail", NULL AS "n") AS NEW) AS k1) WHERE k1 IS NOT NULL;
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "id" FROM "people" AS "_liteferry_row" WHERE (lower(mail)) COLLATE "NOCASE" = (SELECT lower(mail) FROM (SELECT NEW."id" AS "id", coalesce(NEW."mail", 'none') AS "mail", NEW."n" AS "n") AS "people") AND "n" COLLATE "BINARY" = NEW."n" AND (NEW."mail" IS NULL) AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "id", NULL AS "mail", NULL AS "n") AS NEW) AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "id" FROM "people" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "people" AS "_liteferry_row" WHERE (lower(mail)) COLLATE "NOCASE" = (SELECT lower(mail) FROM (SELECT NEW."id" AS "id", NEW."mail" AS "mail", NEW."n" AS "n") AS "people") AND "n" COLLATE "BINARY" = NEW."n" AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "id", NULL AS "mail", NULL AS "n") AS NEW);
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "id" FROM "people" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "people" AS "_liteferry_row" WHERE (lower(mail)) COLLATE "NOCASE" = (SELECT lower(mail) FROM (SELECT NEW."id" AS "id", coalesce(NEW."mail", 'none') AS "mail", NEW."n" AS "n") AS "people") AND "n" COLLATE "BINARY" = NEW."n" AND (NEW."mail" IS NULL) AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "id", NULL AS "mail", NULL AS "n") AS NEW);
 END;
 
 -- changes

@@ -30,7 +30,7 @@ SELECT l.k1, t."id", t."up" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WH
 -- next page
 SELECT * FROM main."a" WHERE "id" > ? ORDER BY "id" LIMIT ? OFFSET ?;
 
--- capture of b: primary, 14d376000cc450ec
+-- capture of b: primary, 3f101c3773f3ced0
 CREATE TRIGGER "_liteferry_2_ai" AFTER INSERT ON "b"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 2, NEW."x", NEW."y");
@@ -57,11 +57,11 @@ BEGIN
 END;
 CREATE TRIGGER "_liteferry_2_ri" BEFORE INSERT ON "b"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, k1, k2 FROM (SELECT (SELECT "x" FROM "b" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k1, (SELECT "y" FROM "b" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k2) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "x", "y" FROM "b" AS "_liteferry_row" WHERE "rowid" = NEW."rowid";
 END;
 CREATE TRIGGER "_liteferry_2_rr" BEFORE UPDATE OF rowid, oid, _rowid_ ON "b"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, k1, k2 FROM (SELECT (SELECT "x" FROM "b" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k1, (SELECT "y" FROM "b" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k2) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "x", "y" FROM "b" AS "_liteferry_row" WHERE "rowid" = NEW."rowid";
 END;
 
 -- changes
@@ -69,7 +69,7 @@ SELECT l.k1, l.k2, t."x", t."y", t."z" FROM (SELECT DISTINCT k1, k2 FROM main._l
 -- next page
 SELECT * FROM main."b" WHERE "rowid" > ? ORDER BY "rowid" LIMIT ? OFFSET ?;
 
--- capture of c: primary, a37925003eb6b906
+-- capture of c: primary, d4484ccd7fd560e0
 CREATE TRIGGER "_liteferry_3_ai" AFTER INSERT ON "c"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 3, NEW."id");
@@ -96,11 +96,11 @@ BEGIN
 END;
 CREATE TRIGGER "_liteferry_3_ri" BEFORE INSERT ON "c"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 3, k1 FROM (SELECT (SELECT "id" FROM "c" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 3, "id" FROM "c" AS "_liteferry_row" WHERE "rowid" = NEW."rowid";
 END;
 CREATE TRIGGER "_liteferry_3_rr" BEFORE UPDATE OF rowid, oid, _rowid_ ON "c"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 3, k1 FROM (SELECT (SELECT "id" FROM "c" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 3, "id" FROM "c" AS "_liteferry_row" WHERE "rowid" = NEW."rowid";
 END;
 
 -- changes

@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE t(a TEXT PRIMARY KEY, b GENERATED ALWAYS AS (upper(a)) STORED UNIQUE);
 
--- capture of t: primary, fd8d9dcbc47347be
+-- capture of t: primary, d83df44ec3c73778
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "t"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."a");
@@ -28,16 +28,16 @@ BEGIN
 END;
 CREATE TRIGGER "_liteferry_1_ri" BEFORE INSERT ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "a" FROM "t" AS "_liteferry_row" WHERE "b" COLLATE "BINARY" = NEW."b") FROM (SELECT NULL AS "b") AS NEW) AS k1) WHERE k1 IS NOT NULL;
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT "a" FROM "t" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "a" FROM "t" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "t" AS "_liteferry_row" WHERE "b" COLLATE "BINARY" = NEW."b") FROM (SELECT NULL AS "b") AS NEW);
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "a" FROM "t" AS "_liteferry_row" WHERE "rowid" = NEW."rowid";
 END;
 CREATE TRIGGER "_liteferry_1_ru" BEFORE UPDATE ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "a" FROM "t" AS "_liteferry_row" WHERE "b" COLLATE "BINARY" = NEW."b" AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "b") AS NEW) AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "a" FROM "t" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "t" AS "_liteferry_row" WHERE "b" COLLATE "BINARY" = NEW."b" AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "b") AS NEW);
 END;
 CREATE TRIGGER "_liteferry_1_rr" BEFORE UPDATE OF rowid, oid, _rowid_ ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT "a" FROM "t" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "a" FROM "t" AS "_liteferry_row" WHERE "rowid" = NEW."rowid";
 END;
 
 -- changes

@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE log(at, text, UNIQUE(at));
 
--- capture of log: rowid, 236785bbb8084aeb
+-- capture of log: rowid, 7e3ab563cfc23e8e
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "log"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."rowid");
@@ -24,11 +24,11 @@ BEGIN
 END;
 CREATE TRIGGER "_liteferry_1_ri" BEFORE INSERT ON "log"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "rowid" FROM "log" AS "_liteferry_row" WHERE "at" COLLATE "BINARY" = NEW."at") FROM (SELECT NULL AS "at") AS NEW) AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "rowid" FROM "log" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "log" AS "_liteferry_row" WHERE "at" COLLATE "BINARY" = NEW."at") FROM (SELECT NULL AS "at") AS NEW);
 END;
 CREATE TRIGGER "_liteferry_1_ru" BEFORE UPDATE OF "at" ON "log"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "rowid" FROM "log" AS "_liteferry_row" WHERE "at" COLLATE "BINARY" = NEW."at" AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "at") AS NEW) AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "rowid" FROM "log" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "log" AS "_liteferry_row" WHERE "at" COLLATE "BINARY" = NEW."at" AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "at") AS NEW);
 END;
 
 -- changes

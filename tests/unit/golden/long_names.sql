@@ -2,7 +2,7 @@
 CREATE TABLE long_long_long_long_long_long_long_long_long_long_long_long_(id INTEGER PRIMARY KEY, column_column_column_column_column_column_column_column_ INT UNIQUE);
 CREATE INDEX index_index_index_index_index_index_index_index_index_index_index_index_ ON long_long_long_long_long_long_long_long_long_long_long_long_(column_column_column_column_column_column_column_column_ DESC);
 
--- capture of long_long_long_long_long_long_long_long_long_long_long_long_: rowid_alias, 689b861ec50a2176
+-- capture of long_long_long_long_long_long_long_long_long_long_long_long_: rowid_alias, 0a1bf98945560808
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "long_long_long_long_long_long_long_long_long_long_long_long_"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");
@@ -25,11 +25,11 @@ BEGIN
 END;
 CREATE TRIGGER "_liteferry_1_ri" BEFORE INSERT ON "long_long_long_long_long_long_long_long_long_long_long_long_"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "id" FROM "long_long_long_long_long_long_long_long_long_long_long_long_" AS "_liteferry_row" WHERE "column_column_column_column_column_column_column_column_" COLLATE "BINARY" = NEW."column_column_column_column_column_column_column_column_") FROM (SELECT NULL AS "column_column_column_column_column_column_column_column_") AS NEW) AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "id" FROM "long_long_long_long_long_long_long_long_long_long_long_long_" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "long_long_long_long_long_long_long_long_long_long_long_long_" AS "_liteferry_row" WHERE "column_column_column_column_column_column_column_column_" COLLATE "BINARY" = NEW."column_column_column_column_column_column_column_column_") FROM (SELECT NULL AS "column_column_column_column_column_column_column_column_") AS NEW);
 END;
 CREATE TRIGGER "_liteferry_1_ru" BEFORE UPDATE OF "column_column_column_column_column_column_column_column_" ON "long_long_long_long_long_long_long_long_long_long_long_long_"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "id" FROM "long_long_long_long_long_long_long_long_long_long_long_long_" AS "_liteferry_row" WHERE "column_column_column_column_column_column_column_column_" COLLATE "BINARY" = NEW."column_column_column_column_column_column_column_column_" AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "column_column_column_column_column_column_column_column_") AS NEW) AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "id" FROM "long_long_long_long_long_long_long_long_long_long_long_long_" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "long_long_long_long_long_long_long_long_long_long_long_long_" AS "_liteferry_row" WHERE "column_column_column_column_column_column_column_column_" COLLATE "BINARY" = NEW."column_column_column_column_column_column_column_column_" AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "column_column_column_column_column_column_column_column_") AS NEW);
 END;
 
 -- changes

@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE t(id INTEGER PRIMARY KEY DESC, v REAL);
 
--- capture of t: primary, e3e39550d1e0e04b
+-- capture of t: primary, 03ee296ab68cca76
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "t"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");
@@ -28,11 +28,11 @@ BEGIN
 END;
 CREATE TRIGGER "_liteferry_1_ri" BEFORE INSERT ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT "id" FROM "t" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "id" FROM "t" AS "_liteferry_row" WHERE "rowid" = NEW."rowid";
 END;
 CREATE TRIGGER "_liteferry_1_rr" BEFORE UPDATE OF rowid, oid, _rowid_ ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT "id" FROM "t" AS "_liteferry_row" WHERE "rowid" = NEW."rowid") AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "id" FROM "t" AS "_liteferry_row" WHERE "rowid" = NEW."rowid";
 END;
 
 -- changes

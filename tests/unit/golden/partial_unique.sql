@@ -3,7 +3,7 @@ CREATE TABLE tasks(id INTEGER PRIMARY KEY, owner TEXT, done BOOLEAN, slot INT);
 CREATE UNIQUE INDEX one_open ON tasks(owner, slot COLLATE RTRIM DESC) WHERE NOT done -- open ones
 AND slot > 0;
 
--- capture of tasks: rowid_alias, 6cb43458fe93d286
+-- capture of tasks: rowid_alias, 0de57c75609159ec
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "tasks"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");
@@ -26,11 +26,11 @@ BEGIN
 END;
 CREATE TRIGGER "_liteferry_1_ri" BEFORE INSERT ON "tasks"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "id" FROM "tasks" AS "_liteferry_row" WHERE "owner" COLLATE "BINARY" = NEW."owner" AND "slot" COLLATE "RTRIM" = NEW."slot" AND (NOT done  AND slot > 0)) FROM (SELECT NULL AS "id", NULL AS "owner", NULL AS "done", NULL AS "slot") AS NEW) AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "id" FROM "tasks" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "tasks" AS "_liteferry_row" WHERE "owner" COLLATE "BINARY" = NEW."owner" AND "slot" COLLATE "RTRIM" = NEW."slot" AND (NOT done  AND slot > 0)) FROM (SELECT NULL AS "id", NULL AS "owner", NULL AS "done", NULL AS "slot") AS NEW);
 END;
 CREATE TRIGGER "_liteferry_1_ru" BEFORE UPDATE ON "tasks"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "id" FROM "tasks" AS "_liteferry_row" WHERE "owner" COLLATE "BINARY" = NEW."owner" AND "slot" COLLATE "RTRIM" = NEW."slot" AND (NOT done  AND slot > 0) AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "id", NULL AS "owner", NULL AS "done", NULL AS "slot") AS NEW) AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "id" FROM "tasks" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "tasks" AS "_liteferry_row" WHERE "owner" COLLATE "BINARY" = NEW."owner" AND "slot" COLLATE "RTRIM" = NEW."slot" AND (NOT done  AND slot > 0) AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "id", NULL AS "owner", NULL AS "done", NULL AS "slot") AS NEW);
 END;
 
 -- changes

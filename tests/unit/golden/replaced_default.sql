@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE t(id INTEGER PRIMARY KEY, code INT NOT NULL ON CONFLICT REPLACE DEFAULT '007' UNIQUE, at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP UNIQUE);
 
--- capture of t: rowid_alias, 22051221b6348dfe
+-- capture of t: rowid_alias, 6d29f0773d16aebb
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "t"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");
@@ -24,13 +24,13 @@ BEGIN
 END;
 CREATE TRIGGER "_liteferry_1_ri" BEFORE INSERT ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "id" FROM "t" AS "_liteferry_row" WHERE "code" COLLATE "BINARY" = coalesce(NEW."code", 7)) FROM (SELECT NULL AS "code") AS NEW) AS k1) WHERE k1 IS NOT NULL;
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "id" FROM "t" AS "_liteferry_row" WHERE "at" COLLATE "BINARY" = coalesce(NEW."at", CURRENT_TIMESTAMP)) FROM (SELECT NULL AS "at") AS NEW) AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "id" FROM "t" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "t" AS "_liteferry_row" WHERE "code" COLLATE "BINARY" = coalesce(NEW."code", 7)) FROM (SELECT NULL AS "code") AS NEW);
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "id" FROM "t" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "t" AS "_liteferry_row" WHERE "at" COLLATE "BINARY" = coalesce(NEW."at", CURRENT_TIMESTAMP)) FROM (SELECT NULL AS "at") AS NEW);
 END;
 CREATE TRIGGER "_liteferry_1_ru" BEFORE UPDATE OF "code", "at" ON "t"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "id" FROM "t" AS "_liteferry_row" WHERE "code" COLLATE "BINARY" = coalesce(NEW."code", 7) AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "code") AS NEW) AS k1) WHERE k1 IS NOT NULL;
-  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, k1 FROM (SELECT (SELECT (SELECT "id" FROM "t" AS "_liteferry_row" WHERE "at" COLLATE "BINARY" = coalesce(NEW."at", CURRENT_TIMESTAMP) AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "at") AS NEW) AS k1) WHERE k1 IS NOT NULL;
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "id" FROM "t" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "t" AS "_liteferry_row" WHERE "code" COLLATE "BINARY" = coalesce(NEW."code", 7) AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "code") AS NEW);
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 1, "id" FROM "t" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "t" AS "_liteferry_row" WHERE "at" COLLATE "BINARY" = coalesce(NEW."at", CURRENT_TIMESTAMP) AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "at") AS NEW);
 END;
 
 -- changes
