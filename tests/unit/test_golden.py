@@ -144,7 +144,9 @@ def test_a_collision_is_looked_up_in_the_index_itself(name: str) -> None:
                 steps = connection.execute(f"EXPLAIN QUERY PLAN {query}", [1] * values).fetchall()
                 reads = [step[3] for step in steps if step[3].startswith(("SEARCH ", "SCAN "))]
                 # a co-routine is a subquery of one constant row
-                constant = {"SCAN CONSTANT ROW"} | {s[3].replace("CO-ROUTINE", "SCAN") for s in steps}
+                constant = {"SCAN CONSTANT ROW"} | {
+                    s[3].replace("CO-ROUTINE", "SCAN") for s in steps if s[3].startswith("CO-")
+                }
                 reads = [r for r in reads if r not in constant]
                 assert reads, body
                 assert all(r.startswith("SEARCH ") for r in reads), f"{body}: {steps}"
