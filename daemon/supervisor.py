@@ -18,12 +18,12 @@ from config.errors import ConfigError, CutoverRefused, LiteferryError, TargetAwa
 from config.settings import Settings
 from config.sources import SourceSpec
 from replicator.backoff import Backoff
+from replicator.crew import Slots
 from replicator.cutover import Cutover
 from replicator.decision import resolve, validate
 from replicator.faults import ours
 from replicator.pipeline import Pipeline
 from replicator.plan import check_overrides
-from replicator.snapshot import Slots
 from replicator.state import State, overall
 from replicator.status import Gates, pause_of, reasons
 from replicator.target import Target

@@ -68,11 +68,11 @@ class Work:
 
 
 class Copier:
-    """The daemon's end: starts the process when there is a lane to copy, and ends it."""
+    """The daemon's end: starts the process, gives it lanes of one source, and ends it."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
+        self._told: Work | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,13 +82,13 @@ class Copier:
     ) -> None:
         await self.close()
 
-    async def copy(self, lane: Lane) -> None:
+    async def copy(self, work: Work, lane: Lane) -> None:
         """Copy what is left of a lane, noting its progress. Raises CopierFailed.
 
         Afterwards no process is working on the lane, though a commit of its last chunk may be on its way.
         """
         try:
-            await self._copy(lane)
+            await self._copy(work, lane)
         except (OSError, CopierFailed) as error:
             await self.close()
             raise CopierFailed(str(error)) from error
@@ -96,9 +96,14 @@ class Copier:
             await self.close()
             raise
 
-    async def _copy(self, lane: Lane) -> None:
-        process = self._process = self._process or await self._start()
-        assert process.stdin and process.stdout
+    async def _copy(self, work: Work, lane: Lane) -> None:
+        await self.start()
+        process = self._process
+        assert process and process.stdin and process.stdout
+        if self._told != work:
+            # neither the command line nor the environment is a place for a password
+            process.stdin.write(_framed(work))
+            self._told = work
         process.stdin.write(_framed((lane.plan, lane.at)))
         while not lane.at.copied:
             line = await process.stdout.readline()
@@ -109,8 +114,11 @@ class Copier:
                 raise CopierFailed(told["failed"])
             lane.moved(**told)
 
-    async def _start(self) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
+    async def start(self) -> None:
+        """Start the process if there is none, so that it is ready when work comes. Raises OSError."""
+        if self._process is not None:
+            return
+        self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-c", PROGRAM),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -118,14 +126,10 @@ class Copier:
             # Ctrl-C is the daemon's to handle
             start_new_session=True,
         )
-        assert process.stdin
-        # neither the command line nor the environment is a place for a password
-        process.stdin.write(_framed(self._work))
-        return process
 
     async def close(self) -> None:
         """End the process; harmless when there is none."""
-        process, self._process = self._process, None
+        process, self._process, self._told = self._process, None, None
         if process is None:
             return
         if process.returncode is None:

@@ -20,19 +20,21 @@ from triggers import capture, changelog, fence
 from triggers.capture import Captured
 from triggers.claim import claimed
 from triggers.connection import journal_mode
-from triggers.key import Key
+from triggers.key import Key, choose
 from triggers.schema import Table
 from triggers.session import Session
 
 from . import failpoint, ledger, loader
 from .backoff import Backoff
 from .copier import Work
+from .crew import Crew, Slots
 from .faults import source_error
 from .lanes import CopyProgress, bounds
 from .ledger import SourceRecord, TableRecord
 from .plan import SourcePlan, TablePlan
 from .preflight import make_plan, structure, take_up
-from .snapshot import Slots, Snapshot
+from .profile import estimate
+from .snapshot import Snapshot
 from .state import State, advance
 from .status import Facts
 from .tailer import Tailer, Wake
@@ -57,7 +59,7 @@ class Pipeline:
         self.schema = schema
         self.settings = settings
         self.target = target
-        self._slots = slots or Slots(asyncio.Semaphore(settings.parallel))
+        self._crew = Crew(slots or Slots(asyncio.Semaphore(settings.parallel)))
         self.facts = Facts(str(path), schema)
         self.reader = Session(path)
         self.writer = Session(path, writable=True)
@@ -76,6 +78,7 @@ class Pipeline:
             stack.enter_context(claimed(self.path))
             for session in (self.reader, self.writer, self.watcher):
                 await stack.enter_async_context(session)
+            stack.push_async_callback(self._crew.release)
             self._sessions = stack.pop_all()
         return self
 
@@ -137,6 +140,7 @@ class Pipeline:
         record = await self._record()
         if record is None:
             await self._refuse_foreign_fence()
+            await self._warm_copiers()
             await self._set_up(await self.plan())
         else:
             await self._take_up(record)
@@ -185,14 +189,24 @@ class Pipeline:
             self.target,
             work,
             list(self.facts.tables.values()),
-            self._slots,
+            self._crew,
             settings.parallel,
             # in a rollback journal every reader more makes the application's writers wait longer
             settings.lane_rows if self.facts.journal_mode == "wal" else None,
             self._note_retry,
             self._note_recovery,
         )
-        await copying.run()
+        try:
+            await copying.run()
+        finally:
+            await self._crew.release()
+
+    async def _warm_copiers(self) -> None:
+        """Start copiers while the source is still being profiled, when it looks as if they will be needed."""
+        found, _ = await self.reader.run(structure, self.settings.exclude)
+        rows = [await self.reader.run(estimate, table, choose(table)) for table in found]
+        if self.facts.journal_mode == "wal" and max(rows, default=0) >= self.settings.lane_rows:
+            await self._crew.warm(self.settings.parallel)
 
     async def _add_indexes(self) -> None:
         records = await self._tables()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sqlite3
 import sys
 import time
@@ -23,6 +22,7 @@ from . import failpoint, ledger
 from .applier import VALUE_ERRORS, refused
 from .backoff import Backoff
 from .copier import Copier, CopierFailed, Work
+from .crew import Crew, Slots
 from .faults import source_error
 from .lanes import CopyProgress, Lane
 from .paging import Cursor, Pace, decode, encode
@@ -57,35 +57,23 @@ class Chunk:
 
 
 @dataclass
-class Slots:
-    """What all snapshots of a daemon share."""
-
-    #: How many tables may be copied at once.
-    tables: asyncio.Semaphore
-    #: How many copiers may work at once: more than there are cores only get in each other's way.
-    cores: int = field(default_factory=lambda: _cores())
-    #: Held by whoever makes or encodes rows. Both need Python's lock: together they take three times as
-    #: long as one after the other (measured), while PostgreSQL's own work overlaps with either.
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    processes: asyncio.Semaphore = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.processes = asyncio.Semaphore(self.cores)
-
-
-@dataclass
 class Snapshot:
     """Copies the lanes of one source that are not copied yet."""
 
     target: Target
     work: Work
     tables: Sequence[CopyProgress]
-    slots: Slots
+    crew: Crew
     parallel: int
     #: A table of so many rows is copied by processes of their own; None where none may be.
     large: int | None
     on_retry: Callable[[LiteferryError], None] = field(default=lambda error: None)
     on_recovery: Callable[[], None] = field(default=lambda: None)
+
+    @property
+    def slots(self) -> Slots:
+        """Return what all snapshots share."""
+        return self.crew.slots
 
     async def run(self) -> None:
         """Copy all lanes; returns when the last chunk of the last one is stored.
@@ -112,7 +100,7 @@ class Snapshot:
 
     async def _overseer(self, waiting: list[Item]) -> None:
         """Have lanes copied by another process, and do what that one could not."""
-        async with self.slots.processes, Copier(self.work) as copier, Session(self.work.path) as session:
+        async with self.slots.processes, self.crew.take() as copier, Session(self.work.path) as session:
             while waiting:
                 table, lane = waiting.pop()
                 async with self.slots.tables, _active(table, lane):
@@ -123,7 +111,7 @@ class Snapshot:
     async def _copied_elsewhere(self, copier: Copier, lane: Lane) -> None:
         await self._refresh(lane)
         try:
-            await copier.copy(lane)
+            await copier.copy(self.work, lane)
             log.info("lane copied", table=lane.plan.name, lane=lane.at.lane, rows=lane.at.rows_copied)
         except CopierFailed as error:
             log.warning(
@@ -259,11 +247,6 @@ def read_chunk(
             size += sum(sum(map(sys.getsizeof, row)) for row in page.rows)
     chunk.ready = plan.converter.rows(chunk.rows)
     return chunk
-
-
-def _cores() -> int:
-    # what a container or a service is given may be less than the machine has
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.asynccontextmanager
