@@ -33,6 +33,9 @@ MakeProxy = Callable[[str], Proxy]
 
 ENV = {**HASTY, **COPIERS}
 
+#: Every copier stays a moment in its second chunk, so that something can happen to it there.
+LINGERING = {**ENV, "LITEFERRY_FAILPOINTS": "copier.before_commit@2=0.7"}
+
 
 def copiers_of(daemon: RunningDaemon) -> list[int]:
     """Return the process ids of a daemon's copiers."""
@@ -64,7 +67,7 @@ async def test_no_copier_outlives_its_daemon(
     """Killed or stopped in the middle of the copy, and started again: equal."""
     path = make_archive(make_source, rows=40_000)
     writing = writer(path, rate=150)
-    first = daemon(path, target_url, env=ENV, args=SMALL_CHUNKS)
+    first = daemon(path, target_url, env=LINGERING, args=SMALL_CHUNKS)
     await asyncio.to_thread(copying, first, 0)
     copiers = copiers_of(first)
     assert copiers
@@ -99,7 +102,7 @@ async def test_killed_copiers_are_replaced_by_the_daemon(
 ) -> None:
     """Whoever kills them, and in whatever they are doing: no restart, no loss."""
     path = make_archive(make_source, rows=40_000)
-    running = daemon(path, target_url, env=ENV, args=SMALL_CHUNKS)
+    running = daemon(path, target_url, env=LINGERING, args=SMALL_CHUNKS)
     for enough in (0, 5_000, 10_000):
         await asyncio.to_thread(copying, running, enough)
         for pid in copiers_of(running):
@@ -114,7 +117,7 @@ async def test_an_outage_is_waited_for_by_the_daemon(
     """A connection that breaks ends the copier; the daemon goes on as soon as the target is back."""
     path = make_archive(make_source, rows=40_000)
     line = proxy(target_url)
-    running = daemon(path, line.url, env=ENV, args=SMALL_CHUNKS)
+    running = daemon(path, line.url, env=LINGERING, args=SMALL_CHUNKS)
     await asyncio.to_thread(copying, running, 0)
     line.cut()
     await end_equal(running, path, target_url)
