@@ -36,6 +36,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "heartbeat_interval",
         "prune_interval",
         "prune_batch",
+        "on_schema_change",
         "drift_interval",
         "watch_interval",
     ),

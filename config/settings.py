@@ -163,6 +163,12 @@ class Settings(BaseSettings):
         le=100_000,
         description="Entries removed per transaction; ten thousand hold the source's write lock for 2 ms.",
     )
+    on_schema_change: Literal["follow", "halt"] = Field(
+        default="follow",
+        description="What to do when the application changes its schema. `follow`: the target's tables are "
+        "changed likewise, triggers are put in again, and what may have been missed is read again. `halt`: "
+        "the daemon ends with an error that names the table.",
+    )
     drift_interval: Duration = Field(
         default=2,
         ge=0.1,

@@ -51,6 +51,7 @@ class Schedule:
         for pipeline in self._pipelines:
             upkeep = Upkeep(pipeline)
             self._add(scheduler, upkeep.measure, MEASURE_SECONDS, pipeline)
+            self._add(scheduler, upkeep.watch_bypass, MEASURE_SECONDS, pipeline)
             self._add(scheduler, upkeep.beat, self._settings.heartbeat_interval, pipeline)
             self._add(scheduler, upkeep.prune, self._settings.prune_interval, pipeline)
             self._add(scheduler, upkeep.check_drift, self._settings.drift_interval, pipeline)

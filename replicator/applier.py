@@ -24,6 +24,24 @@ class Entangled(Exception):
     """Rows of a batch that stops short of the log's end collide with rows behind it; read all of it."""
 
 
+class Collision(TargetError):
+    """A row has a unique value that another row of the target still has, which the source's has not."""
+
+    def __init__(self, message: str, *, hint: str, table: str, schema: str, constraint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.table, self.schema, self.constraint = table, schema, constraint
+
+    @classmethod
+    def of(cls, error: asyncpg.UniqueViolationError) -> Collision:
+        """Make one of the driver's error, without the value in its text."""
+        facts = {name: str(getattr(error, f"{name}_name", "")) for name in ("table", "schema", "constraint")}
+        return cls(
+            f"rows that are unique in the source collide on the target: {describe(error)}",
+            hint="run `liteferry verify --detailed`: a row on the target has no source any more",
+            **facts,
+        )
+
+
 class Applier:
     """Brings batches of one source to the target and moves its position with them."""
 
@@ -54,10 +72,7 @@ class Applier:
                 # Short of the log's end a row can hold a value that its former owner gives up only later in
                 # the log. Read to the end, the state is one that the source had.
                 raise Entangled from None
-            raise TargetError(
-                f"rows that are unique in the source collide on the target: {describe(error)}",
-                hint="run `liteferry verify --detailed`: a row on the target has no source any more",
-            ) from None
+            raise Collision.of(error) from None
 
     async def _attempt(self, batch: Batch, swap: bool) -> None:
         async with self._target.transaction() as connection:

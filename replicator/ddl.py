@@ -72,10 +72,14 @@ def replica_key(plan: TablePlan) -> str:
     else:
         columns = ", ".join(quote(c) for c in plan.key.columns)
     kind = "UNIQUE" if plan.key.kind is KeyKind.UNIQUE else "PRIMARY KEY"
-    name = short_name(f"{plan.name}_liteferry_key" if plan.key.kind is KeyKind.ROWID else f"{plan.name}_pkey")
+    return f"ALTER TABLE {plan.qualified} ADD CONSTRAINT {quote(key_name(plan))} {kind} ({columns})"
+
+
+def key_name(plan: TablePlan) -> str:
+    """Return the name of the constraint that carries the table's key on the target."""
     if plan.key.kind is KeyKind.UNIQUE:
-        name = short_name("_".join([plan.name, *plan.key.columns, "key"]))
-    return f"ALTER TABLE {plan.qualified} ADD CONSTRAINT {quote(name)} {kind} ({columns})"
+        return short_name("_".join([plan.name, *plan.key.columns, "key"]))
+    return short_name(f"{plan.name}_liteferry_key" if plan.key.kind is KeyKind.ROWID else f"{plan.name}_pkey")
 
 
 def secondary(plan: TablePlan) -> list[Object]:
@@ -112,6 +116,13 @@ def _index(plan: TablePlan, index: Index) -> Object:
     # lower('É') is 'é' there and 'É' here, LIKE minds the case there and not here
     late = index.unique and bool(text.where or index.plain_columns is None)
     return Object(plan.name, name, f"{unique.lower()}index", sql, late)
+
+
+def drop(plan: TablePlan, wanted: Object) -> str:
+    """Return the statement that takes away an index or a unique constraint, if it is there."""
+    if wanted.kind == "unique constraint":
+        return f"ALTER TABLE {plan.qualified} DROP CONSTRAINT IF EXISTS {quote(wanted.name)}"
+    return f"DROP INDEX IF EXISTS {quote(plan.schema)}.{quote(wanted.name)}"
 
 
 def foreign_keys(plan: TablePlan, planned: Iterable[TablePlan]) -> list[Object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -33,6 +33,8 @@ class SourceRecord:
     position: int
     #: When the log's entry at the position was written, as SQLite's julianday; None at position 0.
     mark: float | None
+    #: SQLite's count of schema changes when they were last followed; None before the first time.
+    schema_version: int | None
     beat: float | None
     consistent: bool
     changes: int
@@ -67,6 +69,8 @@ class TableRecord:
     name: str
     plan: Mapping[str, Any]
     indexed: bool
+    #: Why it must be repaired, None when it need not.
+    stale: str | None
     changes: int
     notes: Sequence[Mapping[str, str]]
     lanes: Sequence[LaneRecord]
@@ -111,10 +115,23 @@ async def lane(connection: Connection, source_id: UUID, table_id: int, number: i
     return LaneRecord(**row)
 
 
-async def register(connection: Connection, source_id: UUID, path: str, schema: str, place: Place) -> None:
-    """Note a new source at its first position."""
-    state = State.SNAPSHOT.value
-    await connection.execute(CONTROL["register"], source_id, path, schema, state, place.position, place.mark)
+async def set_stale(connection: Connection, source_id: UUID, numbers: Collection[int], reason: str) -> None:
+    """Note tables as in need of repair, for this daemon or the next one."""
+    await connection.execute(CONTROL["set_stale"], source_id, list(numbers), reason)
+
+
+async def set_plan(connection: Connection, source_id: UUID, number: int, plan: TablePlan) -> None:
+    """Note the plan of a table whose structure has changed; its indexes are to be looked at again."""
+    stored = json.dumps(plan.as_json())
+    await connection.execute(CONTROL["set_plan"], source_id, number, plan.name, stored)
+
+
+async def register(
+    connection: Connection, source_id: UUID, path: str, schema: str, place: Place, version: int
+) -> None:
+    """Note a new source at its first position and the version of its schema."""
+    facts = path, schema, State.SNAPSHOT.value, place.position, place.mark, version
+    await connection.execute(CONTROL["register"], source_id, *facts)
 
 
 async def add_table(

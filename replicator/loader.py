@@ -32,6 +32,7 @@ async def create(
     plans: Mapping[int, TablePlan],
     lanes: Mapping[int, Sequence[Bounds]],
     place: Place,
+    version: int,
 ) -> None:
     """Create the tables and register the source, all or nothing.
 
@@ -42,7 +43,7 @@ async def create(
             await ledger.prepare(connection)
             await ledger.refuse_existing(connection, schema, [p.name for p in plans.values()])
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
-            await ledger.register(connection, source_id, path, schema, place)
+            await ledger.register(connection, source_id, path, schema, place, version)
             for number, plan in plans.items():
                 await connection.execute(ddl.create_table(plan))
                 await connection.execute(ddl.comment(plan, path))
@@ -79,11 +80,35 @@ async def add_indexes(target: Target, source_id: UUID, tables: Mapping[int, Tabl
     """Build the unique constraints and indexes; what PostgreSQL refuses becomes a note, not a stop."""
     for number, plan in tables.items():
         async with target.transaction() as connection:
-            at_once = [wanted for wanted in ddl.secondary(plan) if not wanted.late]
-            notes = await build(connection, plan, at_once)
+            notes = await build(connection, plan, await missing(connection, plan))
             await connection.execute(
                 CONTROL["indexed"], source_id, number, ledger.notes_json(notes), timeout=DAY
             )
+
+
+async def missing(connection: Connection, plan: TablePlan) -> list[Object]:
+    """Return the indexes and constraints that a table should have by now and has not."""
+    wanted = [one for one in ddl.secondary(plan) if not one.late]
+    rows = await connection.fetch(CONTROL["existing"], plan.schema, [one.name for one in wanted])
+    present = {row["relname"] for row in rows}
+    return [one for one in wanted if one.name not in present]
+
+
+async def tighten(connection: Connection, plan: TablePlan, statements: Sequence[str]) -> list[Note]:
+    """Give columns their NOT NULL; one that holds NULL all the same becomes a note."""
+    return await build(connection, plan, [Object(plan.name, "", "column", sql) for sql in statements])
+
+
+async def relax(connection: Connection, source_id: UUID, number: int, plan: TablePlan, name: str) -> bool:
+    """Take a unique index away that a stale row stands behind, until the table is repaired.
+
+    Returns whether there is one of that name besides the table's key.
+    """
+    wanted = next((o for o in ddl.secondary(plan) if o.name == name), None)
+    if wanted is not None:
+        await connection.execute(ddl.drop(plan, wanted))
+        await connection.execute(CONTROL["set_unindexed"], source_id, number)
+    return wanted is not None
 
 
 async def build(connection: Connection, plan: TablePlan, objects: Sequence[Object]) -> list[Note]:

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,9 +15,17 @@ from uuid import UUID
 
 import structlog
 
-from config.errors import CaptureBroken, LiteferryError, SourceBusy, SourceError, TargetAway, TargetError
+from config.errors import (
+    CaptureBroken,
+    LiteferryError,
+    SchemaChanged,
+    SourceBusy,
+    SourceError,
+    TargetAway,
+    TargetError,
+)
 from config.settings import Settings
-from triggers import capture, changelog, fence
+from triggers import capture, changelog, fence, refit
 from triggers.capture import Captured
 from triggers.claim import claimed
 from triggers.connection import journal_mode
@@ -25,10 +34,13 @@ from triggers.schema import Table
 from triggers.session import Session
 
 from . import failpoint, ledger, loader
+from .applier import Collision
 from .backoff import Backoff
 from .copier import Work
 from .crew import Crew, Slots
 from .faults import source_error
+from .follower import Follower
+from .healer import Healer
 from .lanes import CopyProgress, bounds
 from .ledger import SourceRecord, TableRecord
 from .plan import SourcePlan, TablePlan
@@ -41,6 +53,10 @@ from .tailer import Tailer, Wake
 from .target import CONTROL, Target
 
 log = structlog.get_logger("liteferry.pipeline")
+
+
+#: Between two looks at the source's schema while it is copied.
+SCHEMA_SECONDS = 0.25
 
 
 class Pipeline:
@@ -70,6 +86,11 @@ class Pipeline:
         self._source_id: UUID | None = None
         self._tailer: Tailer | None = None
         self._waiting = Backoff()
+        self._alarm: CaptureBroken | None = None
+        #: Tables of the plan that fit none of the source's after a restart.
+        self.drifted: set[int] = set()
+        self.healer = Healer(self)
+        self._follower = Follower(self)
         #: Set once the source is streaming, cut over, or has been found to be.
         self.settled = asyncio.Event()
 
@@ -146,33 +167,90 @@ class Pipeline:
             await self._take_up(record)
 
     async def run(self, wake: Wake) -> None:
-        """Copy what is not copied, catch up, and stream until cancelled."""
+        """Copy what is not copied, catch up, and stream until cancelled; follow and heal on the way."""
         if self.facts.state in (State.CUT_OVER, State.CUTTING_OVER):
             self.settled.set()
             return
+        while not self._is_over():
+            try:
+                await self._carry(wake)
+            except SchemaChanged:
+                # before a fence of ours, which is a change of the schema too, has become a state
+                await asyncio.sleep(SCHEMA_SECONDS / 10)
+            except (CaptureBroken, Collision) as error:
+                await self._heal(error)
+
+    def _is_over(self) -> bool:
+        return self.facts.state is State.CUT_OVER
+
+    async def _heal(self, error: CaptureBroken | Collision) -> None:
+        if isinstance(error, Collision):
+            await self.retrying(partial(self.healer.relax, error))
+        elif self.settings.on_schema_change == "follow":
+            await self.retrying(partial(self.healer.recapture, error))
+        else:
+            raise error
+
+    async def _carry(self, wake: Wake) -> None:
+        if self.facts.state is State.CUTTING_OVER:
+            # nothing may be changed now; soon it is over, or streams again
+            await asyncio.sleep(SCHEMA_SECONDS / 10)
+            return
+        await self.retrying(self._follower.follow)
         if any(not t.copied for t in self.facts.tables.values()):
             self.enter(State.SNAPSHOT)
             await self._snapshot()
         self.enter(State.CATCH_UP)
-        await self._retrying(lambda: loader.add_keys(self.target, list(self.plans.values())))
+        await self.retrying(lambda: loader.add_keys(self.target, list(self.plans.values())))
         await self._catch_up()
-        await self._retrying(self._add_indexes)
+        await self.retrying(self._add_indexes)
         await self._catch_up()
         failpoint.reach("pipeline.streaming")
         await self._stream(wake)
 
     async def _stream(self, wake: Wake) -> None:
-        while self.facts.state is not State.CUT_OVER:
-            moved = await self.tailer.step()
-            self._tell_streaming()
-            if not moved:
-                await self.tailer.wait(wake, self.settings.poll_interval)
+        mending = asyncio.create_task(self.healer.run(), name=f"mend-{self.path.name}")
+        try:
+            while self.facts.state is not State.CUT_OVER:
+                if mending.done():
+                    mending.result()
+                moved = await self.tailer.step()
+                self._tell_streaming()
+                if not moved:
+                    await self.tailer.wait(self._nudged(wake), self.settings.poll_interval)
+                self._raise_alarm()
+        finally:
+            mending.cancel()
+            await asyncio.wait([mending])
+            if not mending.cancelled():
+                mending.exception()  # seen; the stream meets the same
+
+    def alarm(self, error: CaptureBroken) -> None:
+        """Have the stream look at what a periodic check has found."""
+        self._alarm = error
+
+    def look_again(self) -> None:
+        """Have the source's schema looked at before anything more is read."""
+        if self._tailer is not None:
+            self._tailer.schema = -1
+
+    def _nudged(self, wake: Wake) -> Wake:
+        async def either(seconds: float) -> bool:
+            return await wake(seconds) or self._alarm is not None
+
+        return either
+
+    def _raise_alarm(self) -> None:
+        error, self._alarm = self._alarm, None
+        if error is not None:
+            raise error
 
     def _tell_streaming(self) -> None:
         """Streaming or catching up, by whether the target is a state that the source had."""
         if self.facts.state in (State.STREAMING, State.CATCH_UP):
-            self.enter(State.STREAMING if self.facts.consistent else State.CATCH_UP)
-            if self.facts.consistent:
+            whole = self.facts.consistent and not self.facts.stale
+            self.enter(State.STREAMING if whole else State.CATCH_UP)
+            if whole:
                 self.settled.set()
 
     async def _catch_up(self) -> None:
@@ -197,9 +275,33 @@ class Pipeline:
             self._note_recovery,
         )
         try:
-            await copying.run()
+            await self._watched(copying.run())
         finally:
             await self._crew.release()
+
+    async def _watched(self, copying: Coroutine[None, None, None]) -> None:
+        """Copy until it is done. Raises SchemaChanged as soon as the application changes its schema."""
+        tasks = [asyncio.create_task(copying), asyncio.create_task(self._schema_moved())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            # a plan that fits no more fails in many ways: what counts is whether it still does
+            if tasks[0] in done and (tasks[0].exception() is None or not await self._has_moved()):
+                return tasks[0].result()
+            raise SchemaChanged("the application has changed its schema while it was copied")
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _schema_moved(self) -> None:
+        while not await self._has_moved():  # noqa: ASYNC110  # nobody but SQLite knows
+            await asyncio.sleep(SCHEMA_SECONDS)
+
+    async def _has_moved(self) -> bool:
+        try:
+            return await self.watcher.run(refit.version) != self.tailer.schema
+        except sqlite3.Error:
+            return False
 
     async def _warm_copiers(self) -> None:
         """Start copiers while the source is still being profiled, when it looks as if they will be needed."""
@@ -210,7 +312,8 @@ class Pipeline:
 
     async def _add_indexes(self) -> None:
         records = await self._tables()
-        missing = {r.table_id: self.plans[r.table_id] for r in records if not r.indexed}
+        # the indexes of a stale table may not fit its rows: they come when it is repaired
+        missing = {r.table_id: self.plans[r.table_id] for r in records if not (r.indexed or r.stale)}
         await loader.add_indexes(self.target, self.source_id, missing)
         self.facts.notes = [dict(note) for r in await self._tables() for note in r.notes]
         async with self.target.connection() as connection:
@@ -226,9 +329,10 @@ class Pipeline:
         by_name = {p.name: p for p in plan.tables}
         self.plans = {c.id: by_name[c.table.name] for c in self.captured}
         place = await self.reader.run(lambda c: changelog.place(c, changelog.head(c)))
+        version = await self.reader.run(refit.version)
         lanes = {n: await self.reader.run(bounds, p, self.settings.lane_rows) for n, p in self.plans.items()}
         await loader.create(
-            self.target, self.source_id, str(self.path), plan.schema, self.plans, lanes, place
+            self.target, self.source_id, str(self.path), plan.schema, self.plans, lanes, place, version
         )
         failpoint.reach("register.after")
         for left_out in plan.skipped:
@@ -243,14 +347,9 @@ class Pipeline:
         self._refuse_copy(record)
         found, _ = await self.reader.run(structure, self.settings.exclude)
         records = await self._tables()
-        self.plans, new = take_up(found, record.schema, records)
+        self.plans, self.drifted = take_up(found, record.schema, records)
         self.captured = [Captured(n, p.table, p.key) for n, p in self.plans.items()]
-        await self.reader.run(capture.check_log, record.position)
-        await self.reader.run(changelog.checked_head, record.position, record.mark)
         fenced = await self.reader.run(fence.fenced_by)
-        if record.state is not State.CUT_OVER and fenced is None:
-            self.refuse_lost_triggers(await self.reader.run(capture.installed_triggers))
-        self.object_to_new(new)
         self._adopt(record, records)
         if record.state is State.CUT_OVER:
             self.enter(State.CUT_OVER)
@@ -261,13 +360,27 @@ class Pipeline:
         facts = self.facts
         facts.schema, facts.beat = record.schema, record.beat
         facts.position, facts.mark = record.position, record.mark
+        facts.schema_version = record.schema_version
         facts.consistent, facts.changes, facts.batches = record.consistent, record.changes, record.batches
         facts.connected = True
+        self._adopt_tables(records)
+        memory = self.settings.batch_memory_mb << 20
+        self._tailer = Tailer(self.reader, self.target, record.source_id, self.plans, facts, memory)
+
+    def _adopt_tables(self, records: list[TableRecord]) -> None:
+        facts = self.facts
         facts.tables = {r.table_id: CopyProgress.of(r, self.plans[r.table_id]) for r in records}
         facts.table_changes = {r.table_id: r.changes for r in records}
         facts.notes = [dict(note) for r in records for note in r.notes]
-        memory = self.settings.batch_memory_mb << 20
-        self._tailer = Tailer(self.reader, self.target, record.source_id, self.plans, facts, memory)
+        facts.stale = {r.table_id: r.stale for r in records if r.stale}
+
+    async def replan(self, plans: Mapping[int, TablePlan]) -> None:
+        """Go on by other plans, which the target has got already."""
+        self.plans.clear()
+        self.plans.update(plans)
+        self.captured = [Captured(n, p.table, p.key) for n, p in plans.items()]
+        self.drifted.clear()
+        self._adopt_tables(await self._tables())
 
     async def _install(self, wanted: list[tuple[Table, Key]]) -> list[Captured]:
         deadline = time.monotonic() + self.settings.install_timeout
@@ -297,18 +410,6 @@ class Pipeline:
                 hint="give that target, or lift the fence with `liteferry uninstall --lift-fence`",
             )
 
-    def refuse_lost_triggers(self, present: Mapping[str, str]) -> None:
-        for one in self.captured:
-            state = capture.compare(one, dict(present))
-            if state is not capture.Installed.INSTALLED:
-                raise CaptureBroken(
-                    f"the triggers of table {one.table.name!r} are {state.value}: writes since may be lost",
-                    hint="run `liteferry uninstall` for this source, drop the target's tables, start afresh",
-                )
-
-    def object_to_new(self, names: list[str]) -> None:
-        self.facts.objections = [f"table {name!r} appeared after the plan" for name in names]
-
     async def _record(self) -> SourceRecord | None:
         if self._source_id is None:
             return None
@@ -319,13 +420,18 @@ class Pipeline:
         async with self.target.connection() as connection:
             return await ledger.tables(connection, self.source_id)
 
-    async def _retrying(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def retrying(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do some work until it is done, waiting out whatever a retry may mend."""
         backoff = Backoff()
         while True:
             try:
                 await work()
                 break
-            except TargetAway as error:
+            except SchemaChanged:
+                raise
+            except LiteferryError as error:
+                if not error.retryable:
+                    raise
                 self._note_retry(error)
                 await asyncio.sleep(backoff.failed())
         if backoff.failures:

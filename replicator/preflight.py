@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 
-from config.errors import SchemaDrift, Unsupported
+from config.errors import Unsupported
 from triggers.connection import reading
 from triggers.identifier import quote
-from triggers.key import choose
+from triggers.key import Key, KeyKind, choose
 from triggers.schema import Skipped, Table, tables
 from triggers.session import Session
 
@@ -44,7 +43,7 @@ async def make_plan(
         await session.run(_refuse_unreachable, table)
         rows: int | None = None
         if profile:
-            evidence = await _profiled(session, table, read_seconds)
+            evidence = await profiled(session, table, read_seconds)
         else:
             rows = await session.run(estimate, table, choose(table))
             evidence = [Evidence()] * len(table.columns)
@@ -65,7 +64,8 @@ def _refuse_unreachable(connection: sqlite3.Connection, table: Table) -> None:
             )
 
 
-async def _profiled(session: Session, table: Table, seconds: float) -> list[Evidence]:
+async def profiled(session: Session, table: Table, seconds: float) -> list[Evidence]:
+    """Return what every column of a table holds, from reads of about `seconds`."""
     counting = Profile(table, choose(table), seconds)
     while not counting.done:
         await session.run(counting.step)
@@ -74,34 +74,18 @@ async def _profiled(session: Session, table: Table, seconds: float) -> list[Evid
 
 def take_up(
     found: Sequence[Table], schema: str, records: Sequence[TableRecord]
-) -> tuple[dict[int, TablePlan], list[str]]:
-    """Return the plans that the target remembers, by number, and the tables that are new since.
+) -> tuple[dict[int, TablePlan], set[int]]:
+    """Return the plans that the target remembers, by number, and which of them fit no table any more.
 
-    Raises SchemaDrift when a planned table is gone or of another structure.
+    Of those nothing is known but the name of the target's table: it will be made anew.
     """
     by_name = {table.name: table for table in found}
-    plans = {}
+    plans, drifted = {}, set()
     for record in records:
-        table = by_name.pop(record.name, None)
+        table = by_name.get(record.name)
         plan = remembered(table, schema, record.plan) if table is not None else None
         if plan is None:
-            raise _drifted(record.name, gone=table is None)
+            drifted.add(record.table_id)
+            plan = TablePlan(Table(record.name, ()), Key(KeyKind.ROWID, ("rowid",)), schema, ())
         plans[record.table_id] = plan
-    return plans, sorted(by_name)
-
-
-def drift(found: Sequence[Table], plans: Iterable[TablePlan]) -> list[str]:
-    """Return the tables that are new since the plan. Raises SchemaDrift when a planned one changed."""
-    by_name = {table.name: table for table in found}
-    for plan in plans:
-        table = by_name.pop(plan.name, None)
-        if table is None or replace(plan, table=table).structure() != plan.structure():
-            raise _drifted(plan.name, gone=table is None)
-    return sorted(by_name)
-
-
-def _drifted(name: str, gone: bool) -> SchemaDrift:
-    return SchemaDrift(
-        f"table {name!r} {'is gone' if gone else 'has another structure'} since it was planned",
-        hint="run `liteferry uninstall` for this source, drop the target's tables, and start afresh",
-    )
+    return plans, drifted

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
 
-from config.errors import ValueRefused
-from triggers import changelog
+from config.errors import SchemaChanged, ValueRefused
+from triggers import changelog, refit
 from triggers.changelog import Place
 from triggers.connection import reading
 from triggers.identifier import quote
@@ -83,18 +83,30 @@ def read_batch(
     place: Place,
     memory: int,
     most: int | None = None,
+    schema: int | None = None,
 ) -> Batch | None:
     """Read everything new behind `place` in ONE read transaction; None when there is nothing.
 
     With `most`, at most that many entries: for rollback-journal files, where a long read would stall the
-    writer. The batch is then not `complete` while more is waiting. Raises ValueRefused, and OSError when
-    the temporary folder is full.
+    writer. The batch is then not `complete` while more is waiting. `schema` is the version of the schema
+    that the plans are for. Raises ValueRefused, SchemaChanged, and OSError when the temporary folder is full.
     """
     if connection.in_transaction:
         # the cutover reads inside the write lock that it already holds
+        refuse_changed(connection, schema)
         return _read(connection, plans, place, memory, most)
     with reading(connection):
+        refuse_changed(connection, schema)
         return _read(connection, plans, place, memory, most)
+
+
+def refuse_changed(connection: sqlite3.Connection, schema: int | None) -> None:
+    """Raise SchemaChanged when the schema is no longer of the version `schema`.
+
+    Asked inside the read transaction: rows are never read by a plan that was made for another schema.
+    """
+    if schema is not None and refit.version(connection) != schema:
+        raise SchemaChanged("the application has changed its schema", hint="it is being followed; try again")
 
 
 def _read(

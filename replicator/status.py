@@ -10,6 +10,7 @@ from typing import Any
 from .lag import Capacity, Rate, predicted_pause
 from .lanes import CopyProgress
 from .state import State
+from .witness import Suspicion
 
 
 @dataclass
@@ -43,6 +44,15 @@ class Facts:
     notes: list[dict[str, str]] = field(default_factory=list)
     tables: dict[int, CopyProgress] = field(default_factory=dict)
     table_changes: dict[int, int] = field(default_factory=dict)
+    #: Tables that must be read again and repaired, and why; with the time, as the target has it.
+    stale: dict[int, str] = field(default_factory=dict)
+    #: Changes of the file that no trigger of ours has told of.
+    suspicion: Suspicion = field(default_factory=Suspicion)
+    #: SQLite's count of schema changes when the schema was last followed; None before it was.
+    schema_version: int | None = None
+    #: Repairs done, and rows that they wrote or deleted.
+    repairs: int = 0
+    repaired_rows: int = 0
     capacity: Capacity = field(default_factory=Capacity)
     incoming: Rate = field(default_factory=Rate)
     applied: Rate = field(default_factory=Rate)
@@ -88,6 +98,9 @@ class Facts:
             "rows_copied": self.rows_copied,
             "apply_rate": round(self.applied.per_second(now), 1),
             "copy_rate": round(self.copied.per_second(now), 1),
+            "unexplained_changes": self.suspicion.count,
+            "repairs": self.repairs,
+            "repaired_rows": self.repaired_rows,
             "notes": self.notes,
             "tables": [self._table(number, t) for number, t in sorted(self.tables.items())],
         }
@@ -96,7 +109,8 @@ class Facts:
         return {
             "name": table.plan.name,
             "target": table.plan.qualified,
-            "state": _table_state(table, self.state),
+            "state": "repairing" if number in self.stale else _table_state(table, self.state),
+            "stale": self.stale.get(number),
             "rows_copied": table.rows,
             "rows_estimate": max(table.rows, table.plan.rows),
             "changes_applied": self.table_changes.get(number, 0),
@@ -128,9 +142,12 @@ def reasons(sources: Iterable[Facts], gates: Gates, now: float) -> list[str]:
 
 
 def _reasons(facts: Facts, gates: Gates, now: float) -> list[str]:
+    stale = [f"table {facts.tables[n].plan.name!r} is read again: {r}" for n, r in facts.stale.items()]
     if facts.state is not State.STREAMING:
-        return [f"is {facts.state.value}, not streaming"]
-    found = list(facts.objections)
+        return [f"is {facts.state.value}, not streaming", *stale]
+    found = [*facts.objections, *stale]
+    if facts.suspicion.blocks:
+        found.append("a change of the source fired no trigger: its tables are compared")
     if not facts.connected:
         found.append("the target is away")
     if not facts.consistent:

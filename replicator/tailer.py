@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import TypeVar
 from uuid import UUID
 
 import structlog
 
-from config.errors import LiteferryError, SourceError, TargetAway
-from triggers import changelog
+from config.errors import LiteferryError, SchemaChanged, SourceError, TargetAway
+from triggers import changelog, refit
 from triggers.changelog import Place
 from triggers.connection import is_busy, reading
 from triggers.session import Session
@@ -61,6 +62,8 @@ class Tailer:
         self._applier = Applier(target, source_id, plans)
         self._backoff = Backoff()
         self._data_version = -1
+        #: The version of the source's schema that the plans are for; None before it has been looked at.
+        self.schema: int | None = None
         #: Held while a batch is on its way; whoever else moves the position holds it instead.
         self.applying = asyncio.Lock()
         #: Set while a batch may have been committed without our knowing: the target is asked before the next.
@@ -69,11 +72,14 @@ class Tailer:
     async def step(self) -> bool:
         """Read and apply what is new; return whether there was anything.
 
+        Raises SchemaChanged when the source must be looked at before anything more is read.
         A failure that a retry may mend is counted, waited out and reported as False; any other is raised.
         """
         try:
             async with self.applying:
                 done = await self.drain(self._session)
+        except SchemaChanged:
+            raise
         except LiteferryError as error:
             if not error.retryable:
                 raise
@@ -110,6 +116,12 @@ class Tailer:
         await self._bring(batch, begun)
         return seen
 
+    @asynccontextmanager
+    async def aligned(self, session: Session, look: Callable[[sqlite3.Connection], R]) -> AsyncIterator[R]:
+        """Look at the source, and hold the target at the state that was seen."""
+        async with self.applying:
+            yield await self.drain_with(session, look)
+
     async def _bring(self, batch: Batch | None, begun: float) -> bool:
         if batch is None:
             # nothing behind the position: the target is what the source is
@@ -125,7 +137,8 @@ class Tailer:
 
     def _reading(self, most: int | None) -> Callable[[sqlite3.Connection], Batch | None]:
         place = Place(self._facts.position, self._facts.mark)
-        return lambda connection: read_batch(connection, self._plans, place, self._memory, most)
+        memory, schema = self._memory, self.schema
+        return lambda connection: read_batch(connection, self._plans, place, memory, most, schema)
 
     async def _ask(self, session: Session, work: Callable[[sqlite3.Connection], R]) -> R:
         try:
@@ -194,6 +207,8 @@ class Tailer:
             version = int(connection.execute("PRAGMA data_version").fetchone()[0])
             if version == self._data_version:
                 return False
+            if self.schema is not None and refit.version(connection) != self.schema:
+                return True
             newest = changelog.head(connection)
         except sqlite3.OperationalError as error:
             if is_busy(error):

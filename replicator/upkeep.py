@@ -9,14 +9,14 @@ import time
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
-from config.errors import SourceBusy
+from config.errors import CaptureBroken, SourceBusy
 from triggers import capture, changelog
 from triggers.session import Session
 
 from .faults import source_error
 from .pipeline import Pipeline
-from .preflight import drift, structure
 from .state import State
+from .witness import Sight, Witness
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,22 +35,33 @@ class Upkeep:
         self._pipeline = pipeline
         self._facts = pipeline.facts
         self._schema_mark = ""
+        self._witness = Witness()
+        self._sight: Sight | None = None
 
     async def check_drift(self) -> None:
-        """Compare tables and triggers with the plan. Raises SchemaDrift, CaptureBroken."""
-        if self._facts.state not in LIVE:
+        """Look for a lost log, and for an edit of the schema that SQLite's own count does not show."""
+        if self._facts.state not in LIVE or not self._pipeline.tailing:
             return
-        await self._ask(self._pipeline.watcher, capture.check_log, self._facts.position)
+        try:
+            await self._ask(self._pipeline.watcher, capture.check_log, self._facts.position)
+        except CaptureBroken as error:
+            self._pipeline.alarm(error)
+            return
         mark = await self._ask(self._pipeline.watcher, capture.schema_mark)
-        if mark == self._schema_mark:
+        if self._schema_mark and mark != self._schema_mark:
+            self._pipeline.look_again()
+        self._schema_mark = mark
+
+    async def watch_bypass(self) -> None:
+        """Look for a change of the file that fired no trigger."""
+        if self._facts.state is not State.STREAMING:
+            self._sight = None
             return
-        found, _ = await self._ask(self._pipeline.watcher, structure, self._pipeline.settings.exclude)
-        new = drift(found, self._pipeline.plans.values())
-        present = await self._ask(self._pipeline.watcher, capture.installed_triggers)
-        if self._facts.state in LIVE:
-            self._pipeline.refuse_lost_triggers(present)
-            self._pipeline.object_to_new(new)
-            self._schema_mark = mark
+        before = self._sight
+        sight = await self._ask(self._pipeline.writer, self._witness.look)
+        self._sight = sight
+        if before is not None and not sight.explains(before):
+            self._pipeline.healer.suspect()
 
     async def measure(self) -> None:
         """Measure the lag now."""
@@ -74,7 +85,7 @@ class Upkeep:
         """Write a heartbeat into the source; left out when the application holds the lock just now."""
         if self._facts.state in LIVE:
             with contextlib.suppress(SourceBusy):
-                await self._ask(self._pipeline.writer, changelog.beat, BEAT_SECONDS)
+                await self._ask(self._pipeline.writer, self._witness.beat, BEAT_SECONDS)
 
     async def prune(self) -> None:
         """Delete entries that the target has, in short transactions with room for others between."""

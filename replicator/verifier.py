@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from triggers.identifier import quote
 from triggers.session import Session
 
 from . import dml
 from .paging import Cursor, Pace
-from .pipeline import Pipeline
 from .plan import TablePlan
 from .reader import read_page
 from .target import Connection
 from .values import Row, same_row, to_source
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from .pipeline import Pipeline
 
 #: Rows compared at once; the stream rests for as long as one chunk takes.
 CHUNK_ROWS = 5_000
@@ -94,7 +94,7 @@ class Verifier:
 
     async def _count(self, session: Session, plan: TablePlan, report: TableReport) -> None:
         async with self._frozen() as (target, freeze):
-            async with self._aligned(session, partial(_count_rows, plan=plan)) as rows:
+            async with self._pipeline.tailer.aligned(session, partial(_count_rows, plan=plan)) as rows:
                 await freeze()
             report.source_rows = rows
             report.target_rows = await target.fetchval(dml.count(plan), timeout=3600)
@@ -104,22 +104,14 @@ class Verifier:
         last = False
         while not last:
             look = partial(read_page, plan=plan, after=after, limit=self._pace.rows)
-            async with self._aligned(session, look) as page:
+            async with self._pipeline.tailer.aligned(session, look) as page:
                 # not before: waiting for the batch in hand says nothing about the size of a chunk
                 begun = time.monotonic()
-                async with self._pipeline.target.connection() as target:
-                    await _compare_rows(target, plan, page.rows, report)
+                await self._compare_rows(plan, page.rows, report)
                 self._pace.took(len(page.rows), time.monotonic() - begun)
             after, last = page.cursor, page.last
         if report.source_rows != report.target_rows or report.missing:
             await self._find_extra(session, plan, report)
-
-    @asynccontextmanager
-    async def _aligned(self, session: Session, look: Callable[[sqlite3.Connection], T]) -> AsyncIterator[T]:
-        """Look at the source, and hold the target at the state that was seen."""
-        tailer = self._pipeline.tailer
-        async with tailer.applying:
-            yield await tailer.drain_with(session, look)
 
     @asynccontextmanager
     async def _frozen(self) -> AsyncIterator[tuple[Connection, Callable[[], Awaitable[object]]]]:
@@ -129,6 +121,19 @@ class Verifier:
             target.transaction(isolation="repeatable_read", readonly=True),
         ):
             yield target, lambda: target.fetchval("SELECT 1")
+
+    async def _compare_rows(self, plan: TablePlan, rows: list[Row], report: TableReport) -> None:
+        wanted = plan.converter.rows(rows)
+        async with self._pipeline.target.connection() as target:
+            found = await differences(target, plan, wanted)
+        report.compared += len(wanted)
+        report.missing += len(found.missing)
+        report.different += len(found.different)
+        for row in found.missing:
+            report.note(f"missing on the target: key {plan.converter.key_text(row)}")
+        for row, places in found.different:
+            names = ", ".join(plan.record[i].target for i in places)
+            report.note(f"different: key {plan.converter.key_text(row)}, columns {names}")
 
     async def _find_extra(self, session: Session, plan: TablePlan, report: TableReport) -> None:
         """Look for rows of the target that the source does not have."""
@@ -142,11 +147,11 @@ class Verifier:
             await self._look_up(session, plan, found, report)
 
     async def _look_up(self, session: Session, plan: TablePlan, keys: list[Row], report: TableReport) -> None:
-        absent = await session.run(_absent, plan, keys)
-        if not absent:
+        missing = await session.run(absent, plan, keys)
+        if not missing:
             return
         # most often a row that was deleted while we were looking: only side by side it can be told
-        async with self._aligned(session, partial(_absent, plan=plan, keys=absent)) as still:
+        async with self._pipeline.tailer.aligned(session, partial(absent, plan=plan, keys=missing)) as still:
             columns = [[key[i] for key in still] for i in range(len(plan.key_places))]
             async with self._pipeline.target.connection() as target:
                 records = await target.fetch(dml.select_by_key(plan), *columns)
@@ -155,26 +160,31 @@ class Verifier:
             report.note(f"extra on the target: key {plan.converter.key_text(tuple(record))}")
 
 
-async def _compare_rows(target: Connection, plan: TablePlan, rows: list[Row], report: TableReport) -> None:
+@dataclass
+class Differences:
+    """How rows of the source differ from the target's of the same keys."""
+
+    missing: list[Row] = field(default_factory=list)
+    #: With the places of the columns that differ.
+    different: list[tuple[Row, list[int]]] = field(default_factory=list)
+
+
+async def differences(target: Connection, plan: TablePlan, rows: Sequence[Row]) -> Differences:
+    """Compare rows of the source, converted already, with what the target has under their keys."""
+    found = Differences()
     if not rows:
-        return
-    wanted = plan.converter.rows(rows)
-    keys = [[row[i] for row in wanted] for i in plan.key_places]
+        return found
+    keys = [[row[i] for row in rows] for i in plan.key_places]
     records = await target.fetch(dml.select_by_key(plan), *keys)
-    found = {tuple(r[i] for i in plan.key_places): tuple(r) for r in records}
-    for row in wanted:
-        other = found.get(tuple(row[i] for i in plan.key_places))
-        report.compared += 1
+    others = {tuple(r[i] for i in plan.key_places): tuple(r) for r in records}
+    for row in rows:
+        other = others.get(tuple(row[i] for i in plan.key_places))
         if other is None:
-            report.missing += 1
-            report.note(f"missing on the target: key {plan.converter.key_text(row)}")
+            found.missing.append(row)
         elif not same_row(row, other):
-            report.different += 1
-            places = [
-                i for i, pair in enumerate(zip(row, other, strict=True)) if not same_row(*_singles(pair))
-            ]
-            names = ", ".join(plan.record[i].target for i in places)
-            report.note(f"different: key {plan.converter.key_text(row)}, columns {names}")
+            pairs = enumerate(zip(row, other, strict=True))
+            found.different.append((row, [i for i, pair in pairs if not same_row(*_singles(pair))]))
+    return found
 
 
 def _singles(pair: tuple[object, object]) -> tuple[Row, Row]:
@@ -185,14 +195,14 @@ def _count_rows(connection: sqlite3.Connection, plan: TablePlan) -> int:
     return int(connection.execute(f"SELECT count(*) FROM main.{quote(plan.name)}").fetchone()[0])
 
 
-def _absent(connection: sqlite3.Connection, plan: TablePlan, keys: list[Row]) -> list[Row]:
+def absent(connection: sqlite3.Connection, plan: TablePlan, keys: list[Row]) -> list[Row]:
     """Return those keys of the target that the source does not have, compared exactly."""
     terms = " AND ".join(f"{quote(c)} = ?" for c in plan.key.columns)
     columns = ", ".join(quote(c) for c in plan.key.columns)
     sql = f"SELECT {columns} FROM main.{quote(plan.name)} WHERE {terms}"
-    absent = []
+    missing = []
     for key in keys:
         wanted = tuple(map(to_source, key))
         if wanted not in connection.execute(sql, wanted).fetchall():
-            absent.append(key)
-    return absent
+            missing.append(key)
+    return missing

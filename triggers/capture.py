@@ -74,7 +74,7 @@ def install(
     """
     width = max([MIN_KEY_COLUMNS, *(len(key.columns) for _, key in tables)])
     with writing(connection, budget):
-        _create_log(connection, width)
+        prepare(connection, width)
         numbers = _numbers(connection, tables)
         captured = [Captured(numbers[table.name], table, key) for table, key in tables]
         # read under the lock: without it a rollback-journal writer makes even a read fail at once
@@ -82,7 +82,7 @@ def install(
     for start in range(0, len(stale), TABLES_PER_LOCK):
         with writing(connection, budget):
             for one in stale[start : start + TABLES_PER_LOCK]:
-                _install_table(connection, one)
+                install_table(connection, one)
     return captured
 
 
@@ -152,7 +152,11 @@ def uninstall(connection: sqlite3.Connection, budget: float) -> bool:
     return bool(names or present)
 
 
-def _create_log(connection: sqlite3.Connection, width: int) -> None:
+def prepare(connection: sqlite3.Connection, width: int, known: uuid.UUID | None = None) -> None:
+    """Make sure of the log, wide enough for keys of `width` columns; inside the caller's transaction.
+
+    An installation without an id gets the one that is `known`, else a new one.
+    """
     if not _has(connection, LOG):
         connection.execute(log_sql(width))
     have = int(connection.execute(SQL["log_width"]).fetchone()[0])
@@ -161,7 +165,7 @@ def _create_log(connection: sqlite3.Connection, width: int) -> None:
     connection.execute(SQL["create_tables"])
     connection.execute(SQL["create_meta"])
     if source_id(connection) is None:
-        connection.execute(SQL["write_meta"], {"name": "source_id", "value": str(uuid.uuid4())})
+        connection.execute(SQL["write_meta"], {"name": "source_id", "value": str(known or uuid.uuid4())})
     connection.execute(SQL["write_meta"], {"name": "format", "value": FORMAT})
 
 
@@ -175,7 +179,8 @@ def _numbers(connection: sqlite3.Connection, tables: Sequence[tuple[Table, Key]]
     return numbers
 
 
-def _install_table(connection: sqlite3.Connection, captured: Captured) -> None:
+def install_table(connection: sqlite3.Connection, captured: Captured) -> None:
+    """Put a table's triggers in, in the place of any it has; inside the caller's transaction."""
     present = installed_triggers(connection)
     mine = f"_liteferry_{captured.id}_"
     for name in present:

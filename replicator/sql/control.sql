@@ -12,6 +12,8 @@ CREATE TABLE IF NOT EXISTS liteferry.source (
     state text NOT NULL,
     position bigint NOT NULL,
     mark double precision,
+    -- SQLite's own count of the source's schema changes, when they were last followed
+    schema_version bigint,
     beat double precision,
     consistent boolean NOT NULL DEFAULT false,
     changes bigint NOT NULL DEFAULT 0,
@@ -28,6 +30,8 @@ CREATE TABLE IF NOT EXISTS liteferry.progress (
     name text NOT NULL,
     plan jsonb NOT NULL,
     indexed boolean NOT NULL DEFAULT false,
+    -- why its rows must be compared with the source's and repaired; NULL when they need not
+    stale text,
     changes bigint NOT NULL DEFAULT 0,
     notes jsonb NOT NULL DEFAULT '[]',
     PRIMARY KEY (source_id, table_id)
@@ -89,12 +93,12 @@ SELECT pg_advisory_xact_lock(7236913012)
 
 -- register --
 -- note a new source
-INSERT INTO liteferry.source (source_id, path, schema_name, state, position, mark)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO liteferry.source (source_id, path, schema_name, state, position, mark, schema_version)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 
 -- source --
 -- all that is known of a source; waits for a commit of ours whose answer got lost and that is still on its way
-SELECT source_id, path, schema_name, state, position, mark, beat, consistent, changes, batches
+SELECT source_id, path, schema_name, state, position, mark, schema_version, beat, consistent, changes, batches
 FROM liteferry.source WHERE source_id = $1 FOR UPDATE
 
 -- set_state --
@@ -124,7 +128,7 @@ SELECT $1, $2, l.lane, l.cursor, l.upto FROM unnest($3::int[], $4::text[], $5::t
 
 -- tables --
 -- the plans of a source's tables
-SELECT table_id, name, plan, indexed, changes, notes
+SELECT table_id, name, plan, indexed, stale, changes, notes
 FROM liteferry.progress WHERE source_id = $1 ORDER BY table_id
 
 -- lanes --
@@ -149,6 +153,39 @@ UPDATE liteferry.progress SET indexed = true, notes = notes || $3::jsonb WHERE s
 -- add_notes --
 -- add to what a table does not get
 UPDATE liteferry.progress SET notes = notes || $3::jsonb WHERE source_id = $1 AND table_id = $2
+
+-- set_stale --
+-- note tables as in need of repair; each reason bears its time, and the newest stands
+UPDATE liteferry.progress SET stale = $3 WHERE source_id = $1 AND table_id = ANY($2::int[])
+
+-- set_unindexed --
+-- a table lacks indexes that it should have
+UPDATE liteferry.progress SET indexed = false WHERE source_id = $1 AND table_id = $2
+
+-- set_schema --
+-- which schema of the source the plans are for
+UPDATE liteferry.source SET schema_version = $2 WHERE source_id = $1
+
+-- set_mended --
+-- a table has been repaired, for the reason that stood when the repair began
+UPDATE liteferry.progress SET stale = NULL WHERE source_id = $1 AND table_id = $2 AND stale = $3
+
+-- set_plan --
+-- a table's structure has changed in the source
+UPDATE liteferry.progress SET name = $3, plan = $4, indexed = false WHERE source_id = $1 AND table_id = $2
+
+-- forget_table --
+-- a table is gone from the source
+DELETE FROM liteferry.progress WHERE source_id = $1 AND table_id = $2
+
+-- set_copied --
+-- a table that is filled by repair alone has no lane to copy
+UPDATE liteferry.lane SET copied = true WHERE source_id = $1 AND table_id = $2
+
+-- begin_log --
+-- another log has taken the place of the one that was followed
+UPDATE liteferry.source SET position = $3, mark = $4, consistent = false, updated_at = now()
+WHERE source_id = $1 AND position = $2
 
 -- existing --
 -- which of some tables are there already

@@ -12,6 +12,7 @@ import pytest
 import replicator
 from config.errors import ControlError
 from tests.compare import differences
+from tests.fault import test_schema_changes
 from tests.fault.scene import (
     COPIERS,
     HASTY,
@@ -73,7 +74,8 @@ def test_every_named_point_is_in_these_tests() -> None:
     """A new point in the code is not forgotten here."""
     code = "".join(path.read_text() for path in Path(replicator.__file__).parent.glob("*.py"))
     named = set(re.findall(r'failpoint\.reach\("([^"]+)"\)', code))
-    assert {point.partition("@")[0] for point in (*ON_THE_WAY, *IN_CUTOVER, *IN_COPIER)} == named
+    tested = (*ON_THE_WAY, *IN_CUTOVER, *IN_COPIER, *test_schema_changes.POINTS)
+    assert {point.partition("@")[0] for point in tested} == named
 
 
 @pytest.mark.parametrize("point", ON_THE_WAY)

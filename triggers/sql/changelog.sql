@@ -81,6 +81,18 @@ VALUES(:id, :name, :key_kind, :key_columns, :fingerprint)
 -- every trigger of ours with its text
 SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger' AND name GLOB '_liteferry_*' ORDER BY name
 
+-- trigger_owners --
+-- which table each trigger of ours is on; SQLite keeps it current when a table is renamed
+SELECT name, tbl_name FROM main.sqlite_master WHERE type = 'trigger' AND name GLOB '_liteferry_[0-9]*_*'
+
+-- table_names --
+-- what tables there are
+SELECT name FROM main.sqlite_master WHERE type = 'table'
+
+-- forget_table --
+-- a table that is gone
+DELETE FROM main._liteferry_tables WHERE id = :id
+
 -- schema_text --
 -- every object's text, to see that it has changed
 SELECT type, name, tbl_name, sql FROM main.sqlite_master ORDER BY type, name

@@ -1,0 +1,192 @@
+"""What a changed table of the source means for the target's: pure functions from two plans to statements."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from triggers.identifier import quote
+from triggers.key import Key
+from triggers.schema import Column, Index, Table
+
+from . import ddl
+from .defaults import translate
+from .plan import ColumnPlan, TablePlan
+
+
+class Kind(enum.Enum):
+    """How far a table of the source has moved from its plan."""
+
+    #: As planned; at most its indexes differ.
+    SAME = "same"
+    #: Renamed, or columns came, went or were renamed: the target's table is altered.
+    ALTERED = "altered"
+    #: Another key, or a column of another type: the target's table is made anew.
+    REBUILT = "rebuilt"
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """A table's old plan beside its structure now."""
+
+    old: TablePlan
+    table: Table
+    key: Key
+
+    @property
+    def renamed(self) -> Mapping[str, str]:
+        """Return old and new names of columns that were renamed.
+
+        SQLite keeps no trace of it: as many columns as before and one of another name where another was,
+        alike in all else, is a rename. Where that is wrong, rows are still right, for they are read again.
+        """
+        before, after = self.old.table.columns, self.table.columns
+        if len(before) != len(after):
+            return {}
+        pairs = [(a, b) for a, b in zip(before, after, strict=True) if a.name != b.name]
+        kept = {c.name for c in before} & {c.name for c in after}
+        if any(a.name in kept or b.name in kept or replace(a, name=b.name) != b for a, b in pairs):
+            return {}
+        return {a.name: b.name for a, b in pairs}
+
+    @property
+    def kind(self) -> Kind:
+        """Return how far the table has moved."""
+        renamed = self.renamed
+        key_now = tuple(renamed.get(c, c) for c in self.old.key.columns)
+        if (self.old.key.kind, key_now) != (self.key.kind, self.key.columns):
+            return Kind.REBUILT
+        for column, _ in self._kept():
+            before = next(c for c in self.old.table.columns if renamed.get(c.name, c.name) == column.name)
+            if before.declared.upper() != column.declared.upper() or before.hidden != column.hidden:
+                return Kind.REBUILT
+        same = replace(self.old, table=self.table).structure() == self.old.structure()
+        return Kind.SAME if same and self.table.name == self.old.name else Kind.ALTERED
+
+    def _kept(self) -> Iterator[tuple[Column, ColumnPlan]]:
+        planned = {self.renamed.get(c.source, c.source): c for c in self.old.columns}
+        for column in self.table.columns:
+            if column.name in planned:
+                yield column, planned[column.name]
+
+    @property
+    def added(self) -> list[Column]:
+        """Return the columns that are new."""
+        known = {column.name for column, _ in self._kept()}
+        return [c for c in self.table.columns if c.name not in known]
+
+    @property
+    def new_uniques(self) -> bool:
+        """Tell whether an index is unique that was not: what it replaced until now, nobody has logged."""
+        before = {_definition_of(i) for i in _as_renamed(self).table.indexes if i.unique}
+        return not before.issuperset(_definition_of(i) for i in self.table.indexes if i.unique)
+
+    def plan(self, new: Mapping[str, ColumnPlan]) -> TablePlan:
+        """Return the plan for the altered table: old columns keep their types, `new` has the others."""
+        kept = {
+            column.name: replace(planned, source=column.name, target=column.name)
+            for column, planned in self._kept()
+        }
+        columns = tuple(kept.get(c.name) or new[c.name] for c in self.table.columns)
+        return TablePlan(self.table, self.key, self.old.schema, columns, self.old.rows)
+
+
+def alter(evolution: Evolution, new: TablePlan) -> list[str]:
+    """Return the statements that make the target's table one for the altered plan, but for its indexes.
+
+    Columns that are new accept NULL until their values have come, see `tighten`.
+    """
+    old = evolution.old
+    statements = list(_drop_objects(evolution, new))
+    if old.name != new.name:
+        statements.append(f"ALTER TABLE {old.qualified} RENAME TO {quote(new.name)}")
+    statements += _rename_objects(evolution, new)
+    change = f"ALTER TABLE {new.qualified}"
+    for before, after in evolution.renamed.items():
+        statements.append(f"{change} RENAME COLUMN {quote(before)} TO {quote(after)}")
+    kept = {evolution.renamed.get(c.source, c.source) for c in old.columns}
+    names = {c.target for c in new.columns}
+    statements += [f"{change} DROP COLUMN {quote(name)}" for name in sorted(kept - names)]
+    for column in evolution.added:
+        statements.append(f"{change} ADD COLUMN {_definition(new, column)}")
+    statements += _loosen(evolution, new)
+    return statements
+
+
+def _definition(plan: TablePlan, column: Column) -> str:
+    planned = next(c for c in plan.columns if c.source == column.name)
+    default = None
+    if column.default is not None and not column.generated:
+        default = translate(column.default, planned.pg_type)
+    return f"{quote(planned.target)} {planned.pg_type}" + (f" DEFAULT {default}" if default else "")
+
+
+def _loosen(evolution: Evolution, new: TablePlan) -> Iterator[str]:
+    """Columns that may hold NULL now, and defaults that are others."""
+    before = {evolution.renamed.get(c.name, c.name): c for c in evolution.old.table.columns}
+    for column in new.table.columns:
+        was = before.get(column.name)
+        if was is None:
+            continue
+        change = f"ALTER TABLE {new.qualified} ALTER COLUMN {quote(column.name)}"
+        if was.not_null and not column.not_null and column.name not in new.key.columns:
+            yield f"{change} DROP NOT NULL"
+        if was.default != column.default and column.name not in new.key.columns:
+            planned = next(c for c in new.columns if c.source == column.name)
+            default = translate(column.default, planned.pg_type) if column.default is not None else None
+            yield f"{change} SET DEFAULT {default}" if default is not None else f"{change} DROP DEFAULT"
+
+
+def tighten(plan: TablePlan) -> list[str]:
+    """Return the statements that give columns their NOT NULL once all values are there."""
+    return [
+        f"ALTER TABLE {plan.qualified} ALTER COLUMN {quote(c.target)} SET NOT NULL"
+        for c in plan.columns
+        if plan.table.column(c.source).not_null
+    ]
+
+
+def _definition_of(index: Index) -> Index:
+    text = index.sql if index.partial or index.plain_columns is None else None
+    return replace(index, name="", origin="", sql=text)
+
+
+def _as_renamed(evolution: Evolution) -> TablePlan:
+    """Return the old plan under the new names of table and columns."""
+    old, names = evolution.old, evolution.renamed
+    rename = {c.name: names.get(c.name, c.name) for c in old.table.columns}
+    indexes = tuple(
+        replace(
+            index,
+            columns=tuple(
+                replace(c, name=rename.get(c.name, c.name)) if c.name else c for c in index.columns
+            ),
+        )
+        for index in old.table.indexes
+    )
+    columns = tuple(replace(c, name=rename[c.name]) for c in old.table.columns)
+    table = replace(old.table, name=evolution.table.name, columns=columns, indexes=indexes)
+    planned = tuple(replace(c, source=rename[c.source], target=rename[c.source]) for c in old.columns)
+    key = replace(old.key, columns=tuple(rename.get(c, c) for c in old.key.columns))
+    return TablePlan(table, key, old.schema, planned, old.rows)
+
+
+def _drop_objects(evolution: Evolution, new: TablePlan) -> Iterator[str]:
+    """Indexes and constraints that the source has no longer, under the names they have on the target."""
+    wanted = {o.sql for o in ddl.secondary(new)}
+    before, renamed = ddl.secondary(evolution.old), ddl.secondary(_as_renamed(evolution))
+    for was, would_be in zip(before, renamed, strict=True):
+        if would_be.sql not in wanted:
+            yield ddl.drop(evolution.old, was)
+
+
+def _rename_objects(evolution: Evolution, new: TablePlan) -> Iterator[str]:
+    wanted = {o.sql for o in ddl.secondary(new)}
+    before, renamed = ddl.secondary(evolution.old), ddl.secondary(_as_renamed(evolution))
+    pairs = [(a.name, b.name) for a, b in zip(before, renamed, strict=True) if b.sql in wanted]
+    pairs.append((ddl.key_name(evolution.old), ddl.key_name(new)))
+    for was, now in pairs:
+        if was != now:
+            # of a constraint too: its index bears its name, and the constraint follows
+            yield f"ALTER INDEX IF EXISTS {quote(new.schema)}.{quote(was)} RENAME TO {quote(now)}"

@@ -1,0 +1,289 @@
+"""Following the application's schema changes: what changed, the triggers again, then the target's tables.
+
+A table that may have missed something is noted as stale before its triggers are mended: a kill in between
+leaves nothing worse than a table that is read again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+import asyncpg
+import structlog
+
+from config.errors import CaptureBroken, SchemaDrift, SourceBusy, TargetError
+from triggers import capture, refit
+from triggers.capture import Captured
+from triggers.key import KeyKind, choose
+from triggers.refit import Survey
+from triggers.schema import Table
+
+from . import ddl, evolution, failpoint, ledger
+from .evolution import Evolution, Kind
+from .faults import source_error
+from .lanes import Bounds
+from .plan import ColumnPlan, TablePlan, plan_table
+from .preflight import profiled
+from .target import CONTROL, Connection, describe
+
+if TYPE_CHECKING:
+    from .pipeline import Pipeline
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+log = structlog.get_logger("liteferry.follower")
+
+
+@dataclass
+class Change:
+    """What has become of one table of the plan, or a table that is new."""
+
+    number: int
+    #: The target's table, None for a new one.
+    old: TablePlan | None
+    #: What it is to be, None when it is gone.
+    new: TablePlan | None = None
+    kind: Kind = Kind.SAME
+    evolution: Evolution | None = None
+    #: Whether its triggers must be put in again.
+    refit: bool = False
+    #: Why its rows must be read again, if they must.
+    stale: str | None = None
+
+
+@dataclass
+class Changes:
+    """All changes of one survey."""
+
+    seen: Survey
+    tables: list[Change] = field(default_factory=list)
+
+    @property
+    def told(self) -> list[Change]:
+        """Return those that mean work on the target."""
+        return [c for c in self.tables if c.kind is not Kind.SAME or c.new is None or c.old is None]
+
+
+class Follower:
+    """Brings plans, triggers and the target after the source's schema."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._facts = pipeline.facts
+
+    async def follow(self) -> None:
+        """Look at the source's schema and follow what has changed; nothing is read meanwhile.
+
+        Raises SchemaDrift when the policy is to halt, TargetAway, SourceBusy, Unsupported.
+        """
+        async with self._pipeline.tailer.applying:
+            while True:
+                changes = await self._changes()
+                self._refuse(changes)
+                await self._note_stale(changes)
+                failpoint.reach("follow.before_refit")
+                try:
+                    version = await self._refit(changes)
+                except refit.Moved:
+                    continue
+                break
+            failpoint.reach("follow.after_refit")
+            await self._alter_target(changes, version)
+            failpoint.reach("follow.after_target")
+            await self._pipeline.replan(
+                {c.number: c.new for c in sorted(changes.tables, key=lambda c: c.number) if c.new}
+            )
+            self._facts.schema_version = self._pipeline.tailer.schema = version
+
+    async def _changes(self) -> Changes:
+        pipeline = self._pipeline
+        seen = await self._ask(refit.survey, pipeline.settings.exclude)
+        changes = Changes(seen)
+        for number, old in pipeline.plans.items():
+            changes.tables.append(await self._change(seen, number, old))
+        _rebuild_swapped(changes.tables)
+        bearing = {t.name for n in pipeline.plans if (t := seen.table(n)) is not None}
+        following = pipeline.settings.on_schema_change == "follow"
+        numbers = [*pipeline.plans, *seen.names]
+        for table in seen.tables:
+            if table.name not in bearing and following:
+                numbers.append(max(numbers, default=0) + 1)
+                changes.tables.append(await self._new(numbers[-1], table))
+        return changes
+
+    async def _change(self, seen: Survey, number: int, old: TablePlan) -> Change:
+        table = seen.table(number)
+        if table is None:
+            return Change(number, old)
+        key = choose(table, await self._ask(refit.holding_null, table))
+        step = Evolution(old, table, key)
+        change = Change(number, old, kind=step.kind, evolution=step)
+        if number in self._pipeline.drifted:
+            change.kind = Kind.REBUILT
+        if change.kind is Kind.REBUILT:
+            change.new = await self._planned(table)
+        else:
+            change.new = step.plan(await self._added(step))
+        present = seen.state(Captured(number, table, change.new.key))
+        change.refit = present is not capture.Installed.INSTALLED
+        change.stale = _why_stale(change, present)
+        if (
+            change.stale is None
+            and _may_be_renumbered(change.new)
+            and seen.version != self._facts.schema_version
+        ):
+            change.stale = "VACUUM may have numbered its rows anew"
+        return change
+
+    async def _new(self, number: int, table: Table) -> Change:
+        plan = await self._planned(table)
+        return Change(number, None, plan, Kind.REBUILT, None, refit=True, stale="the table is new")
+
+    async def _planned(self, table: Table) -> TablePlan:
+        evidence = await profiled(self._pipeline.reader, table, 0.02)
+        overrides = self._pipeline.settings.columns
+        return plan_table(table, self._facts.schema, evidence, overrides)
+
+    async def _added(self, step: Evolution) -> Mapping[str, ColumnPlan]:
+        """Plan the columns that are new, by what they hold."""
+        if not step.added:
+            return {}
+        whole = await self._planned(step.table)
+        return {c.source: c for c in whole.columns}
+
+    def _refuse(self, changes: Changes) -> None:
+        """Halt where the policy says so, and name what has changed."""
+        if self._pipeline.settings.on_schema_change == "follow":
+            return
+        for change in changes.told:
+            name = change.old.name if change.old else ""
+            what = "is gone" if change.new is None else "has another structure"
+            raise SchemaDrift(
+                f"table {name!r} {what} since it was planned",
+                hint='set on_schema_change = "follow", or run `liteferry uninstall` for this source, drop '
+                "the target's tables, and start afresh",
+            )
+        for change in changes.tables:
+            if change.stale and change.old is not None:
+                raise CaptureBroken(
+                    f"the triggers of table {change.old.name!r} are missing: writes since may be lost",
+                    hint='set on_schema_change = "follow" to have the table read again',
+                )
+
+    async def _note_stale(self, changes: Changes) -> None:
+        """Before the triggers are mended: a kill must not leave mended triggers and rows that were missed."""
+        stale = [c for c in changes.tables if c.stale and c.old is not None]
+        async with self._pipeline.target.transaction() as connection:
+            for change in stale:
+                reason = stamped(change.stale or "")
+                await ledger.set_stale(connection, self._pipeline.source_id, [change.number], reason)
+
+    async def _refit(self, changes: Changes) -> int:
+        wanted = [Captured(c.number, c.new.table, c.new.key) for c in changes.tables if c.new and c.refit]
+        gone = [c.number for c in changes.tables if c.new is None]
+        if not wanted and not gone:
+            return changes.seen.version
+        writer = self._pipeline.writer
+        while True:
+            try:
+                return await writer.run(refit.refit, changes.seen, wanted, gone, 0.05)
+            except SourceBusy:
+                await asyncio.sleep(0.05)
+            except sqlite3.Error as error:
+                raise source_error(writer, error) from error
+
+    async def _alter_target(self, changes: Changes, version: int) -> None:
+        told = changes.told
+        if version == self._facts.schema_version and not told:
+            return
+        try:
+            async with self._pipeline.target.transaction() as connection:
+                for change in told:
+                    if change.old is not None and (change.new is None or change.kind is Kind.REBUILT):
+                        await connection.execute(f"DROP TABLE IF EXISTS {change.old.qualified}")
+                for change in changes.tables:
+                    await self._apply(connection, change, [c.new for c in changes.tables if c.new])
+                await connection.execute(CONTROL["set_schema"], self._pipeline.source_id, version)
+        except asyncpg.PostgresError as error:
+            if isinstance(error, asyncpg.DependentObjectsStillExistError):
+                raise TargetError(
+                    f"the target's table cannot follow the source's: {describe(error)}",
+                    hint="drop the views or other objects that depend on it, and start liteferry again",
+                ) from None
+            raise
+        for change in told:
+            name = change.new.name if change.new else change.old.name if change.old else ""
+            what = "gone" if change.new is None else "new" if change.old is None else change.kind.value
+            log.warning("schema followed", source=self._facts.path, table=name, change=what)
+
+    async def _apply(self, connection: Connection, change: Change, all_plans: Sequence[TablePlan]) -> None:
+        source_id, number, new = self._pipeline.source_id, change.number, change.new
+        if new is None:
+            await connection.execute(CONTROL["forget_table"], source_id, number)
+        elif change.old is None:
+            await ledger.refuse_existing(connection, new.schema, [new.name])
+            await self._create(connection, new)
+            notes = ddl.notes(new, all_plans)
+            await ledger.add_table(connection, source_id, number, new, [Bounds()], notes)
+            await connection.execute(CONTROL["set_copied"], source_id, number)
+            await ledger.set_stale(connection, source_id, [number], stamped(change.stale or ""))
+        elif change.kind is Kind.REBUILT:
+            await self._create(connection, new)
+            await ledger.set_plan(connection, source_id, number, new)
+            await connection.execute(CONTROL["set_copied"], source_id, number)
+        elif change.evolution is not None and (change.kind is Kind.ALTERED or change.refit):
+            for statement in evolution.alter(change.evolution, new):
+                await connection.execute(statement)
+            await ledger.set_plan(connection, source_id, number, new)
+
+    async def _create(self, connection: Connection, plan: TablePlan) -> None:
+        await connection.execute(ddl.create_table(plan))
+        await connection.execute(ddl.replica_key(plan))
+        await connection.execute(ddl.comment(plan, self._facts.path))
+        await connection.execute(ddl.guard(plan))
+
+    async def _ask(
+        self, work: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        reader = self._pipeline.reader
+        try:
+            return await reader.run(work, *args, **kwargs)
+        except sqlite3.Error as error:
+            raise source_error(reader, error) from error
+
+
+def _rebuild_swapped(changes: Sequence[Change]) -> None:
+    """A name that another table of the target still has cannot be given in place."""
+    kept = {c.old.name for c in changes if c.old and c.new and c.kind is not Kind.REBUILT}
+    for change in changes:
+        if change.old and change.new and change.old.name != change.new.name and change.new.name in kept:
+            change.kind, change.stale = Kind.REBUILT, "it was made anew"
+
+
+def stamped(reason: str) -> str:
+    """Return a reason with its time, so that a repair can tell it from one that has come since."""
+    return f"{reason} ({datetime.now(UTC).isoformat(timespec='milliseconds')})"
+
+
+def _why_stale(change: Change, present: capture.Installed) -> str | None:
+    assert change.new is not None
+    if present in (capture.Installed.MISSING, capture.Installed.ABSENT):
+        return "its triggers were lost"
+    if change.kind is Kind.REBUILT:
+        return "it was made anew"
+    if change.evolution is not None and change.evolution.added:
+        return "it has new columns"
+    if change.evolution is not None and change.evolution.new_uniques:
+        return "it has a new unique index"
+    return None
+
+
+def _may_be_renumbered(plan: TablePlan) -> bool:
+    """Tell whether VACUUM numbers the rows anew: no key of their own, and no index at all."""
+    return plan.key.kind is KeyKind.ROWID and not plan.table.indexes

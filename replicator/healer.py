@@ -1,0 +1,144 @@
+"""Healing: tables that may have missed something are read again beside the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import Collection
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from config.errors import CaptureBroken, SourceBusy
+from triggers import capture, refit
+from triggers.changelog import Place
+
+from . import failpoint, ledger, loader
+from .applier import Collision
+from .faults import source_error
+from .follower import stamped
+from .repair import Repair
+from .target import CONTROL
+
+if TYPE_CHECKING:
+    from .pipeline import Pipeline
+
+log = structlog.get_logger("liteferry.healer")
+
+
+class Healer:
+    """Knows which tables of a source are stale, and mends them."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._facts = pipeline.facts
+        self._wanted = asyncio.Event()
+
+    async def run(self) -> None:
+        """Repair stale tables one after the other, and wait for more; until cancelled.
+
+        Raises what `Repair.run` raises but for a target that is away.
+        """
+        while True:
+            self._wanted.clear()
+            for number, reason in list(self._facts.stale.items()):
+                if number in self._pipeline.plans:
+                    await self._pipeline.retrying(partial(self._mend, number, reason))
+            due = self._facts.suspicion.due_in(time.monotonic())
+            if due == 0:
+                await self._pipeline.retrying(self._compare_all)
+            elif not self._facts.stale:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wanted.wait(), due)
+
+    async def _compare_all(self) -> None:
+        """Look for what unexplained changes have done."""
+        suspicion, found = self._facts.suspicion, 0
+        suspicion.begin(time.monotonic())
+        for number in list(self._pipeline.plans):
+            if number in self._pipeline.plans:
+                changed = await Repair(self._pipeline, number).compare()
+                found += changed
+                self._facts.repairs += bool(changed)
+                self._facts.repaired_rows += changed
+        suspicion.ended(time.monotonic(), found)
+        log.info("compared after unexplained changes", source=self._facts.path, repaired_rows=found)
+
+    def suspect(self) -> None:
+        """Note a change of the file that the log does not explain, and have all tables compared."""
+        suspicion = self._facts.suspicion
+        told = suspicion.blocks
+        suspicion.raised(time.monotonic())
+        if suspicion.blocks and not told:
+            log.warning(
+                "a change of the source fired no trigger: tables are compared", source=self._facts.path
+            )
+        self._wanted.set()
+
+    async def _mend(self, number: int, reason: str) -> None:
+        repair = Repair(self._pipeline, number, reason)
+        await repair.run()
+        self._facts.repairs += 1
+        self._facts.repaired_rows += repair.written + repair.deleted
+        if self._facts.stale.get(number) == reason:
+            del self._facts.stale[number]
+
+    async def mark(self, numbers: Collection[int], reason: str) -> None:
+        """Note tables as stale, on the target first. Raises TargetAway."""
+        told = stamped(reason)
+        async with self._pipeline.target.transaction() as connection:
+            await ledger.set_stale(connection, self._pipeline.source_id, numbers, told)
+        self._facts.stale.update(dict.fromkeys(numbers, told))
+        self._wanted.set()
+        log.warning("stale", source=self._facts.path, tables=len(numbers), reason=reason)
+
+    async def relax(self, error: Collision) -> None:
+        """Let a row in whose unique value a stale row still has: take the index away, and repair the table.
+
+        Raises the error when it is not about such an index.
+        """
+        for number, plan in self._pipeline.plans.items():
+            if (plan.schema, plan.name) == (error.schema, error.table):
+                async with self._pipeline.target.transaction() as connection:
+                    place = connection, self._pipeline.source_id, number
+                    if not await loader.relax(*place, plan, error.constraint):
+                        raise error
+                await self.mark([number], "two of its rows have one unique value on the target")
+                return
+        raise error
+
+    async def recapture(self, error: CaptureBroken) -> None:
+        """Begin a new log where the old one is gone, rewound or another's, and read everything again.
+
+        Raises the error when the file belongs to another installation.
+        """
+        pipeline = self._pipeline
+        there = await pipeline.reader.run(capture.source_id)
+        if there is not None and there != pipeline.source_id:
+            raise error
+        log.error("capture broken, all tables are read again", source=self._facts.path, reason=str(error))
+        await self.mark(list(pipeline.plans), "the change log was lost")
+        failpoint.reach("recapture.after_mark")
+        async with pipeline.tailer.applying:
+            place = await self._install()
+            async with pipeline.target.transaction() as connection:
+                moved = pipeline.source_id, self._facts.position, place.position, place.mark
+                await connection.execute(CONTROL["begin_log"], *moved)
+            self._facts.position, self._facts.mark = place.position, place.mark
+            self._facts.consistent = False
+            pipeline.tailer.schema = None
+
+    async def _install(self) -> Place:
+        writer = self._pipeline.writer
+        while True:
+            try:
+                return await writer.run(
+                    refit.recapture, self._pipeline.source_id, self._pipeline.captured, 0.05
+                )
+            except SourceBusy:
+                await asyncio.sleep(0.05)
+            except sqlite3.Error as error:
+                raise source_error(writer, error) from error

@@ -1,0 +1,139 @@
+"""Following the application's own schema changes: what is there now, and triggers that fit it again."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from . import capture, changelog
+from .capture import Captured
+from .changelog import Place
+from .connection import reading, writing
+from .identifier import quote
+from .schema import Skipped, Table, tables
+from .statements import load
+from .trigger_sql import MIN_KEY_COLUMNS, TABLES
+
+SQL = load("triggers", "changelog.sql")
+
+
+class Moved(Exception):
+    """The schema has changed once more since it was surveyed; look again."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A source's structure and triggers of ours, as one read transaction saw them."""
+
+    version: int
+    tables: Sequence[Table]
+    skipped: Sequence[Skipped]
+    #: Text of every trigger of ours by name.
+    triggers: Mapping[str, str]
+    #: What each number of the log is called now: by its triggers, which follow a renamed table, else by the
+    #: name that was noted.
+    names: Mapping[int, str]
+
+    def table(self, number: int) -> Table | None:
+        """Return the table that bears a number, None when it is gone."""
+        wanted = self.names.get(number)
+        return next((t for t in self.tables if t.name == wanted), None)
+
+    def state(self, captured: Captured) -> capture.Installed:
+        """Compare a table's wanted triggers with those that are there."""
+        return capture.compare(captured, dict(self.triggers))
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """Return SQLite's own count of schema changes."""
+    return int(connection.execute("PRAGMA main.schema_version").fetchone()[0])
+
+
+def survey(connection: sqlite3.Connection, exclude: Collection[str]) -> Survey:
+    """Look at structure and triggers in one read transaction."""
+    with reading(connection):
+        found, skipped = tables(connection, exclude)
+        owners = _owners(connection)
+        noted = {int(str(row[0])): str(row[1]) for row in _noted(connection)}
+        # a table that was made anew under an old name bears the number of its own triggers
+        unclaimed = {n: name for n, name in noted.items() if n not in owners and name not in owners.values()}
+        return Survey(
+            version(connection),
+            found,
+            skipped,
+            capture.installed_triggers(connection),
+            {**unclaimed, **owners},
+        )
+
+
+def _owners(connection: sqlite3.Connection) -> dict[int, str]:
+    rows = connection.execute(SQL["trigger_owners"]).fetchall()
+    return {int(name.split("_")[2]): str(owner) for name, owner in rows if name.split("_")[2].isdigit()}
+
+
+def _noted(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+    there = connection.execute(SQL["has_object"], {"name": TABLES}).fetchone()[0]
+    return connection.execute(SQL["read_tables"]).fetchall() if there else []
+
+
+def holding_null(connection: sqlite3.Connection, table: Table) -> list[str]:
+    """Return the columns of the declared primary key that hold NULL, which SQLite allows."""
+    if table.without_rowid or table.rowid_alias is not None:
+        return []
+    found = []
+    for column in table.primary_key:
+        sql = f"SELECT 1 FROM main.{quote(table.name)} WHERE {quote(column.name)} IS NULL LIMIT 1"
+        if not column.not_null and connection.execute(sql).fetchone():
+            found.append(column.name)
+    return found
+
+
+def refit(
+    connection: sqlite3.Connection,
+    seen: Survey,
+    wanted: Sequence[Captured],
+    gone: Collection[int],
+    budget: float,
+) -> int:
+    """Make the triggers of some tables those they must have, and forget tables that are gone.
+
+    A few tables per short transaction; returns the schema's version afterwards. Raises SourceBusy, and Moved
+    when the schema is no longer the one that was surveyed.
+    """
+    expected = seen.version
+    width = max([MIN_KEY_COLUMNS, *(len(one.key.columns) for one in wanted)])
+    for start in range(0, max(1, len(wanted)), capture.TABLES_PER_LOCK):
+        with writing(connection, budget):
+            if version(connection) != expected:
+                raise Moved
+            if start == 0:
+                capture.prepare(connection, width)
+                for number in gone:
+                    connection.execute(SQL["forget_table"], {"id": number})
+            for one in wanted[start : start + capture.TABLES_PER_LOCK]:
+                capture.install_table(connection, one)
+            # of our own transaction, which nobody else can have come into
+            expected = version(connection)
+    return expected
+
+
+def recapture(
+    connection: sqlite3.Connection, source_id: UUID, captured: Sequence[Captured], budget: float
+) -> Place:
+    """Put log and triggers in again under the same id and numbers; return where the log begins.
+
+    Tables that are not there any more are left out. Raises SourceBusy; what is in by then does no harm.
+    """
+    width = max([MIN_KEY_COLUMNS, *(len(one.key.columns) for one in captured)])
+    with writing(connection, budget):
+        capture.prepare(connection, width, source_id)
+        present = {row[0].lower() for row in connection.execute(SQL["table_names"])}
+    there = [one for one in captured if one.table.name.lower() in present]
+    for start in range(0, len(there), capture.TABLES_PER_LOCK):
+        with writing(connection, budget):
+            for one in there[start : start + capture.TABLES_PER_LOCK]:
+                capture.install_table(connection, one)
+    with reading(connection):
+        return changelog.place(connection, changelog.head(connection))
