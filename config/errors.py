@@ -6,6 +6,7 @@
     │   ├── NotADatabase       the file is missing, empty of meaning, or no SQLite database
     │   ├── Unsupported        a table or a library that cannot be captured
     │   ├── SourceBusy         the write lock could not be had in time (retryable)
+    │   ├── SourceMissing      the file is gone from its place, or another is there (retryable)
     │   ├── SchemaDrift        the source's tables are no longer those of the plan
     │   └── CaptureBroken      triggers or change log are gone or rewound: rows may have been missed
     ├── TargetError            the PostgreSQL side
@@ -51,6 +52,12 @@ class Unsupported(SourceError):
 
 class SourceBusy(SourceError):
     """The source's lock was held by others for longer than allowed; try again."""
+
+    retryable = True
+
+
+class SourceMissing(SourceError):
+    """The file that was opened is no longer under its name; goes on when it is back."""
 
     retryable = True
 
