@@ -94,6 +94,24 @@ async def test_a_file_that_appears_and_is_written_joins_and_stays(
     await equal(running, folder / "first.db", target_url, "public")
 
 
+async def test_many_files_that_appear_at_once_all_join(
+    folder: Path, daemon: StartDaemon, target_url: str
+) -> None:
+    """More than there are connections to spare."""
+    running = daemon(folder, target_url, env=HASTY, args=["--parallel", "1"])
+    await until(running, streams(folder / "first.db"), 30)
+    paths = [folder / f"n{number:02}.db" for number in range(20)]
+    for path in paths:
+        with closing(sqlite3.connect(path)) as database:
+            database.executescript(ONE_TABLE.format("t"))
+    status = await until(running, lambda s: s["can_cutover"] and len(s["sources"]) == 21, 60)
+    assert status["notices"] == []
+    for path in paths:
+        await equal(running, path, target_url, path.stem)
+    report = await asyncio.to_thread(running.cutover)
+    assert report["outcome"] == "cut_over"
+
+
 async def test_an_empty_file_waits_for_its_first_table(
     folder: Path, daemon: StartDaemon, target_url: str
 ) -> None:

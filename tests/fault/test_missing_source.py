@@ -14,9 +14,19 @@ import pytest
 
 from config.errors import CutoverRefused
 from tests.compare import differences
-from tests.fault.scene import HASTY, StartWriter, caught_up_with
+from tests.fault.scene import (
+    ARCHIVE,
+    COPIERS,
+    HASTY,
+    SMALL_CHUNKS,
+    StartWriter,
+    caught_up_with,
+    copying,
+    make_archive,
+)
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.sqlite import MakeSource
+from tests.writer import SCHEMA
 
 Status = dict[str, Any]
 
@@ -127,3 +137,29 @@ def test_a_file_that_is_deleted_is_missed_and_counted(
     assert f'liteferry_source_missing{{source="{other}"}} 0.0' in lines
     assert running.log.count("the source is out of reach") == 1
     assert running.stop() == 0
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+@pytest.mark.parametrize("place", ["empty", "taken"])
+async def test_a_file_that_goes_during_its_snapshot_ends_equal(
+    place: str, journal: str, make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """With copiers that open it by name: no row of another file in its place gets into the target."""
+    path = make_archive(make_source, rows=20_000, journal=journal)
+    other = make_source("other.db", SCHEMA + ARCHIVE.format(rows=9_000), journal)
+    with closing(sqlite3.connect(other)) as database:
+        database.executescript("UPDATE archive SET body = 'of another file'")
+    running = daemon(path, target_url, env={**HASTY, **COPIERS}, args=SMALL_CHUNKS)
+    await asyncio.to_thread(copying, running, 200)
+    away = path.with_name("away.db")
+    move(path, away)
+    if place == "taken":
+        move(other, path)
+    await asyncio.to_thread(running.wait_until, lambda s: s["sources"][0]["missing"], 2)
+    await asyncio.sleep(2)
+    assert running.returncode is None
+    if place == "taken":
+        move(path, other)
+    move(away, path)
+    await ready(running, 60)
+    await equal(running, path, target_url, "public")
