@@ -37,6 +37,8 @@ class SourceSpec:
     explicit: bool = field(default=False, compare=False)
     #: Whether the file was found in a folder rather than named.
     in_folder: bool = field(default=False, compare=False)
+    #: What `schema_map` may call the file by, the most exact first.
+    names: tuple[str, ...] = field(default=(), compare=False)
     #: Why it cannot be taken; only files of a folder have it, for one that was named is refused at once.
     trouble: ConfigError | None = field(default=None, compare=False)
 
@@ -57,7 +59,7 @@ def resolve_sources(settings: Settings) -> list[SourceSpec]:
     Call it before any source is opened in this process (see the module's text).
     """
     specs = list_sources(settings)
-    refuse_troubled(specs)
+    refuse_troubled(specs, settings.schema_map)
     return specs
 
 
@@ -65,13 +67,12 @@ def list_sources(settings: Settings) -> list[SourceSpec]:
     """Return what `resolve_sources` does, with the trouble of a folder's files noted rather than raised.
 
     A daemon that is started again goes on with the sources it has: what else lies in a folder by then must
-    not keep it from that. Whoever calls it looks at `trouble` and at `refuse_meetings`.
+    not keep it from that. Whoever calls it decides about `refuse_troubled`.
     """
     given = _given(settings)
     if not given:
         raise ConfigError("no source was given", hint=_GIVE_SOURCES)
     found = _without_twins([file for entry in given for file in _expand(entry)])
-    _refuse_unmatched(settings.schema_map, found)
     alone = len(found) == 1
     return [_spec(file, settings, DEFAULT_SCHEMA if alone else None) for file in found]
 
@@ -89,8 +90,9 @@ def folders(settings: Settings) -> list[Path]:
     return [Path(os.path.realpath(path)) for path in _given(settings) if path.is_dir()]
 
 
-def refuse_troubled(specs: Sequence[SourceSpec]) -> None:
-    """Raise ConfigError for the first source that cannot be taken, and for those that would meet."""
+def refuse_troubled(specs: Sequence[SourceSpec], schema_map: Collection[str]) -> None:
+    """Raise ConfigError for a source that cannot be taken, an entry of the map without one, and meetings."""
+    refuse_unmatched(specs, schema_map)
     for spec in specs:
         if spec.trouble is not None:
             raise spec.trouble
@@ -141,7 +143,8 @@ def _given(settings: Settings) -> list[Path]:
 def _spec(file: _Found, settings: Settings, default: str | None) -> SourceSpec:
     explicit = _explicit_schema(file, settings)
     schema = explicit or default or schema_from_stem(file.named.stem)
-    return SourceSpec(file.path, schema, explicit is not None, file.in_folder, file.trouble)
+    names = tuple(_names(file))
+    return SourceSpec(file.path, schema, explicit is not None, file.in_folder, names, file.trouble)
 
 
 def _expand(entry: Path) -> list[_Found]:
@@ -224,8 +227,9 @@ def _without_twins(found: Iterable[_Found]) -> list[_Found]:
     return kept
 
 
-def _refuse_unmatched(schema_map: dict[str, str], found: Iterable[_Found]) -> None:
-    names = {name for file in found for name in _names(file)}
+def refuse_unmatched(specs: Iterable[SourceSpec], schema_map: Collection[str]) -> None:
+    """Raise ConfigError when an entry of the map names no source: most likely a typing error."""
+    names = {name for spec in specs for name in spec.names}
     unmatched = [name for name in schema_map if name not in names]
     if unmatched:
         short = {name for name in names if "/" not in name}

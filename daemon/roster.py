@@ -21,7 +21,14 @@ import structlog
 
 from config.errors import LiteferryError, SourceBusy, SourceError
 from config.settings import Settings
-from config.sources import SourceSpec, folders, newcomer, refuse_meetings, refuse_troubled
+from config.sources import (
+    SourceSpec,
+    folders,
+    newcomer,
+    refuse_meetings,
+    refuse_troubled,
+    refuse_unmatched,
+)
 from replicator import failpoint, ledger
 from replicator.checks import refuse_meetings as refuse_shared_tables
 from replicator.faults import ours
@@ -123,7 +130,9 @@ class Roster:
             await one.aclose()
         begin = [(spec, pipeline, known) for spec, pipeline, one, known in held if one not in later]
         if not restarted:
-            refuse_troubled(self._specs)
+            refuse_troubled(self._specs, self._settings.schema_map)
+        elif not self._folders:
+            refuse_unmatched(self._specs, self._settings.schema_map)
         await self._refuse_together(begin, complete=not later and not errors)
         self.pipelines = [pipeline for _, pipeline, _ in begin]
         if restarted:

@@ -187,6 +187,25 @@ async def test_a_restart_is_not_kept_from_its_sources_by_what_else_is_there(
     await until(running, lambda s: s["can_cutover"], 30)
 
 
+async def test_the_map_may_name_a_file_that_comes_later_once_the_target_follows_one(
+    folder: Path, daemon: StartDaemon, target_url: str
+) -> None:
+    """At the first start it is refused as a typing error; later it sends the newcomer where it belongs."""
+    later, args = folder / "later.db", ["--schema-map", "later.db=elsewhere"]
+    refused = daemon(folder, target_url, args=args)
+    assert await asyncio.to_thread(refused.wait_end) == 2
+    assert "names what is no source" in refused.log
+    running = daemon(folder, target_url, env=HASTY)
+    await until(running, streams(folder / "first.db"), 30)
+    await asyncio.to_thread(running.stop)
+    running = daemon(folder, target_url, env=HASTY, args=args)
+    await until(running, streams(folder / "first.db"), 30)
+    with closing(sqlite3.connect(later)) as database:
+        database.executescript(ONE_TABLE.format("t"))
+    await until(running, streams(later), 30)
+    await equal(running, later, target_url, "elsewhere")
+
+
 async def test_tables_that_would_meet_are_refused_while_the_others_stream(
     make_source: MakeSource, writer: StartWriter, daemon: StartDaemon, target_url: str
 ) -> None:
