@@ -7,6 +7,7 @@
     │   ├── Unsupported        a table or a library that cannot be captured
     │   ├── SourceBusy         the write lock could not be had in time (retryable)
     │   ├── SchemaChanged      the application has changed its schema; it is being followed (retryable)
+    │   ├── SourceMissing      the file is gone from its place, or another is there (retryable)
     │   ├── SchemaDrift        the source's tables are no longer those of the plan
     │   └── CaptureBroken      triggers or change log are gone or rewound: rows may have been missed
     ├── TargetError            the PostgreSQL side
@@ -58,6 +59,12 @@ class SourceBusy(SourceError):
 
 class SchemaChanged(SourceError):
     """The application has changed its schema since it was looked at; it is followed, then it goes on."""
+
+    retryable = True
+
+
+class SourceMissing(SourceError):
+    """The file that was opened is no longer under its name; goes on when it is back."""
 
     retryable = True
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .errors import ConfigError
@@ -33,6 +33,14 @@ class SourceSpec:
 
     path: Path
     schema: str
+    #: Whether the schema was said outright; only then may another source go there too.
+    explicit: bool = field(default=False, compare=False)
+    #: Whether the file was found in a folder rather than named.
+    in_folder: bool = field(default=False, compare=False)
+    #: What `schema_map` may call the file by, the most exact first.
+    names: tuple[str, ...] = field(default=(), compare=False)
+    #: Why it cannot be taken; only files of a folder have it, for one that was named is refused at once.
+    trouble: ConfigError | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,8 @@ class _Found:
 
     named: Path
     path: Path
+    in_folder: bool = field(default=False, compare=False)
+    trouble: ConfigError | None = field(default=None, compare=False)
 
 
 def resolve_sources(settings: Settings) -> list[SourceSpec]:
@@ -48,20 +58,59 @@ def resolve_sources(settings: Settings) -> list[SourceSpec]:
 
     Call it before any source is opened in this process (see the module's text).
     """
-    given = settings.sources or ([settings.sqlite_dir] if settings.sqlite_dir else [])
+    specs = list_sources(settings)
+    refuse_troubled(specs, settings.schema_map)
+    return specs
+
+
+def list_sources(settings: Settings) -> list[SourceSpec]:
+    """Return what `resolve_sources` does, with the trouble of a folder's files noted rather than raised.
+
+    A daemon that is started again goes on with the sources it has: what else lies in a folder by then must
+    not keep it from that. Whoever calls it decides about `refuse_troubled`.
+    """
+    given = _given(settings)
     if not given:
         raise ConfigError("no source was given", hint=_GIVE_SOURCES)
-    found = [file for entry in given for file in _expand(entry)]
-    _refuse_duplicates(found)
-    _refuse_unmatched(settings.schema_map, found)
-    explicit = {file: _explicit_schema(file, settings) for file in found}
+    found = _without_twins([file for entry in given for file in _expand(entry)])
     alone = len(found) == 1
-    schemas = {
-        file: schema or (DEFAULT_SCHEMA if alone else schema_from_stem(file.named.stem))
-        for file, schema in explicit.items()
-    }
-    _refuse_meetings(schemas, explicit)
-    return [SourceSpec(file.path, schema) for file, schema in schemas.items()]
+    return [_spec(file, settings, DEFAULT_SCHEMA if alone else None) for file in found]
+
+
+def newcomer(named: Path, settings: Settings) -> SourceSpec:
+    """Return a file that appeared in a watched folder, with its schema: never the default of a lone file.
+
+    Raises OSError when it is gone again.
+    """
+    return _spec(_Found(named, _real(named), in_folder=True), settings, None)
+
+
+def folders(settings: Settings) -> list[Path]:
+    """Return the folders among the sources, in which new files are looked for."""
+    return [Path(os.path.realpath(path)) for path in _given(settings) if path.is_dir()]
+
+
+def refuse_troubled(specs: Sequence[SourceSpec], schema_map: Collection[str]) -> None:
+    """Raise ConfigError for a source that cannot be taken, an entry of the map without one, and meetings."""
+    refuse_unmatched(specs, schema_map)
+    for spec in specs:
+        if spec.trouble is not None:
+            raise spec.trouble
+    refuse_meetings(specs)
+
+
+def refuse_meetings(specs: Iterable[SourceSpec], settled: Collection[Path] = ()) -> None:
+    """Raise ConfigError when a source would go to the schema of another without having been sent there.
+
+    `settled` are the paths of those that are there already: it is the others that must have been sent.
+    """
+    meeting: dict[str, list[SourceSpec]] = defaultdict(list)
+    for spec in specs:
+        meeting[spec.schema].append(spec)
+    for schema, those in meeting.items():
+        if len(those) > 1 and not all(spec.explicit or spec.path in settled for spec in those):
+            paths = ", ".join(repr(str(spec.path)) for spec in those)
+            raise ConfigError(f"sources {paths} would all go to schema {schema!r}", hint=_GIVE_SCHEMAS)
 
 
 def is_candidate(path: Path) -> bool:
@@ -87,21 +136,37 @@ def schema_from_stem(stem: str) -> str:
     return name
 
 
+def _given(settings: Settings) -> list[Path]:
+    return settings.sources or ([settings.sqlite_dir] if settings.sqlite_dir else [])
+
+
+def _spec(file: _Found, settings: Settings, default: str | None) -> SourceSpec:
+    explicit = _explicit_schema(file, settings)
+    schema = explicit or default or schema_from_stem(file.named.stem)
+    names = tuple(_names(file))
+    return SourceSpec(file.path, schema, explicit is not None, file.in_folder, names, file.trouble)
+
+
 def _expand(entry: Path) -> list[_Found]:
     try:
         return _in_folder(entry) if entry.is_dir() else [_single(entry)]
     except FileNotFoundError:
         raise ConfigError(f"source {str(entry)!r} does not exist", hint=_GIVE_SOURCES) from None
     except OSError as error:
-        raise ConfigError(
-            f"source {error.filename or str(entry)!r} cannot be read: {error.strerror}",
-            hint="the user that liteferry runs as needs to read and write the file and its folder",
-        ) from None
+        raise unreadable(error.filename or entry, error) from None
+
+
+def unreadable(path: object, error: OSError) -> ConfigError:
+    """Return what to say of a file that the system does not let us read."""
+    return ConfigError(
+        f"source {str(path)!r} cannot be read: {error.strerror}",
+        hint="the user that liteferry runs as needs to read and write the file and its folder",
+    )
 
 
 def _in_folder(folder: Path) -> list[_Found]:
     names = sorted(path for path in folder.iterdir() if is_candidate(path) and path.is_file())
-    found = [_Found(path, _real(path)) for path in names if has_magic(path)]
+    found = [file for path in names if (file := _candidate(path)) is not None]
     if not found:
         patterns = " ".join(f"*{suffix}" for suffix in SUFFIXES)
         raise ConfigError(
@@ -109,6 +174,13 @@ def _in_folder(folder: Path) -> list[_Found]:
             hint="folders inside it are not searched; name files with other endings one by one",
         )
     return found
+
+
+def _candidate(path: Path) -> _Found | None:
+    try:
+        return _Found(path, _real(path), in_folder=True) if has_magic(path) else None
+    except OSError as error:
+        return _Found(path, path, in_folder=True, trouble=unreadable(error.filename or path, error))
 
 
 def _single(entry: Path) -> _Found:
@@ -136,20 +208,28 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path, strict=True))
 
 
-def _refuse_duplicates(found: Iterable[_Found]) -> None:
+def _without_twins(found: Iterable[_Found]) -> list[_Found]:
+    """Note as trouble, or raise for a file that was named, that one inode was given under two names."""
     seen: dict[tuple[int, int], _Found] = {}
+    kept = []
     for file in found:
         status = file.path.stat()
         first = seen.setdefault((status.st_dev, status.st_ino), file)
         if first is not file:
-            raise ConfigError(
+            trouble = ConfigError(
                 f"sources {str(first.named)!r} and {str(file.named)!r} are one and the same file",
                 hint="name it once, by the path that the application uses",
             )
+            if not file.in_folder:
+                raise trouble
+            file = replace(file, trouble=trouble)
+        kept.append(file)
+    return kept
 
 
-def _refuse_unmatched(schema_map: dict[str, str], found: Iterable[_Found]) -> None:
-    names = {name for file in found for name in _names(file)}
+def refuse_unmatched(specs: Iterable[SourceSpec], schema_map: Collection[str]) -> None:
+    """Raise ConfigError when an entry of the map names no source: most likely a typing error."""
+    names = {name for spec in specs for name in spec.names}
     unmatched = [name for name in schema_map if name not in names]
     if unmatched:
         short = {name for name in names if "/" not in name}
@@ -157,16 +237,6 @@ def _refuse_unmatched(schema_map: dict[str, str], found: Iterable[_Found]) -> No
         raise ConfigError(
             f"schema_map names what is no source: {named}", hint="correct the entry or take it out"
         )
-
-
-def _refuse_meetings(schemas: dict[_Found, str], explicit: dict[_Found, str | None]) -> None:
-    meeting: dict[str, list[_Found]] = defaultdict(list)
-    for file, schema in schemas.items():
-        meeting[schema].append(file)
-    for schema, files in meeting.items():
-        if len(files) > 1 and not all(explicit[file] for file in files):
-            paths = ", ".join(repr(str(file.named)) for file in files)
-            raise ConfigError(f"sources {paths} would all go to schema {schema!r}", hint=_GIVE_SCHEMAS)
 
 
 def _explicit_schema(file: _Found, settings: Settings) -> str | None:

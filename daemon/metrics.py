@@ -211,6 +211,12 @@ METRICS: tuple[Metric, ...] = (
         "state",
     ),
     _gauge(
+        "source_missing",
+        _source("missing"),
+        "1 while the SQLite file that is followed is not under its name, else 0.",
+        "source",
+    ),
+    _gauge(
         "consistent",
         _source("consistent"),
         "1 when the target holds a state that the source really had, else 0.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +17,8 @@ from config.errors import LiteferryError
 from config.settings import Settings
 from replicator.pipeline import Pipeline
 from replicator.upkeep import Upkeep
+
+from .attendance import present
 
 log = structlog.get_logger("liteferry.schedule")
 
@@ -33,55 +35,56 @@ class Schedule:
     def __init__(
         self,
         settings: Settings,
-        pipelines: Sequence[Pipeline],
         fail: Callable[[LiteferryError], None],
         remember: Callable[[], None],
     ) -> None:
         self._settings = settings
-        self._pipelines = pipelines
         self._fail = fail
         self._remember = remember
+        self._scheduler = AsyncIOScheduler(
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Run the jobs while inside."""
-        scheduler = AsyncIOScheduler(
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-        )
-        for pipeline in self._pipelines:
-            upkeep = Upkeep(pipeline)
-            self._add(scheduler, upkeep.measure, MEASURE_SECONDS, pipeline)
-            self._add(scheduler, upkeep.watch_bypass, MEASURE_SECONDS, pipeline)
-            self._add(scheduler, upkeep.beat, self._settings.heartbeat_interval, pipeline)
-            self._add(scheduler, upkeep.prune, self._settings.prune_interval, pipeline)
-            self._add(scheduler, upkeep.check_drift, self._settings.drift_interval, pipeline)
-            watch = partial(self._watch, pipeline, upkeep)
-            self._add(scheduler, watch, self._settings.watch_interval, pipeline)
-        scheduler.add_job(self._remember, "interval", seconds=HISTORY_SECONDS)
-        scheduler.start()
+        self._scheduler.add_job(self._remember, "interval", seconds=HISTORY_SECONDS)
+        self._scheduler.start()
         try:
             yield
         finally:
-            scheduler.shutdown(wait=False)
+            self._scheduler.shutdown(wait=False)
+
+    def add(self, pipeline: Pipeline) -> None:
+        """Run the jobs of one more source."""
+        upkeep, settings = Upkeep(pipeline), self._settings
+        self._add(upkeep.measure, MEASURE_SECONDS, pipeline)
+        self._add(upkeep.watch_bypass, MEASURE_SECONDS, pipeline)
+        self._add(upkeep.beat, settings.heartbeat_interval, pipeline)
+        self._add(upkeep.prune, settings.prune_interval, pipeline)
+        self._add(upkeep.check_drift, settings.drift_interval, pipeline)
+        self._add(partial(self._watch, pipeline, upkeep), settings.watch_interval, pipeline)
 
     def _add(
         self,
-        scheduler: AsyncIOScheduler,
         work: Callable[[], Awaitable[None]],
         seconds: float,
         pipeline: Pipeline,
     ) -> None:
         async def job() -> None:
+            if not present(pipeline):
+                return
             try:
                 await work()
             except LiteferryError as error:
-                if error.retryable:
+                # of a file that was taken away under the job's hands that is the news, not the error
+                if error.retryable or not present(pipeline):
                     log.debug("job put off", source=str(pipeline.path), reason=str(error))
                 else:
                     self._fail(error)
 
         # the first time at once: nobody should wait an interval for the first heartbeat
-        scheduler.add_job(job, "interval", seconds=seconds, next_run_time=datetime.now(UTC))
+        self._scheduler.add_job(job, "interval", seconds=seconds, next_run_time=datetime.now(UTC))
 
     async def _watch(self, pipeline: Pipeline, upkeep: Upkeep) -> None:
         facts = pipeline.facts

@@ -5,31 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter, deque
-from collections.abc import Awaitable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import structlog
 
 from config.errors import ConfigError, CutoverRefused, LiteferryError, TargetAway
 from config.settings import Settings
-from config.sources import SourceSpec
+from config.sources import SourceSpec, folders
 from replicator.backoff import Backoff
-from replicator.crew import Slots
 from replicator.cutover import Cutover
 from replicator.decision import resolve, validate
 from replicator.faults import ours
 from replicator.pipeline import Pipeline
-from replicator.plan import check_overrides
 from replicator.state import State, overall
 from replicator.status import Gates, pause_of, reasons
 from replicator.target import Target
 from replicator.verifier import TableReport, Verifier
 
 from .notify import Notifier
+from .roster import Roster
 from .schedule import Schedule
 from .wakeup import Wakeup
 
@@ -44,6 +42,16 @@ SPARE_CONNECTIONS = 5
 ANNOUNCE_SECONDS = 0.2
 
 
+#: More where a folder is watched: sources that join take turns at these.
+NEWCOMERS_CONNECTIONS = 5
+
+
+def connections(settings: Settings, sources: int) -> int:
+    """Return how many connections to the target a daemon holds at most."""
+    joining = NEWCOMERS_CONNECTIONS if folders(settings) else 0
+    return settings.parallel + sources + SPARE_CONNECTIONS + joining
+
+
 class Stopped(Exception):
     """The daemon was asked to stop; ends the task group."""
 
@@ -53,11 +61,8 @@ class Supervisor:
 
     def __init__(self, settings: Settings, specs: Sequence[SourceSpec], notifier: Notifier) -> None:
         self.settings = settings
-        self._specs = specs
         self._notifier = notifier
-        self._target = Target(settings.target_url(), size=settings.parallel + len(specs) + SPARE_CONNECTIONS)
-        self._slots = Slots(asyncio.Semaphore(settings.parallel))
-        self._pipelines: list[Pipeline] = []
+        self._target = Target(settings.target_url(), size=connections(settings, len(specs)))
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._history: deque[dict[str, Any]] = deque(maxlen=HISTORY)
         self._last_cutover: dict[str, Any] | None = None
@@ -67,7 +72,13 @@ class Supervisor:
         self._verifying = 0
         #: Held by whatever must not be cut short by a stop: a cutover.
         self._moving = asyncio.Lock()
+        self._roster = Roster(settings, specs, self._target, self._moving)
         self.ready = asyncio.Event()
+
+    @property
+    def _pipelines(self) -> list[Pipeline]:
+        """Return the sources: those of the start, and those that have joined since."""
+        return self._roster.pipelines
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set. Raises LiteferryError for what a person must mend."""
@@ -109,21 +120,18 @@ class Supervisor:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._target.close)
             await self._connect()
-            for spec in self._specs:
-                pipeline = Pipeline(spec.path, spec.schema, self.settings, self._target, self._slots)
-                self._pipelines.append(await stack.enter_async_context(pipeline))
-            wakeup = Wakeup(
-                [spec.path for spec in self._specs], self._folders(), on_new_file=self._notice_file
-            )
+            await self._roster.open(stack)
+            await self._roster.prepare()
+            await self._resolve()
+            sources = [pipeline.path for pipeline in self._pipelines]
+            wakeup = Wakeup(sources, self._roster.folders, on_news=self._roster.news)
             await stack.enter_async_context(wakeup)
-            await self._prepare()
-            stack.enter_context(Schedule(self.settings, self._pipelines, self.fail, self._remember).running())
+            schedule = Schedule(self.settings, self.fail, self._remember)
+            stack.enter_context(schedule.running())
             self._notifier.ready("copying")
-            async with asyncio.TaskGroup() as sources:
-                for pipeline in self._pipelines:
-                    work = self._run_one(pipeline, wakeup)
-                    sources.create_task(work, name=f"source-{pipeline.path.name}")
-                sources.create_task(self._announce(), name="announce")
+            async with asyncio.TaskGroup() as work:
+                work.create_task(self._roster.run(wakeup, schedule), name="sources")
+                work.create_task(self._announce(), name="announce")
             # every source has been cut over: what is left is to tidy up and to be asked about it
             await self._tidy()
             await asyncio.Event().wait()
@@ -139,27 +147,6 @@ class Supervisor:
                 self._notifier.status("waiting for the target")
                 await asyncio.sleep(backoff.failed())
 
-    def _folders(self) -> list[Path]:
-        given = self.settings.sources or ([self.settings.sqlite_dir] if self.settings.sqlite_dir else [])
-        return [path.resolve() for path in given if path.is_dir()]
-
-    def _notice_file(self, path: Path) -> None:
-        self._notices.append(f"{path} is new and not replicated; restart liteferry to take it in")
-        log.warning("new database", path=str(path), hint="restart liteferry to take it in")
-
-    async def _prepare(self) -> None:
-        backoff = Backoff()
-        waiting = list(self._pipelines)
-        await self._refuse_collisions()
-        while waiting:
-            try:
-                await self._blamed(waiting[0], waiting[0].prepare())
-                waiting.pop(0)
-            except TargetAway as error:
-                log.warning("waiting for the target", reason=str(error))
-                await asyncio.sleep(backoff.failed())
-        await self._resolve()
-
     async def _resolve(self) -> None:
         backoff = Backoff()
         while True:
@@ -170,37 +157,6 @@ class Supervisor:
                     raise
                 log.warning("an interrupted cutover waits to be resolved", reason=str(error))
                 await asyncio.sleep(backoff.failed())
-
-    async def _refuse_collisions(self) -> None:
-        """Raise ConfigError for tables that would meet and types of no column, before anything is touched."""
-        names: Counter[tuple[str, str]] = Counter()
-        tables = {pipeline: await pipeline.tables() for pipeline in self._pipelines}
-        check_overrides([t for found in tables.values() for t in found], self.settings.columns)
-        for pipeline, found in tables.items():
-            names.update((pipeline.schema, table.name) for table in found)
-        twice = sorted(name for name, count in names.items() if count > 1)
-        if twice:
-            schema, table = twice[0]
-            raise ConfigError(
-                f"table {table!r} of two sources would meet in schema {schema!r} ({len(twice)} such tables)",
-                hint="send each file to a schema of its own with --schema-map FILE=NAME",
-            )
-
-    async def _run_one(self, pipeline: Pipeline, wakeup: Wakeup) -> None:
-        await self._blamed(pipeline, pipeline.run(lambda seconds: wakeup.wait(pipeline.path, seconds)))
-
-    async def _blamed(self, pipeline: Pipeline, work: Awaitable[None]) -> None:
-        """Await a source's work; a failure is noted with the source before it ends the daemon."""
-        try:
-            await work
-        except Exception as raised:
-            error = ours(raised)
-            if error is None:
-                raise
-            if not isinstance(error, TargetAway):
-                pipeline.facts.error = str(error)
-                pipeline.enter(State.FAILED)
-            raise error from None
 
     async def _announce(self) -> None:
         """Tell once whenever the cutover becomes possible, or is no longer."""
@@ -237,6 +193,7 @@ class Supervisor:
             settings.heartbeat_interval * 3 + settings.ready_max_age,
         )
         found = reasons((p.facts for p in self._pipelines), gates, time.monotonic())
+        found += self._roster.reasons()
         # it reads the target's tables, from which the cutover must take the guard while writers wait
         return [*found, "a verification is running"] if self._verifying else found
 
@@ -256,7 +213,7 @@ class Supervisor:
             "started_at": self._started_at,
             "predicted_pause_seconds": self._predicted(),
             "cutover": self._last_cutover,
-            "notices": self._notices,
+            "notices": [*self._roster.notices, *self._notices],
             "sources": [p.facts.as_dict() for p in self._pipelines],
         }
 
@@ -321,7 +278,10 @@ class Supervisor:
             return {"outcome": "dry_run", "can_cutover": not found, "reasons": found}
         if self._moving.locked():
             raise CutoverRefused("a cutover is under way already")
+        if not found:
+            await self._roster.decided()
         async with self._moving:
+            found = self._reasons() or self._roster.reasons(strict=True)
             if found:
                 raise CutoverRefused(
                     "not ready for cutover: " + "; ".join(found),

@@ -22,6 +22,9 @@ from typing import Self
 
 import structlog
 from watchdog.events import (
+    EVENT_TYPE_CREATED,
+    EVENT_TYPE_DELETED,
+    EVENT_TYPE_MOVED,
     FileCreatedEvent,
     FileDeletedEvent,
     FileModifiedEvent,
@@ -33,12 +36,14 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 from watchdog.observers.polling import PollingObserver
 
-from config.sources import has_magic, is_candidate
+from config.sources import SIDE_FILES, is_candidate
 
 log = structlog.stdlib.get_logger(__name__)
 
 # opening and reading are left out: our own reading would wake us
 EVENTS: list[type[FileSystemEvent]] = [FileCreatedEvent, FileDeletedEvent, FileModifiedEvent, FileMovedEvent]
+# after one of these another file, or none, may stand under a source's name
+LEAVING = (EVENT_TYPE_DELETED, EVENT_TYPE_MOVED, EVENT_TYPE_CREATED)
 # -shm is left out: our own read connection creates it
 WATCHED_ENDS = ("", "-wal", "-journal")
 
@@ -85,8 +90,8 @@ class _Folder(FileSystemEventHandler):
                 if not signal.raised:
                     signal.raised = True
                     self.wakeup._call(signal.event.set)
-            elif path:
-                self.wakeup._offer(Path(str(path)))
+            if path and (signal is None or event.event_type in LEAVING):
+                self.wakeup._tell(str(path))
         self._count()
 
     def _count(self) -> None:
@@ -110,23 +115,25 @@ class _Folder(FileSystemEventHandler):
 class Wakeup:
     """Watch the folders of sources while open; wait for changes with `wait`.
 
-    *folders* are those in which new databases are looked for; *on_new_file* gets each of them once, on the
-    event loop, as soon as it begins as a SQLite database does.
+    *folders* are those in which new databases are looked for; *on_news* is called on the event loop when
+    something happens to a file there that could be one, and when a source's name is given to a file or taken
+    from one. It says neither what nor whether it matters: no file is looked into here, see config.sources.
     """
 
     def __init__(
         self,
         sources: Iterable[Path],
         folders: Iterable[Path] = (),
-        on_new_file: Callable[[Path], None] | None = None,
+        on_news: Callable[[], None] | None = None,
     ) -> None:
         self.events = 0  # file events handled, for the curious
         self._sources = list(sources)
         self._searched = set(folders)
-        self._on_new_file = on_new_file
+        self._on_news = on_news
+        self._told = False
         self._signals: dict[Path, _Signal] = {}
+        self._names: set[str] = set()
         self._folders: dict[Path, _Folder] = {}
-        self._inodes: set[tuple[int, int]] = set()
         self._observer: BaseObserver | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -186,11 +193,9 @@ class Wakeup:
 
     def _register(self, path: Path) -> _Folder:
         signal = self._signals[path] = _Signal()
+        self._names.add(str(path))
         folder = self._folders.setdefault(path.parent, _Folder(path.parent, self))
         folder.signals |= {f"{path}{end}": signal for end in WATCHED_ENDS}
-        with suppress(OSError):
-            status = path.stat()
-            self._inodes.add((status.st_dev, status.st_ino))
         return folder
 
     def _start(self) -> BaseObserver | None:
@@ -239,26 +244,31 @@ class Wakeup:
             return
         try:
             folder.watch = observer.schedule(folder, str(folder.path), event_filter=EVENTS)
-            if folder.path in self._searched:
-                for path in folder.path.iterdir():
-                    self._offer(path)
+            # what was missed meanwhile
+            self._tell_now()
         except OSError as error:
             log.warning("folder is no longer watched; polling", folder=str(folder.path), reason=str(error))
 
-    def _offer(self, path: Path) -> None:
-        """Announce a file if it is a database that nobody knows."""
-        if self._on_new_file is None or path.parent not in self._searched or not is_candidate(path):
-            return
-        try:
-            status = path.stat()
-            inode = (status.st_dev, status.st_ino)
-            # never look into a file that this process has open: closing it again drops SQLite's locks
-            if path in self._signals or inode in self._inodes or not has_magic(path):
-                return
-        except OSError:
-            return
-        self._inodes.add(inode)
-        self._call(self._on_new_file, path)
+    def _tell(self, path: str) -> None:
+        """Pass on that something happened to a file of note; runs in the watching thread."""
+        plain = next((path.removesuffix(end) for end in SIDE_FILES if path.endswith(end)), path)
+        if plain in self._names:
+            # its side files come and go with every commit
+            if plain == path:
+                self._tell_now()
+        elif (file := Path(plain)).parent in self._searched and is_candidate(file):
+            self._tell_now()
+
+    def _tell_now(self) -> None:
+        if self._on_news is not None and not self._told:
+            # until it is heard, whatever else happens costs one comparison
+            self._told = True
+            self._call(self._hear)
+
+    def _hear(self) -> None:
+        self._told = False
+        if self._on_news is not None:
+            self._on_news()
 
 
 def _stop(observer: BaseObserver) -> None:

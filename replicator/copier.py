@@ -31,6 +31,7 @@ from .lanes import Lane
 from .ledger import LaneRecord
 from .paging import Pace, decode, encode
 from .plan import TablePlan
+from .presence import Identity, refuse_absence
 from .reader import read_page
 from .target import Target, describe
 from .values import Row
@@ -62,6 +63,8 @@ class Work:
 
     url: str
     path: Path
+    #: The file that is copied, whatever stands under its name by the time that somebody opens that.
+    identity: Identity
     source_id: UUID
     chunk_rows: int
     read_seconds: float
@@ -161,6 +164,7 @@ async def _serve() -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), sys.stdin)
     work: Work = await _receive(stream)
     with closing(connect(work.path)) as connection:
+        refuse_absence(work.path, work.identity)
         async with Target(work.url, size=1) as target:
             incoming = asyncio.ensure_future(_receive(stream))
             while True:

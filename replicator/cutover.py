@@ -23,7 +23,7 @@ import asyncpg
 import structlog
 from asyncpg.transaction import Transaction
 
-from config.errors import CutoverRefused, SourceBusy, TargetAway
+from config.errors import CutoverRefused, SourceBusy, SourceMissing, TargetAway
 from triggers import fence
 from triggers.connection import commit, lock
 from triggers.session import Session
@@ -33,6 +33,7 @@ from .backoff import Backoff
 from .ddl import Note
 from .decision import decide, open_target, set_sequences, undo
 from .pipeline import Pipeline
+from .presence import refuse_absence
 from .state import State
 from .target import CONTROL, Connection, Target, describe
 from .timeline import Timeline
@@ -163,7 +164,9 @@ class Cutover:
             budget = min(deadline - time.monotonic(), self._budget_left())
             try:
                 await session.run(lock, max(0.0, budget))
-            except SourceBusy as error:
+                # the lock of another file than the one that is followed would stop nobody
+                refuse_absence(pipeline.path, pipeline.identity)
+            except (SourceBusy, SourceMissing) as error:
                 raise CutoverRefused(
                     f"{pipeline.path.name}: {error}", hint="nothing was changed; try again"
                 ) from error

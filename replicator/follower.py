@@ -83,6 +83,7 @@ class Follower:
         Raises SchemaDrift when the policy is to halt, TargetAway, SourceBusy, Unsupported.
         """
         async with self._pipeline.tailer.applying:
+            await self._refuse_another()
             while True:
                 changes = await self._changes()
                 self._refuse(changes)
@@ -99,7 +100,18 @@ class Follower:
             await self._pipeline.replan(
                 {c.number: c.new for c in sorted(changes.tables, key=lambda c: c.number) if c.new}
             )
+            if self._facts.schema_version not in (None, changes.seen.version):
+                # what was done and undone again since the last look shows in nothing but the rows
+                self._pipeline.healer.suspect("the schema has changed")
             self._facts.schema_version = self._pipeline.tailer.schema = version
+
+    async def _refuse_another(self) -> None:
+        """A file without our log is not followed: another database may stand there, or an empty one."""
+        if await self._ask(capture.source_id) != self._pipeline.source_id:
+            raise CaptureBroken(
+                "the source is not the one that was captured: our tables in it are gone or another's",
+                hint="put the right file back, or run `liteferry uninstall` and start afresh",
+            )
 
     async def _changes(self) -> Changes:
         pipeline = self._pipeline
@@ -111,10 +123,13 @@ class Follower:
         bearing = {t.name for n in pipeline.plans if (t := seen.table(n)) is not None}
         following = pipeline.settings.on_schema_change == "follow"
         numbers = [*pipeline.plans, *seen.names]
-        for table in seen.tables:
-            if table.name not in bearing and following:
-                numbers.append(max(numbers, default=0) + 1)
-                changes.tables.append(await self._new(numbers[-1], table))
+        new = [table for table in seen.tables if table.name not in bearing]
+        if not following:
+            self._facts.objections = [f"table {t.name!r} appeared after the plan" for t in new]
+            new = []
+        for table in new:
+            numbers.append(max(numbers, default=0) + 1)
+            changes.tables.append(await self._new(numbers[-1], table))
         return changes
 
     async def _change(self, seen: Survey, number: int, old: TablePlan) -> Change:

@@ -67,15 +67,13 @@ class Healer:
         suspicion.ended(time.monotonic(), found)
         log.info("compared after unexplained changes", source=self._facts.path, repaired_rows=found)
 
-    def suspect(self) -> None:
-        """Note a change of the file that the log does not explain, and have all tables compared."""
+    def suspect(self, reason: str) -> None:
+        """Have all tables compared, for something may have changed rows without firing a trigger."""
         suspicion = self._facts.suspicion
         told = suspicion.blocks
         suspicion.raised(time.monotonic())
         if suspicion.blocks and not told:
-            log.warning(
-                "a change of the source fired no trigger: tables are compared", source=self._facts.path
-            )
+            log.warning("tables are compared", source=self._facts.path, reason=reason)
         self._wanted.set()
 
     async def _mend(self, number: int, reason: str) -> None:
@@ -113,11 +111,14 @@ class Healer:
     async def recapture(self, error: CaptureBroken) -> None:
         """Begin a new log where the old one is gone, rewound or another's, and read everything again.
 
-        Raises the error when the file belongs to another installation.
+        Raises the error when the file is another installation's, or no longer has our id nor all the tables.
         """
         pipeline = self._pipeline
         there = await pipeline.reader.run(capture.source_id)
-        if there is not None and there != pipeline.source_id:
+        names = await pipeline.reader.run(refit.table_names)
+        missing = [plan.name for plan in pipeline.plans.values() if plan.name.lower() not in names]
+        if there != pipeline.source_id and (there is not None or missing):
+            # another database, or an emptied one: following it would empty the target as well
             raise error
         log.error("capture broken, all tables are read again", source=self._facts.path, reason=str(error))
         await self.mark(list(pipeline.plans), "the change log was lost")

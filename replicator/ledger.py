@@ -100,6 +100,12 @@ async def source(connection: Connection, source_id: UUID) -> SourceRecord | None
     return SourceRecord.from_row(row) if row else None
 
 
+async def followed(connection: Connection) -> list[str]:
+    """Return the paths of all sources whose changes are brought to this target."""
+    exists = await connection.fetchval("SELECT to_regclass('liteferry.source') IS NOT NULL")
+    return [row["path"] for row in await connection.fetch(CONTROL["followed"])] if exists else []
+
+
 async def tables(connection: Connection, source_id: UUID) -> list[TableRecord]:
     """Return the plans and progress of a source's tables."""
     lanes = [LaneRecord(**row) for row in await connection.fetch(CONTROL["lanes"], source_id)]

@@ -45,6 +45,7 @@ from .lanes import CopyProgress, bounds
 from .ledger import SourceRecord, TableRecord
 from .plan import SourcePlan, TablePlan
 from .preflight import make_plan, structure, take_up
+from .presence import Identity, Presence, look, refuse_absence
 from .profile import estimate
 from .snapshot import Snapshot
 from .state import State, advance
@@ -96,9 +97,10 @@ class Pipeline:
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
-            stack.enter_context(claimed(self.path))
+            self.identity = Identity.of(stack.enter_context(claimed(self.path)))
             for session in (self.reader, self.writer, self.watcher):
                 await stack.enter_async_context(session)
+            refuse_absence(self.path, self.identity)
             stack.push_async_callback(self._crew.release)
             self._sessions = stack.pop_all()
         return self
@@ -107,6 +109,11 @@ class Pipeline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._sessions.aclose()
+
+    @property
+    def presence(self) -> Presence:
+        """Tell whether the file that was opened still stands under its name."""
+        return look(self.path, self.identity)
 
     @property
     def source_id(self) -> UUID:
@@ -149,6 +156,38 @@ class Pipeline:
         """Return the tables that this source would bring."""
         found, _ = await self.reader.run(structure, self.settings.exclude)
         return found
+
+    async def recognise(self) -> bool:
+        """Tell whether the target follows this source; then it keeps the schema that it has got there.
+
+        A copy of a followed file, which carries its id, is not recognised. Raises TargetAway.
+        """
+        self._source_id = await self.reader.run(capture.source_id)
+        record = await self._record()
+        if record is None or self._is_copy(record):
+            return False
+        self.schema = self.facts.schema = record.schema
+        return True
+
+    @property
+    def fresh(self) -> bool:
+        """Tell whether, so far as was looked, no capture is in the source, of this target or of another."""
+        return self._source_id is None
+
+    def is_twin(self, other: Pipeline) -> bool:
+        """Tell whether the other source carries the same id: one of the two files is a copy."""
+        return self._source_id is not None and self._source_id == other._source_id
+
+    async def withdraw(self) -> None:
+        """Take the capture out again when the target does not know the source; harmless otherwise."""
+        if await self._record() is None and not await self.reader.run(fence.is_fenced):
+            await self.writer.run(capture.uninstall, self.settings.install_timeout / 10)
+
+    async def resume(self) -> None:
+        """Learn from the target how far it is, to `run` again after an error. Raises TargetAway."""
+        record = await self._record()
+        if self.tailing and record is not None:
+            self._adopt(record, await self._tables())
 
     async def prepare(self) -> None:
         """Look at both sides, and set up or take up the migration; returns when copying may begin.
@@ -236,9 +275,12 @@ class Pipeline:
 
     def _nudged(self, wake: Wake) -> Wake:
         async def either(seconds: float) -> bool:
-            return await wake(seconds) or self._alarm is not None
+            return await wake(seconds) or self._alarm is not None or self._has_mended()
 
         return either
+
+    def _has_mended(self) -> bool:
+        return self.facts.state is State.CATCH_UP and self.facts.consistent and not self.facts.stale
 
     def _raise_alarm(self) -> None:
         error, self._alarm = self._alarm, None
@@ -262,7 +304,14 @@ class Pipeline:
 
     async def _snapshot(self) -> None:
         settings = self.settings
-        work = Work(settings.target_url(), self.path, self.source_id, settings.batch_size, self._read_seconds)
+        work = Work(
+            settings.target_url(),
+            self.path,
+            self.identity,
+            self.source_id,
+            settings.batch_size,
+            self._read_seconds,
+        )
         copying = Snapshot(
             self.target,
             work,
@@ -349,6 +398,9 @@ class Pipeline:
         records = await self._tables()
         self.plans, self.drifted = take_up(found, record.schema, records)
         self.captured = [Captured(n, p.table, p.key) for n, p in self.plans.items()]
+        if self.settings.on_schema_change == "halt":
+            await self.reader.run(capture.check_log, record.position)
+            await self.reader.run(changelog.checked_head, record.position, record.mark)
         fenced = await self.reader.run(fence.fenced_by)
         self._adopt(record, records)
         if record.state is State.CUT_OVER:
@@ -395,9 +447,12 @@ class Pipeline:
             except sqlite3.Error as error:
                 raise source_error(self.writer, error) from error
 
+    def _is_copy(self, record: SourceRecord) -> bool:
+        return record.path != str(self.path) and Path(record.path).exists()
+
     def _refuse_copy(self, record: SourceRecord) -> None:
         """A copy of a source carries its id: following both would mix two files' rows in one target."""
-        if record.path != str(self.path) and Path(record.path).exists():
+        if self._is_copy(record):
             raise SourceError(
                 f"source {str(self.path)!r} is a copy of {record.path!r}, which this target follows",
                 hint="give the original, or run `liteferry uninstall` on the copy and choose another target",

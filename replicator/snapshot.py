@@ -27,6 +27,7 @@ from .faults import source_error
 from .lanes import CopyProgress, Lane
 from .paging import Cursor, Pace, decode, encode
 from .plan import TablePlan
+from .presence import refuse_absence
 from .reader import read_page
 from .target import Connection, Target
 from .values import Row
@@ -93,6 +94,7 @@ class Snapshot:
 
     async def _worker(self, waiting: list[Item]) -> None:
         async with Session(self.work.path) as session:
+            refuse_absence(self.work.path, self.work.identity)
             while waiting:
                 table, lane = waiting.pop()
                 async with self.slots.tables, _active(table, lane):
@@ -101,6 +103,7 @@ class Snapshot:
     async def _overseer(self, waiting: list[Item]) -> None:
         """Have lanes copied by another process, and do what that one could not."""
         async with self.slots.processes, self.crew.take() as copier, Session(self.work.path) as session:
+            refuse_absence(self.work.path, self.work.identity)
             while waiting:
                 table, lane = waiting.pop()
                 async with self.slots.tables, _active(table, lane):

@@ -31,6 +31,8 @@ class Facts:
     consistent: bool = False
     connected: bool = False
     error: str | None = None
+    #: Why the file that is followed is out of reach, None while it stands under its name.
+    absence: str | None = None
     retries: int = 0
     journal_mode: str = ""
     source_bytes: int = 0
@@ -68,8 +70,8 @@ class Facts:
         return self.oldest + (now - self.measured_at) if self.pending else 0.0
 
     def catch_up(self, now: float) -> float | None:
-        """Estimate the seconds until nothing is pending."""
-        return self.capacity.catch_up(self.pending, self.incoming.per_second(now))
+        """Estimate the seconds until nothing is pending; None while nobody can tell what is."""
+        return None if self.absence else self.capacity.catch_up(self.pending, self.incoming.per_second(now))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the source's part of `status --json`."""
@@ -79,14 +81,16 @@ class Facts:
             "path": self.path,
             "schema": self.schema,
             "state": self.state.value,
-            "pending_changes": self.pending,
-            "oldest_unapplied_seconds": round(self.oldest_now(now), 3),
+            # of a file that is not there nobody can tell what is pending
+            "pending_changes": None if self.absence else self.pending,
+            "oldest_unapplied_seconds": None if self.absence else round(self.oldest_now(now), 3),
             "heartbeat_age_seconds": None if self.beat is None else round(max(0, time.time() - self.beat), 3),
             "estimated_catch_up_seconds": None if catch_up is None else round(catch_up, 3),
             "position": self.position,
             "consistent": self.consistent,
             "target_connected": self.connected,
-            "error": self.error,
+            "error": self.absence or self.error,
+            "missing": self.absence is not None,
             "retries": self.retries,
             "journal_mode": self.journal_mode,
             "source_bytes": self.source_bytes,
@@ -143,11 +147,13 @@ def reasons(sources: Iterable[Facts], gates: Gates, now: float) -> list[str]:
 
 def _reasons(facts: Facts, gates: Gates, now: float) -> list[str]:
     stale = [f"table {facts.tables[n].plan.name!r} is read again: {r}" for n, r in facts.stale.items()]
+    if facts.absence is not None:
+        return [facts.absence]
     if facts.state is not State.STREAMING:
         return [f"is {facts.state.value}, not streaming", *stale]
     found = [*facts.objections, *stale]
     if facts.suspicion.blocks:
-        found.append("a change of the source fired no trigger: its tables are compared")
+        found.append("its tables are compared, for something may have fired no trigger")
     if not facts.connected:
         found.append("the target is away")
     if not facts.consistent:

@@ -61,7 +61,7 @@ class Upkeep:
         sight = await self._ask(self._pipeline.writer, self._witness.look)
         self._sight = sight
         if before is not None and not sight.explains(before):
-            self._pipeline.healer.suspect()
+            self._pipeline.healer.suspect("a change of the file fired no trigger")
 
     async def measure(self) -> None:
         """Measure the lag now."""

@@ -53,6 +53,7 @@ def source(path: str = "/data/app.db", **changes: Any) -> Status:
         "consistent": True,
         "target_connected": True,
         "error": None,
+        "missing": False,
         "retries": 2,
         "journal_mode": "wal",
         "source_bytes": 734_003_200,

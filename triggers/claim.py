@@ -24,15 +24,14 @@ _SET_LOCK = getattr(fcntl, "F_OFD_SETLK", None)
 
 
 @contextmanager
-def claimed(path: Path) -> Iterator[None]:
+def claimed(path: Path) -> Iterator[os.stat_result]:
     """Be the only liteferry on a source while inside; enter before and leave after all connections to it.
+
+    Gives the status of the file that was opened, which is held open.
 
     Closing a file drops the locks that SQLite holds on it in this process: hence the order. Where the system
     has no such locks nothing is claimed. Raises SourceError when another process has the source.
     """
-    if _SET_LOCK is None:
-        yield
-        return
     try:
         descriptor = os.open(path, os.O_RDWR)
     except OSError as error:
@@ -41,8 +40,9 @@ def claimed(path: Path) -> Iterator[None]:
             hint="give the path of an existing database file that this user may read and write",
         ) from error
     try:
-        _lock(descriptor, path)
-        yield
+        if _SET_LOCK is not None:
+            _lock(descriptor, path)
+        yield os.fstat(descriptor)
     finally:
         os.close(descriptor)
 

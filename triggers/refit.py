@@ -78,6 +78,11 @@ def _noted(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
     return connection.execute(SQL["read_tables"]).fetchall() if there else []
 
 
+def table_names(connection: sqlite3.Connection) -> set[str]:
+    """Return the names of all tables in lower case, in which SQLite tells them apart."""
+    return {str(row[0]).lower() for row in connection.execute(SQL["table_names"])}
+
+
 def holding_null(connection: sqlite3.Connection, table: Table) -> list[str]:
     """Return the columns of the declared primary key that hold NULL, which SQLite allows."""
     if table.without_rowid or table.rowid_alias is not None:
@@ -129,7 +134,7 @@ def recapture(
     width = max([MIN_KEY_COLUMNS, *(len(one.key.columns) for one in captured)])
     with writing(connection, budget):
         capture.prepare(connection, width, source_id)
-        present = {row[0].lower() for row in connection.execute(SQL["table_names"])}
+        present = table_names(connection)
     there = [one for one in captured if one.table.name.lower() in present]
     for start in range(0, len(there), capture.TABLES_PER_LOCK):
         with writing(connection, budget):

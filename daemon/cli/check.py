@@ -12,7 +12,7 @@ import click
 
 from config.settings import Settings
 from config.sources import SourceSpec, resolve_sources
-from daemon.supervisor import SPARE_CONNECTIONS
+from daemon.supervisor import connections
 from replicator.checks import Check, Level, check_meetings
 from replicator.source_checks import survey
 from replicator.target_checks import SUBJECT, check_target
@@ -47,8 +47,8 @@ async def _check(settings: Settings, specs: Sequence[SourceSpec]) -> list[Check]
     if settings.target is None:
         hint = "give it with --target or DATABASE_URL"
         return [*checks, Check("connection", Level.WARN, SUBJECT, "no target was given: not looked at", hint)]
-    connections = settings.parallel + len(specs) + SPARE_CONNECTIONS
-    return [*checks, *await check_target(settings.target_url(), surveys, connections)]
+    most = connections(settings, len(specs))
+    return [*checks, *await check_target(settings.target_url(), surveys, most)]
 
 
 def _ok(checks: Sequence[Check]) -> bool:

@@ -11,7 +11,7 @@ import click
 import structlog
 
 from config.names import mistyped_variables
-from config.sources import resolve_sources
+from config.sources import list_sources
 from daemon import log, service
 
 from .options import settings_from, source_options
@@ -38,4 +38,4 @@ def run(config: Path | None, **given: Any) -> None:
     log.configure(settings.log_level, settings.log_format)
     for wrong, meant in mistyped_variables(os.environ, type(settings).model_fields).items():
         logger.warning("a variable that is no setting", name=wrong, meant=meant)
-    asyncio.run(service.serve_forever(settings, resolve_sources(settings)))
+    asyncio.run(service.serve_forever(settings, list_sources(settings)))

@@ -101,6 +101,10 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 SELECT source_id, path, schema_name, state, position, mark, schema_version, beat, consistent, changes, batches
 FROM liteferry.source WHERE source_id = $1 FOR UPDATE
 
+-- followed --
+-- where the sources are whose changes are still brought over
+SELECT path FROM liteferry.source WHERE state <> 'cut_over' ORDER BY path
+
 -- set_state --
 -- note where a source is
 UPDATE liteferry.source SET state = $2, updated_at = now() WHERE source_id = $1

@@ -80,6 +80,17 @@ def caught_up(path: Path) -> Callable[[dict[str, Any]], bool]:
     return reached
 
 
+def caught_up_with(path: Path) -> Callable[[dict[str, Any]], bool]:
+    """Return the condition of `caught_up` for one of several sources."""
+    wanted = head(path)
+
+    def reached(status: dict[str, Any]) -> bool:
+        one = next((found for found in status["sources"] if found["path"] == str(path)), None)
+        return bool(one and one["state"] == "streaming" and one["consistent"] and one["position"] >= wanted)
+
+    return reached
+
+
 def settle(daemon: RunningDaemon, path: Path, timeout: float = 60) -> dict[str, Any]:
     """Wait until the daemon streams and has brought over all that is in the log now."""
     daemon.wait_until(lambda status: status["state"] == "streaming", timeout, "state streaming")

@@ -1,4 +1,4 @@
-"""Somebody tampers with the source, or with the target's bookkeeping: refused, and nothing changed."""
+"""Somebody tampers with the source, or with the target's bookkeeping: refused, or healed."""
 
 from __future__ import annotations
 
@@ -89,6 +89,9 @@ def drop_one(path: Path) -> None:
 
 DELETE_ONE = "DELETE FROM _liteferry_log WHERE seq = (SELECT max(seq) - 99 FROM _liteferry_log)"
 
+#: With this policy whatever may have been missed is refused.
+HALT = {**HASTY, "LITEFERRY_ON_SCHEMA_CHANGE": "halt"}
+
 #: An entry of the log that is a heartbeat of the daemon's own.
 HEARTBEAT = re.compile(r'INSERT INTO "_liteferry_log" VALUES\(\d+,[^,]+,0,')
 
@@ -134,7 +137,7 @@ async def test_a_source_that_was_tampered_with_is_refused(
         restore(path, ".whole")
         tamper(path)
         before = dump(path)
-        again = daemon(path, target_url, env=HASTY)
+        again = daemon(path, target_url, env=HALT)
         found[what] = await asyncio.to_thread(again.wait_end)
         assert "Error: " in again.log
         assert "Try: " in again.log
@@ -143,6 +146,47 @@ async def test_a_source_that_was_tampered_with_is_refused(
     assert found == dict.fromkeys(SABOTAGE, SOURCE)
     restore(path, ".whole")
     await end_equal(daemon(path, target_url, env=HASTY), path, target_url)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_a_source_that_was_tampered_with_is_read_again(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """By default each of these heals by itself, one after the other, and the source is the truth."""
+    path = make_archive(make_source, rows=300)
+    running = daemon(path, target_url, env=HASTY)
+    await asyncio.to_thread(settle, running, path)
+    back_up(path, ".backup")
+    write_on(path)
+    await end_equal(running, path, target_url)
+    assert running.stop() == 0
+    back_up(path, ".whole")
+    for what, tamper in SABOTAGE.items():
+        restore(path, ".whole")
+        tamper(path)
+        again = daemon(path, target_url, env=HASTY)
+        await asyncio.to_thread(again.wait_for, "streaming")
+        run("INSERT INTO tags VALUES ('pulse', 'after', 1)")(path)
+        await end_equal(again, path, target_url)
+        assert again.stop() == 0, what
+
+
+async def test_a_database_that_is_another_one_empties_no_target(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """Neither an empty file in its place, nor one of other tables, is taken for what the application did."""
+    path = make_archive(make_source, rows=300)
+    running = daemon(path, target_url, env=HASTY)
+    await asyncio.to_thread(settle, running, path)
+    assert running.stop() == 0
+    rows = await versions(path, target_url)
+    drop_triggers(path)
+    run("DROP TABLE _liteferry_log", "DROP TABLE _liteferry_meta", "DROP TABLE _liteferry_tables")(path)
+    run("DROP TABLE documents")(path)
+    again = daemon(path, target_url, env=HASTY)
+    assert await asyncio.to_thread(again.wait_end) != 0
+    assert await versions_of(rows, path, target_url) == rows
 
 
 def dump(path: Path) -> list[str]:
@@ -157,23 +201,26 @@ async def versions_of(known: dict[str, str], path: Path, url: str) -> dict[str, 
     return {**known, **{table: found[table] for table in known if table in found}}
 
 
-async def test_triggers_dropped_under_the_daemon_end_it(
+async def test_triggers_dropped_under_a_halting_daemon_end_it(
     make_source: MakeSource, writer: StartWriter, daemon: StartDaemon, target_url: str
 ) -> None:
     """It notices within seconds and ends, for every write since may be lost."""
     path = make_archive(make_source, rows=300)
     writer(path, rate=150)
-    running = daemon(path, target_url, env=HASTY)
+    running = daemon(path, target_url, env=HALT)
     await asyncio.to_thread(settle, running, path)
     drop_one(path)
     assert await asyncio.to_thread(running.wait_end, 10) == SOURCE
     assert "triggers of table" in running.log
 
 
-async def test_a_target_that_was_set_back_is_refused(
+async def test_a_target_that_was_set_back_is_brought_forward(
     make_source: MakeSource, writer: StartWriter, daemon: StartDaemon, target_url: str
 ) -> None:
-    """Restored, or failed over to a standby that had less: what it lacks is pruned from the log already."""
+    """Restored, or failed over to a standby that had less, and what it lacks is pruned from the log.
+
+    A halting daemon refuses it, any other reads everything again.
+    """
     path = make_archive(make_source, rows=300)
     writing = writer(path, rate=150)
     running = daemon(path, target_url, env=HASTY)
@@ -187,7 +234,9 @@ async def test_a_target_that_was_set_back_is_refused(
     await asyncio.to_thread(running.wait_until, lambda s: source_of(s)["log_entries"] < 400)
     running.kill()
     await target.execute("UPDATE liteferry.source SET position = $1, mark = $2", *early)
-    await target.close()
-    again = daemon(path, target_url, env=HASTY)
+    again = daemon(path, target_url, env=HALT)
     assert await asyncio.to_thread(again.wait_end) == SOURCE
     assert "the target was restored" in again.log
+    await target.execute("SET liteferry.writer = 'on'; DELETE FROM documents WHERE score IS NOT NULL")
+    await target.close()
+    await end_equal(daemon(path, target_url, env=HASTY), path, target_url)

@@ -18,8 +18,8 @@ from tests.fixtures.sqlite import MakeSource
 
 SCRIPT = "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT); INSERT INTO t(a) VALUES('x');"
 
-#: A table that appears after the plan stands against the cutover; drift is looked for at this pace.
-DRIFT = {"LITEFERRY_DRIFT_INTERVAL": "100ms"}
+#: A table that is not followed stands against the cutover; drift is looked for at this pace.
+DRIFT = {"LITEFERRY_DRIFT_INTERVAL": "100ms", "LITEFERRY_ON_SCHEMA_CHANGE": "halt"}
 
 
 @pytest.fixture

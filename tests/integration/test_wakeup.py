@@ -177,34 +177,48 @@ async def rearmed(wakeup: Wakeup, source: Path) -> None:
         await wakeup.wait(source, 0.05)
 
 
-async def test_a_new_database_in_a_folder_is_announced_once(tmp_path: Path) -> None:
-    """When it has become a database; not the known one, side files, other files, or other names of it."""
-    source = database(tmp_path / "app.db")
-    announced: asyncio.Queue[Path] = asyncio.Queue()
-    async with Wakeup([source], [tmp_path], announced.put_nowait) as wakeup:
-        (tmp_path / "plain.db").write_text("this is no database")
-        (tmp_path / "notes.txt").write_text("nor is this")
-        (tmp_path / "link.db").hardlink_to(source)
-        new = tmp_path / "new.sqlite3"
-        new.touch()
-        database(new)
-        (tmp_path / "last.db").write_bytes(new.read_bytes())
+async def told(news: asyncio.Event) -> None:
+    """Wait for news, and be ready for the next."""
+    await asyncio.wait_for(news.wait(), DEADLINE)
+    news.clear()
 
-        async with asyncio.timeout(DEADLINE):
-            assert {await announced.get(), await announced.get()} == {new, tmp_path / "last.db"}
+
+async def test_a_new_file_in_a_folder_is_news(tmp_path: Path) -> None:
+    """When it is created, and when it becomes a database; other files, and commits of sources, are none."""
+    source = database(tmp_path / "app.db", "delete")
+    news = asyncio.Event()
+    async with application(source) as commit, Wakeup([source], [tmp_path], news.set) as wakeup:
+        (tmp_path / "notes.txt").write_text("this is no database")
+        await commit(3)
         await drained(wakeup, source)
-        assert announced.empty()
+        assert not news.is_set()
+
+        (tmp_path / "new.sqlite3").touch()
+        await told(news)
+        database(tmp_path / "new.sqlite3")
+        await told(news)
 
 
-async def test_a_database_that_is_moved_into_the_folder_is_announced(tmp_path: Path) -> None:
+async def test_a_file_that_is_moved_into_the_folder_is_news(tmp_path: Path) -> None:
     """A rename brings it in whole."""
     (tmp_path / "folder").mkdir()
     ready = database(tmp_path / "ready.db", "delete")
-    announced: asyncio.Queue[Path] = asyncio.Queue()
-    async with Wakeup([], [tmp_path / "folder"], announced.put_nowait):
+    news = asyncio.Event()
+    async with Wakeup([], [tmp_path / "folder"], news.set):
         ready.rename(tmp_path / "folder" / "ready.db")
 
-        assert await asyncio.wait_for(announced.get(), DEADLINE) == tmp_path / "folder" / "ready.db"
+        await told(news)
+
+
+async def test_a_source_that_loses_its_name_is_news(tmp_path: Path) -> None:
+    """Renamed away and back again, in a folder in which nothing is looked for."""
+    source = database(tmp_path / "app.db", "delete")
+    news = asyncio.Event()
+    async with Wakeup([source], [], news.set):
+        source.rename(tmp_path / "away.db")
+        await told(news)
+        (tmp_path / "away.db").rename(source)
+        await told(news)
 
 
 async def test_a_folder_that_cannot_be_watched_leaves_timeouts(tmp_path: Path) -> None:
@@ -226,12 +240,12 @@ import structlog
 from daemon.wakeup import Wakeup
 
 async def main(path):
-    announced = asyncio.Queue()
-    async with Wakeup([path], [path.parent], announced.put_nowait) as wakeup:
+    news = asyncio.Event()
+    async with Wakeup([path], [path.parent], news.set) as wakeup:
         connection = sqlite3.connect(path.parent / "new.db")
         connection.execute("CREATE TABLE t(x)")
         connection.commit()
-        await asyncio.wait_for(announced.get(), 20)
+        await asyncio.wait_for(news.wait(), 20)
         print("announced", wakeup.watching)
 
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))

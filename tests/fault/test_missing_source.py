@@ -1,0 +1,165 @@
+"""A source whose file is taken away is told of and left alone, and goes on when the file is back."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import urllib.request
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.errors import CutoverRefused
+from tests.compare import differences
+from tests.fault.scene import (
+    ARCHIVE,
+    COPIERS,
+    HASTY,
+    SMALL_CHUNKS,
+    StartWriter,
+    caught_up_with,
+    copying,
+    make_archive,
+)
+from tests.fixtures.daemon import RunningDaemon, StartDaemon
+from tests.fixtures.sqlite import MakeSource
+from tests.writer import SCHEMA
+
+Status = dict[str, Any]
+
+TABLE = "CREATE TABLE t(id INTEGER PRIMARY KEY, x TEXT); INSERT INTO t(x) VALUES ('one'), ('two');"
+
+#: The side files of a database; in the order in which a mover takes them.
+SIDES = ("", "-wal", "-shm", "-journal")
+
+
+def move(path: Path, to: Path) -> None:
+    """Rename a database with its side files."""
+    for side in SIDES:
+        if Path(f"{path}{side}").exists():
+            Path(f"{path}{side}").rename(f"{to}{side}")
+
+
+def told(path: Path, text: str) -> Callable[[Status], bool]:
+    """Return the condition that a source is told to be out of reach, in every place where one may look."""
+
+    def reached(status: Status) -> bool:
+        one = next(one for one in status["sources"] if one["path"] == str(path))
+        gate = any(r.startswith(f"{path}: ") and text in r for r in status["reasons"])
+        notice = any(n.startswith(f"{path}: ") and text in n for n in status["notices"])
+        figures = one["missing"] and one["pending_changes"] is None and text in one["error"]
+        return bool(gate and notice and figures and not status["can_cutover"])
+
+    return reached
+
+
+async def ready(running: RunningDaemon, seconds: float = 30) -> Status:
+    """Wait until the cutover is possible."""
+    return await asyncio.to_thread(running.wait_ready, seconds)
+
+
+async def equal(running: RunningDaemon, path: Path, url: str, schema: str) -> None:
+    """Wait until all that a file's log holds now has arrived, and compare both sides row by row."""
+    await asyncio.to_thread(running.wait_until, caught_up_with(path), 60, "the end of the log")
+    assert await differences(path, url, schema) == []
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+async def test_a_file_that_is_renamed_away_is_missed_until_it_is_back(
+    journal: str, make_source: MakeSource, writer: StartWriter, daemon: StartDaemon, target_url: str
+) -> None:
+    """The others stream on; what was written to it elsewhere is brought over when it is back."""
+    path, other = make_source("app.db", TABLE, journal), make_source("other.db")
+    writing = writer(other, rate=100)
+    running = daemon([path, other], target_url, env=HASTY)
+    await ready(running)
+    away = path.with_name("away.db")
+    move(path, away)
+    await asyncio.to_thread(running.wait_until, told(path, "is missing"), 2)
+    with pytest.raises(CutoverRefused, match="is missing"):
+        await asyncio.to_thread(running.cutover)
+    with closing(sqlite3.connect(away)) as application:
+        application.executescript("INSERT INTO t(x) VALUES ('elsewhere')")
+    # several rounds of everything periodic
+    await asyncio.sleep(2)
+    assert running.returncode is None
+    assert writing.stop().errors == []
+    await equal(running, other, target_url, "other")
+    move(away, path)
+    await ready(running)
+    await equal(running, path, target_url, "app")
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+async def test_another_file_in_its_place_is_told_and_not_touched(
+    journal: str, make_source: MakeSource, writer: StartWriter, daemon: StartDaemon, target_url: str
+) -> None:
+    """It is neither read nor locked nor written, and no journal of its application is taken away."""
+    path, new = make_source("in/app.db", TABLE, journal), make_source("new.db", TABLE, journal)
+    running = daemon(path.parent, target_url, env=HASTY)
+    await ready(running)
+    (away := path.parent.parent / "away").mkdir()
+    move(path, away / "app.db")
+    move(new, path)
+    writing = writer(path, rate=200)
+    await asyncio.to_thread(running.wait_until, told(path, "another file stands in its place"), 2)
+    await asyncio.sleep(2)
+    assert writing.stop().errors == []
+    with closing(sqlite3.connect(path)) as application:
+        assert application.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        names = [name for (name,) in application.execute("SELECT name FROM sqlite_schema")]
+        assert not [name for name in names if "liteferry" in name]
+    assert running.returncode is None
+    move(path, new)
+    move(away / "app.db", path)
+    await ready(running)
+    await equal(running, path, target_url, "public")
+
+
+def test_a_file_that_is_deleted_is_missed_and_counted(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """For good: the daemon waits for a person, and its metrics tell one."""
+    path, other = make_source("app.db", TABLE), make_source("other.db", TABLE)
+    running = daemon([path, other], target_url, env={**HASTY, "LITEFERRY_HTTP": "127.0.0.1:0"})
+    running.wait_ready()
+    address = next(line for line in running.log.splitlines() if '"metrics"' in line).split('"')
+    [url] = [part for part in address if part.endswith("/metrics")]
+    for side in SIDES:
+        Path(f"{path}{side}").unlink(missing_ok=True)
+    running.wait_until(told(path, "is missing"), 2)
+    with urllib.request.urlopen(url) as answer:
+        lines = answer.read().decode().splitlines()
+    assert f'liteferry_source_missing{{source="{path}"}} 1.0' in lines
+    assert f'liteferry_source_missing{{source="{other}"}} 0.0' in lines
+    assert running.log.count("the source is out of reach") == 1
+    assert running.stop() == 0
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+@pytest.mark.parametrize("place", ["empty", "taken"])
+async def test_a_file_that_goes_during_its_snapshot_ends_equal(
+    place: str, journal: str, make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """With copiers that open it by name: no row of another file in its place gets into the target."""
+    path = make_archive(make_source, rows=20_000, journal=journal)
+    other = make_source("other.db", SCHEMA + ARCHIVE.format(rows=9_000), journal)
+    with closing(sqlite3.connect(other)) as database:
+        database.executescript("UPDATE archive SET body = 'of another file'")
+    running = daemon(path, target_url, env={**HASTY, **COPIERS}, args=SMALL_CHUNKS)
+    await asyncio.to_thread(copying, running, 200)
+    away = path.with_name("away.db")
+    move(path, away)
+    if place == "taken":
+        move(other, path)
+    await asyncio.to_thread(running.wait_until, lambda s: s["sources"][0]["missing"], 2)
+    await asyncio.sleep(2)
+    assert running.returncode is None
+    if place == "taken":
+        move(path, other)
+    move(away, path)
+    await ready(running, 60)
+    await equal(running, path, target_url, "public")
