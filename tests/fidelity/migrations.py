@@ -62,9 +62,8 @@ def django_scenario(name: str, *migrations: tuple[str, Sequence[Operation]]) -> 
     """Return the scenario of some migrations of one application."""
     made = []
     for number, (_, operations) in enumerate(migrations):
-        migration = Migration(f"{number:04}", APP)
-        migration.operations = list(operations)
-        made.append(migration)
+        kind = type(f"Migration{number}", (Migration,), {"operations": list(operations)})
+        made.append(kind(f"{number:04}", APP))
 
     def step(number: int) -> Step:
         return lambda path: apply(path, made, number)

@@ -109,10 +109,9 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
             result = sqlite3.sqlite_version
         elif what == "open":
             twin = Twin(*given)
-        elif what == "close":
-            twin = None if twin is None else twin.close()
         elif twin is not None:
             result = getattr(twin, what)(*given)
+            twin = None if what == "close" else twin
         answers.write(json.dumps([result, twin is not None and twin.over]) + "\n")
         answers.flush()
 
