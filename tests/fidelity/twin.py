@@ -30,6 +30,8 @@ class Twin:
         self.captured = sqlite3.connect(captured, isolation_level=None)
         self.plain = sqlite3.connect(plain, isolation_level=None)
         self._left = patience
+        #: Names that tables had before they were renamed in the old way, a known limit.
+        self._former: set[str] = set()
         for connection in self._both:
             connection.set_progress_handler(self._step, 1000)
             connection.execute("PRAGMA synchronous = off")
@@ -90,6 +92,7 @@ class Twin:
     def _live(self, burst: Sequence[str]) -> str | None:
         for statement in burst:
             ours, theirs = outcome(self.captured, statement), outcome(self.plain, statement)
+            self._former |= renamed_as_of_old(self.plain, statement)
             told = "" if ours == theirs else f"\n  with capture    {ours}\n  without capture {theirs}"
             failed = bool(ours.error or theirs.error)
             if told and uncounted(self.plain, statement):
@@ -111,8 +114,10 @@ class Twin:
         return None
 
     def _is_known(self, statement: str, burst: Sequence[str], told: str) -> bool:
-        return known_limit(statement, self.captured, self.plain, told) or renamed_and_dropped(
-            statement, burst, told
+        return (
+            left_behind(self.captured, self._former, told)
+            or renamed_and_dropped(statement, burst, told)
+            or known_limit(statement, self.captured, self.plain, told)
         )
 
     def _compare(self, error: str) -> str:
@@ -156,7 +161,7 @@ def end(connection: sqlite3.Connection) -> None:
 
 
 def known_limit(statement: str, captured: sqlite3.Connection, plain: sqlite3.Connection, told: str) -> bool:
-    """Tell whether a difference is one that any trigger at all makes, anyone's, or a limit of ours.
+    """Tell whether a difference is one that any trigger at all makes, anyone's.
 
     - An UPDATE that stops half-way, replaces, or passes through a conflict depends on the order of its rows,
       and that depends on whether SQLite may change rows while it searches for them.
@@ -167,10 +172,7 @@ def known_limit(statement: str, captured: sqlite3.Connection, plain: sqlite3.Con
       the table has a DELETE trigger.
     - An INSERT from a SELECT whose REPLACE changes, by a cascade or an application's trigger, the table that
       it reads: once the table it writes to has triggers, SQLite reads everything first.
-    - Ours: a table that was renamed under legacy_alter_table while it had re-check triggers.
     """
-    if left_behind(captured, told):
-        return True
     if " SELECT " in statement and re.search("FOREIGN KEY|TRIGGER app", " ".join(_texts(plain))):
         return True
     if "CONSTRAINT_PINNED" in told or "FOREIGN KEY" in told:
@@ -201,19 +203,31 @@ def uncounted(plain: sqlite3.Connection, statement: str) -> bool:
     return row is not None and "WITHOUT ROWID" in row[0]
 
 
-def left_behind(captured: sqlite3.Connection, told: str) -> bool:
+def renamed_as_of_old(connection: sqlite3.Connection, statement: str) -> set[str]:
+    """Return the name that a table loses by a statement under legacy_alter_table, if it does."""
+    renaming = re.match(r"ALTER TABLE (.*) RENAME TO ", statement)
+    if renaming is None or not connection.execute("PRAGMA legacy_alter_table").fetchone()[0]:
+        return set()
+    return {renaming[1].strip('"')}
+
+
+def left_behind(captured: sqlite3.Connection, former: set[str], told: str) -> bool:
     """Tell whether a statement failed for a re-check trigger whose table was renamed under its old name.
 
-    With legacy_alter_table SQLite writes the new name behind the trigger's ON and not into its body.
+    With legacy_alter_table SQLite writes the new name behind the trigger's ON and not into its body. A
+    connection that has the old schema in mind goes on to fail until it has run another statement.
     """
     missing = re.search(r"with capture .*no such table: main\.(.*?)['\"]\)", told)
-    if missing is None:
+    if missing is not None:
+        return missing[1] in former
+    # what ALTER TABLE says of it while legacy_alter_table is on
+    if "SQL logic error" not in told:
         return False
     ours = captured.execute(
         "SELECT tbl_name, sql FROM main.sqlite_master WHERE type = 'trigger' "
         "AND name GLOB '_liteferry_[0-9]*_r[iur]'"
     ).fetchall()
-    return any(f"FROM {quote(missing[1])}" in sql and table != missing[1] for table, sql in ours)
+    return any(f"FROM {quote(name)}" in sql and name != table for table, sql in ours for name in former)
 
 
 def renamed_and_dropped(statement: str, burst: Sequence[str], told: str) -> bool:
