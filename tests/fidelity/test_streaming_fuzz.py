@@ -25,7 +25,7 @@ from tests.compare import differences
 from tests.fixtures.sqlite import MakeSource
 from triggers import changelog
 
-from .follower import outcome
+from .outcome import outcome
 from .statements import Statements, shapes
 
 #: Values of a column by its declared type, as SQL; each type holds all of its own.
