@@ -140,7 +140,7 @@ def uninstall(connection: sqlite3.Connection, budget: float) -> bool:
                 hint="lift the fence on purpose with `liteferry uninstall --lift-fence`",
             )
         names = list(installed_triggers(connection))
-        present = [name for name in (LOG, TABLES, META) if _has(connection, name)]
+        present = [name for name in (LOG, TABLES, META, changelog.GAPS) if _has(connection, name)]
     for start in range(0, len(names), TABLES_PER_LOCK * 6):
         with writing(connection, budget):
             for name in names[start : start + TABLES_PER_LOCK * 6]:
@@ -160,6 +160,7 @@ def _create_log(connection: sqlite3.Connection, width: int) -> None:
         connection.execute(f"ALTER TABLE {quote(LOG)} ADD COLUMN k{number}")
     connection.execute(SQL["create_tables"])
     connection.execute(SQL["create_meta"])
+    changelog.create_gaps(connection)
     if source_id(connection) is None:
         connection.execute(SQL["write_meta"], {"name": "source_id", "value": str(uuid.uuid4())})
     connection.execute(SQL["write_meta"], {"name": "format", "value": FORMAT})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from replicator.plan import ColumnPlan, TablePlan
-from replicator.reader import read_batch
+from replicator.reader import Batch, read_batch
 from triggers import capture, changelog
 from triggers.key import choose
 from triggers.schema import Table, tables
@@ -40,8 +40,11 @@ class Follower:
     def follow(self) -> None:
         """Apply what is new; the place moves. Raises what the reader raises."""
         batch = read_batch(self._connection, self.plans, self.place, MEMORY)
-        if batch is None:
-            return
+        if batch is not None:
+            self.apply(batch)
+
+    def apply(self, batch: Batch) -> None:
+        """Apply a batch; the place moves."""
         with closing(batch.spool):
             blocks = list(batch.spool)
         for block in blocks:
