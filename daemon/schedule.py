@@ -1,9 +1,8 @@
-"""The periodic work: heartbeats, lag, pruning, drift, and watching disk and WAL."""
+"""The periodic work: heartbeats, lag, the change log, drift, and watching disk and WAL."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,7 +14,10 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from config.errors import LiteferryError
 from config.settings import Settings
+from replicator.compacting import Compacting
+from replicator.disk import DiskGuard
 from replicator.pipeline import Pipeline
+from replicator.pruning import Pruning
 from replicator.upkeep import Upkeep
 
 log = structlog.get_logger("liteferry.schedule")
@@ -52,9 +54,10 @@ class Schedule:
             upkeep = Upkeep(pipeline)
             self._add(scheduler, upkeep.measure, MEASURE_SECONDS, pipeline)
             self._add(scheduler, upkeep.beat, self._settings.heartbeat_interval, pipeline)
-            self._add(scheduler, upkeep.prune, self._settings.prune_interval, pipeline)
+            self._add(scheduler, Pruning(pipeline).run, self._settings.prune_interval, pipeline)
+            self._add(scheduler, Compacting(pipeline).run, self._settings.prune_interval, pipeline)
             self._add(scheduler, upkeep.check_drift, self._settings.drift_interval, pipeline)
-            watch = partial(self._watch, pipeline, upkeep)
+            watch = partial(self._watch, pipeline, upkeep, DiskGuard(pipeline))
             self._add(scheduler, watch, self._settings.watch_interval, pipeline)
         scheduler.add_job(self._remember, "interval", seconds=HISTORY_SECONDS)
         scheduler.start()
@@ -82,16 +85,14 @@ class Schedule:
         # the first time at once: nobody should wait an interval for the first heartbeat
         scheduler.add_job(job, "interval", seconds=seconds, next_run_time=datetime.now(UTC))
 
-    async def _watch(self, pipeline: Pipeline, upkeep: Upkeep) -> None:
+    async def _watch(self, pipeline: Pipeline, upkeep: Upkeep, guard: DiskGuard) -> None:
         facts = pipeline.facts
         facts.source_bytes = _size(pipeline.path)
         facts.wal_bytes = _size(Path(f"{pipeline.path}-wal"))
-        facts.disk_free = shutil.disk_usage(pipeline.path.parent).free
+        await guard.look()
         facts.log_entries = await upkeep.count_log()
         if facts.wal_bytes > self._settings.wal_warn_mb * MIB:
             log.warning("the WAL is large", source=facts.path, bytes=facts.wal_bytes)
-        if facts.disk_free < self._settings.disk_min_free_mb * MIB:
-            log.warning("little space beside the source", source=facts.path, free_bytes=facts.disk_free)
 
 
 def _size(path: Path) -> int:
