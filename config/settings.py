@@ -176,7 +176,7 @@ class Settings(BaseSettings):
         ge=1,
         le=100,
         description="How long one removal may hold the source's write lock; the number of entries adapts "
-        "to it. Between two of them others have at least four times as long.",
+        "to it. Between two of them others have at least twice as long.",
     )
     drift_interval: Duration = Field(
         default=2,

@@ -18,7 +18,7 @@ from . import failpoint
 from .faults import source_error
 from .paging import Pace
 from .pipeline import Pipeline
-from .pruning import ASK_SECONDS, rest
+from .pruning import ASK_SECONDS, TURN, rest
 from .state import State
 
 log = structlog.get_logger("liteferry.compaction")
@@ -32,7 +32,10 @@ WAITING = (State.SNAPSHOT, State.CATCH_UP, State.STREAMING)
 WAITING_SECONDS = 3.0
 
 #: Times that a lock may be refused in a row before we try again only at the next turn.
-PATIENCE = 10
+PATIENCE = 20
+
+#: Longest read with a WAL, where it stalls nobody.
+READ_SECONDS = 0.02
 
 #: After so many entries it must be clear that one in twenty is superfluous; else only the temporary
 #: tables would grow, with every key that is ever logged.
@@ -48,7 +51,8 @@ class Compacting:
         self._facts = pipeline.facts
         self._compaction = Compaction()
         seconds = pipeline.settings.lock_hold_ms / 1000
-        self._looking = Pace(seconds, rows=500, most=20_000)
+        self._wal = pipeline.facts.journal_mode == "wal"
+        self._looking = Pace(READ_SECONDS if self._wal else seconds, rows=500, most=20_000)
         self._dropping = Pace(seconds, rows=200, most=20_000)
         #: Entries waiting from which on it may pay.
         self._from = pipeline.settings.compact_entries
@@ -56,17 +60,17 @@ class Compacting:
 
     async def run(self) -> None:
         """Look at what waits, and delete what is superfluous, until there is nothing more to do for now."""
-        refused = 0
-        while self._pays() and refused < PATIENCE:
+        refused, end = 0, time.monotonic() + self._pipeline.settings.prune_interval * TURN
+        while self._pays() and refused < PATIENCE and time.monotonic() < end:
             try:
-                seconds = await self._step()
+                pause = await self._step()
             except SourceBusy:
-                refused, seconds = refused + 1, 0.0
+                refused, pause = refused + 1, rest(0)
             else:
                 refused = 0
-            if seconds is None:
+            if pause is None:
                 return
-            await asyncio.sleep(rest(seconds))
+            await asyncio.sleep(pause)
         if self._compaction.active and not self._behind(self._pipeline.settings.compact_entries // 2):
             # caught up, or nearly: what was worked out is of no use any more
             await self._run(self._compaction.forget)
@@ -82,26 +86,27 @@ class Compacting:
         return facts.pending > entries and facts.oldest_now(time.monotonic()) > WAITING_SECONDS
 
     async def _step(self) -> float | None:
-        """Do one short step; return the seconds it took, None when all is done for now."""
+        """Do one short step; return for how long to rest after it, None when all is done for now."""
         compaction = self._compaction
         if not compaction.active or compaction.anchor < self._facts.position:
             await self._run(lambda c: compaction.begin(c, self._facts.position))
             self._sweeping = False
         if not self._sweeping:
-            begun = time.monotonic()
-            if await self._run(self._look):
-                return None if await self._is_vain() else time.monotonic() - begun
+            found, seconds = await self._run(self._look)
+            if found:
+                return None if await self._is_vain() else (seconds if self._wal else rest(seconds))
             if not self._worth_a_sweep():
                 return None
             self._sweeping = True
         return await self._sweep()
 
-    def _look(self, connection: sqlite3.Connection) -> int:
+    def _look(self, connection: sqlite3.Connection) -> tuple[int, float]:
         begun = time.monotonic()
         found = self._compaction.look(connection, self._looking.rows)
-        self._looking.took(found, time.monotonic() - begun)
+        seconds = time.monotonic() - begun
+        self._looking.took(found, seconds)
         # not to the very end of a log that grows and grows: a sweep must have its turn
-        return 0 if self._worth_a_sweep() else found
+        return (0 if self._worth_a_sweep() else found), seconds
 
     def _worth_a_sweep(self) -> bool:
         """Tell whether a page of the log has, on average, as much to lose as to keep."""
@@ -111,7 +116,8 @@ class Compacting:
     async def _is_vain(self) -> bool:
         """Give up for now when hardly a key comes twice."""
         compaction = self._compaction
-        if compaction.looked_at < SAMPLE_ENTRIES or compaction.superfluous > compaction.looked_at * WORTH:
+        older = compaction.looked_at - compaction.keys
+        if compaction.looked_at < SAMPLE_ENTRIES or older > compaction.looked_at * WORTH:
             return False
         log.info("not compacting: hardly a key is logged twice", source=self._facts.path)
         self._from = 2 * max(self._facts.pending, self._from)
@@ -122,15 +128,15 @@ class Compacting:
         # a batch that is being read must find the entry that it is going to end with, see Tailer
         async with self._pipeline.tailer.looking:
             if not self._pays():
-                return 0.0
+                return rest(0)
             gone = await self._run(self._drop)
         self._facts.log_compacted += gone.entries
         self._sweeping = bool(gone.entries)
-        return gone.seconds
+        return rest(gone.seconds)
 
     def _drop(self, connection: sqlite3.Connection) -> Deleted:
         keep = Keep(self._facts.position, self._pipeline.tailer.reach)
-        budget = ASK_SECONDS[self._facts.journal_mode == "wal"]
+        budget = ASK_SECONDS[self._wal]
         gone = self._compaction.drop(
             connection, keep, self._dropping.rows, budget, lambda: failpoint.reach("compaction.before_commit")
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -21,17 +22,20 @@ R = TypeVar("R")
 
 #: How long a deletion asks for the write lock, by whether there is a WAL. In a rollback journal our COMMIT
 #: keeps new readers out for as long.
-ASK_SECONDS = {True: 0.02, False: 0.005}
+ASK_SECONDS = {True: 0.05, False: 0.005}
 
 #: Rest between two deletions, in the time that the lock was held, and at least.
-REST_SHARE = 4
-REST_SECONDS = 0.01
+REST_SHARE = 2
+REST_SECONDS = 0.005
 
 #: The same while the application is writing: it loses nothing if we come later.
 BUSY_REST_SECONDS = 0.1
 
 #: Entries from which on we no longer wait for a quiet moment: an application may never have one.
 PATIENCE_ENTRIES = 100_000
+
+#: Share of its interval that a turn may take: the scheduler complains about one that is still running.
+TURN = 0.9
 
 #: States in which the position moves.
 MOVING = (State.CATCH_UP, State.STREAMING)
@@ -53,7 +57,8 @@ class Pruning:
 
     async def run(self) -> None:
         """Delete what the target has until nothing is left, or the lock cannot be had in passing."""
-        while self._pipeline.facts.state in MOVING:
+        end = time.monotonic() + self._pipeline.settings.prune_interval * TURN
+        while self._pipeline.facts.state in MOVING and time.monotonic() < end:
             try:
                 gone, waiting = await self._ask(self._pipeline.writer, self._prune)
             except SourceBusy:
@@ -67,6 +72,9 @@ class Pruning:
         """Delete once; return what went and how much still could."""
         facts = self._pipeline.facts
         position, budget = facts.position, ASK_SECONDS[facts.journal_mode == "wal"]
+        if not changelog.passed(connection, position):
+            # no lock is asked for in vain
+            return Deleted(), 0
         gone = changelog.prune(connection, position, self._pace.rows, budget)
         self._pace.took(gone.entries, gone.seconds)
         return gone, changelog.passed(connection, position)

@@ -99,9 +99,10 @@ def lag(connection: sqlite3.Connection, position: int) -> Lag:
         if positions <= 0:
             return Lag(0)
         seq, at, now = connection.execute(SQL["oldest"], {"position": position}).fetchone()
-        if seq > position + 1 and (first := _gap(connection, seq)) is not None:
+        if at is not None and seq > position + 1 and (first := _gap(connection, seq)) is not None:
             # the oldest change is one whose entry a newer one of the same key has made superfluous
             at = min(at, first)
+        at = now if at is None else at  # not an entry of our triggers
         gone = _sum_of_gaps(connection)
         if gone:
             gone -= _gone(connection, 0, position)

@@ -152,6 +152,9 @@ class Compaction:
         """
         last = self._choose(connection, keep, entries)
         if last is None:
+            if not self._swept:
+                # a whole sweep found nothing, or only what must stay: nothing to wait for
+                self.superfluous = 0
             self._swept = 0
             return Deleted()
         with writing(connection, budget):
@@ -164,9 +167,10 @@ class Compaction:
             connection.execute(SQL["note"])
             connection.execute(SQL["forget_notes"])
             connection.execute(LOG_SQL["add_to_gap_sum"], {"entries": gone})
-            connection.execute(SQL["done"])
             before_commit()
         seconds = time.monotonic() - begun
+        # should this fail, what is not in the log any more is passed over the next time
+        connection.execute(SQL["done"])
         self._swept = last
         self.superfluous -= gone
         return Deleted(gone, seconds)
