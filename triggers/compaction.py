@@ -58,6 +58,7 @@ def create_sql(width: int) -> list[str]:
     key = f"t, kinds, {keys}"
     return [
         f"CREATE TEMP TABLE _liteferry_newest({key}, seq, PRIMARY KEY({key})) WITHOUT ROWID",
+        f"CREATE TEMP TABLE _liteferry_window(seq INTEGER PRIMARY KEY, t, {_logged(width)})",
         "CREATE TEMP TABLE _liteferry_superfluous(seq INTEGER PRIMARY KEY)",
         "CREATE TEMP TABLE _liteferry_going(seq INTEGER PRIMARY KEY, at)",
         (
@@ -65,6 +66,18 @@ def create_sql(width: int) -> list[str]:
             "INSERT INTO _liteferry_superfluous(seq) VALUES(OLD.seq); END"
         ),
     ]
+
+
+def copy_sql(width: int) -> str:
+    """Return the statement that takes a few entries out of the source, to be looked at in peace; pure."""
+    return (
+        f"INSERT INTO temp._liteferry_window(seq, t, {_logged(width)}) "
+        f"SELECT seq, t, {_logged(width)} FROM main._liteferry_log WHERE seq > :after AND seq <= :upto"
+    )
+
+
+def _logged(width: int) -> str:
+    return ", ".join(f"k{i}" for i in range(1, width + 1))
 
 
 def look_sql(width: int) -> str:
@@ -76,8 +89,7 @@ def look_sql(width: int) -> str:
     names = ", ".join(f"c{i}" for i in numbers)
     return (
         f"INSERT INTO temp._liteferry_newest(t, kinds, {names}, seq) "
-        f"SELECT coalesce(t, -1), {kinds}, {keys}, seq FROM main._liteferry_log "
-        "WHERE seq > :after AND seq <= :upto ORDER BY seq "
+        f"SELECT coalesce(t, -1), {kinds}, {keys}, seq FROM temp._liteferry_window WHERE true ORDER BY seq "
         f"ON CONFLICT(t, kinds, {names}) DO UPDATE SET seq = excluded.seq"
     )
 
@@ -114,7 +126,7 @@ class Compaction:
     def forget(self, connection: sqlite3.Connection) -> None:
         """Drop what was worked out; the log stays as it is."""
         self._width = 0
-        for name in ("newest", "superfluous", "going"):
+        for name in ("newest", "window", "superfluous", "going"):
             connection.execute(f"DROP TABLE IF EXISTS temp._liteferry_{name}")
 
     def look(self, connection: sqlite3.Connection, entries: int) -> int:
@@ -126,12 +138,15 @@ class Compaction:
             last, count = connection.execute(SQL["next"], {"seq": self.anchor, "entries": entries}).fetchone()
             if not count:
                 return 0
-            before = connection.total_changes
-            connection.execute(look_sql(self._width), {"after": self.anchor, "upto": last})
-            # the trigger's inserts count as changes too
-            older = connection.total_changes - before - count
+            connection.execute(SQL["clear_window"])
+            connection.execute(copy_sql(self._width), {"after": self.anchor, "upto": last})
             mark = changelog.place(connection, last).mark
             connection.execute("COMMIT")
+        # from here on nothing of the source is held: a WAL that is being read can never begin anew
+        before = connection.total_changes
+        connection.execute(look_sql(self._width))
+        # the trigger's inserts count as changes too
+        older = connection.total_changes - before - count
         self.anchor, self._mark = last, mark
         self.looked_at += count
         self.keys += count - older

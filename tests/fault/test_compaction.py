@@ -122,7 +122,7 @@ async def test_the_log_stays_small_through_millions_of_changes(
     make_source: MakeSource, daemon: StartDaemon, own_postgres: EmbeddedPostgres
 ) -> None:
     """The same with five million changes to ten thousand rows."""
-    await outage(make_source, daemon, own_postgres, rows=10_000, changes=5_000_000, rate=40_000)
+    await outage(make_source, daemon, own_postgres, rows=10_000, changes=5_000_000, rate=20_000)
 
 
 @pytest.mark.timeout(120)

@@ -3,6 +3,10 @@
 SELECT max(seq), count(*) FROM (
     SELECT seq FROM main._liteferry_log WHERE seq > :seq ORDER BY seq LIMIT :entries)
 
+-- clear_window --
+-- what was looked at last time
+DELETE FROM temp._liteferry_window
+
 -- clear --
 -- what was chosen last time
 DELETE FROM temp._liteferry_going
