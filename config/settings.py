@@ -161,7 +161,22 @@ class Settings(BaseSettings):
         default=1000,
         ge=10,
         le=100_000,
-        description="Entries removed per transaction; ten thousand hold the source's write lock for 2 ms.",
+        description="Most entries removed per transaction; ten thousand hold the source's write lock for "
+        "2 ms. Fewer where they take longer than `lock_hold_ms`.",
+    )
+    compact_entries: Annotated[int, Unit("entries")] = Field(
+        default=50_000,
+        ge=100,
+        description="Entries waiting for the target, for some seconds at least, from which on those that a "
+        "newer one of the same key has made superfluous are removed. The change log then holds at most about "
+        "twice as many entries as there are changed rows, and twice this many more.",
+    )
+    lock_hold_ms: Annotated[int, Unit("ms")] = Field(
+        default=5,
+        ge=1,
+        le=100,
+        description="How long one removal may hold the source's write lock; the number of entries adapts "
+        "to it. Between two of them others have at least twice as long.",
     )
     on_schema_change: Literal["follow", "halt"] = Field(
         default="follow",
@@ -211,7 +226,20 @@ class Settings(BaseSettings):
     disk_min_free_mb: Annotated[int, Unit("MiB")] = Field(
         default=512,
         ge=0,
-        description="Free space beside a source below which a warning is given.",
+        description="Free space beside a source below which a warning is given, no heartbeats are written "
+        "and no cutover begins.",
+    )
+    disk_critical_mb: Annotated[int, Unit("MiB")] = Field(
+        default=64,
+        ge=0,
+        description="Free space beside a source below which `on_disk_critical` applies. 0: never.",
+    )
+    on_disk_critical: Literal["keep", "uninstall"] = Field(
+        default="keep",
+        description="What is done when the space is that short. `keep` logs an error and keeps the capture: "
+        "the migration survives, and the change log grows with the application's writes. `uninstall` takes "
+        "the triggers and the log out of the source and ends the daemon: the application has the space, the "
+        "migration must start afresh.",
     )
     shutdown_timeout: Duration = Field(
         default=10,

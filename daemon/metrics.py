@@ -231,12 +231,24 @@ METRICS: tuple[Metric, ...] = (
     _gauge(
         "change_log_entries", _source("log_entries"), "Entries held in the source's change log.", "source"
     ),
+    _counter(
+        "log_compacted_total",
+        _source("log_compacted"),
+        "Entries of the change log deleted because a newer one of the same key waits too.",
+        "source",
+    ),
     _gauge("source_bytes", _source("source_bytes"), "Size of the SQLite file.", "source"),
     _gauge("source_wal_bytes", _source("wal_bytes"), "Size of the SQLite file's write-ahead log.", "source"),
     _gauge(
         "disk_free_bytes",
         _source("disk_free_bytes"),
         "Space left on the file system of the SQLite file.",
+        "source",
+    ),
+    _gauge(
+        "disk_low",
+        _source("disk_low"),
+        "1 while that is less than disk_min_free_mb and nothing is written that can be left out, else 0.",
         "source",
     ),
     _counter("changes_applied_total", _source("changes_applied"), "Changes applied to the target.", "source"),

@@ -1,9 +1,8 @@
-"""The periodic work: heartbeats, lag, pruning, drift, and watching disk and WAL."""
+"""The periodic work: heartbeats, lag, the change log, drift, and watching disk and WAL."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,7 +14,10 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from config.errors import LiteferryError
 from config.settings import Settings
+from replicator.compacting import Compacting
+from replicator.disk import DiskGuard
 from replicator.pipeline import Pipeline
+from replicator.pruning import Pruning
 from replicator.upkeep import Upkeep
 
 from .attendance import present
@@ -61,9 +63,12 @@ class Schedule:
         self._add(upkeep.measure, MEASURE_SECONDS, pipeline)
         self._add(upkeep.watch_bypass, MEASURE_SECONDS, pipeline)
         self._add(upkeep.beat, settings.heartbeat_interval, pipeline)
-        self._add(upkeep.prune, settings.prune_interval, pipeline)
+        self._add(Pruning(pipeline).run, settings.prune_interval, pipeline)
+        self._add(Compacting(pipeline).run, settings.prune_interval, pipeline)
         self._add(upkeep.check_drift, settings.drift_interval, pipeline)
-        self._add(partial(self._watch, pipeline, upkeep), settings.watch_interval, pipeline)
+        self._add(
+            partial(self._watch, pipeline, upkeep, DiskGuard(pipeline)), settings.watch_interval, pipeline
+        )
 
     def _add(
         self,
@@ -86,16 +91,14 @@ class Schedule:
         # the first time at once: nobody should wait an interval for the first heartbeat
         self._scheduler.add_job(job, "interval", seconds=seconds, next_run_time=datetime.now(UTC))
 
-    async def _watch(self, pipeline: Pipeline, upkeep: Upkeep) -> None:
+    async def _watch(self, pipeline: Pipeline, upkeep: Upkeep, guard: DiskGuard) -> None:
         facts = pipeline.facts
         facts.source_bytes = _size(pipeline.path)
         facts.wal_bytes = _size(Path(f"{pipeline.path}-wal"))
-        facts.disk_free = shutil.disk_usage(pipeline.path.parent).free
+        await guard.look()
         facts.log_entries = await upkeep.count_log()
         if facts.wal_bytes > self._settings.wal_warn_mb * MIB:
             log.warning("the WAL is large", source=facts.path, bytes=facts.wal_bytes)
-        if facts.disk_free < self._settings.disk_min_free_mb * MIB:
-            log.warning("little space beside the source", source=facts.path, free_bytes=facts.disk_free)
 
 
 def _size(path: Path) -> int:

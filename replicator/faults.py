@@ -13,6 +13,9 @@ from triggers.session import Session
 
 from .target import describe
 
+#: What SQLite says on a full disk: of the file, of the shared memory beside it, and where a quota is used up.
+FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE")
+
 
 def ours(error: BaseException) -> LiteferryError | None:
     """Return what to tell the operator of an error, or of the first in a group; None for a bug of ours.
@@ -49,7 +52,7 @@ def source_error(session: Session, error: sqlite3.Error) -> SourceError:
     if is_busy(error):
         return SourceBusy(f"source {str(session.path)!r} is locked by others")
     name = getattr(error, "sqlite_errorname", type(error).__name__)
-    if name == "SQLITE_FULL":
+    if name in FULL:
         # the application suffers more than we do; what we wanted to write can wait
         return SourceBusy(f"the disk of source {str(session.path)!r} is full")
     return SourceError(

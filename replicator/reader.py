@@ -52,6 +52,11 @@ class Batch:
     @property
     def entries(self) -> int:
         """Return how many entries of the log this batch brings to the target."""
+        return sum(self.touched.values())
+
+    @property
+    def changes(self) -> int:
+        """Return how many changes of the application that are: compaction leaves one entry for several."""
         return self.place.position - self.low
 
 
@@ -120,7 +125,7 @@ def _read(
     newest = changelog.checked_head(connection, position, place.mark)
     if newest == position:
         return None
-    high = newest if most is None else min(newest, position + most)
+    high = newest if most is None else changelog.reach(connection, position, most)
     touched = changelog.touched(connection, position, high)
     beat = changelog.last_beat(connection, position, high) if changelog.HEARTBEAT in touched else None
     try:

@@ -38,7 +38,11 @@ class Facts:
     source_bytes: int = 0
     wal_bytes: int = 0
     log_entries: int = 0
+    #: Entries that compaction has deleted since the daemon started.
+    log_compacted: int = 0
     disk_free: int = 0
+    #: Why the disk is too full for us to write what can be left out; empty when it is not.
+    disk_trouble: str = ""
     changes: int = 0
     batches: int = 0
     #: Reasons of the source's own against a cutover, such as a table that appeared after the plan.
@@ -96,7 +100,9 @@ class Facts:
             "source_bytes": self.source_bytes,
             "wal_bytes": self.wal_bytes,
             "log_entries": self.log_entries,
+            "log_compacted": self.log_compacted,
             "disk_free_bytes": self.disk_free,
+            "disk_low": bool(self.disk_trouble),
             "changes_applied": self.changes,
             "batches_applied": self.batches,
             "rows_copied": self.rows_copied,
@@ -154,6 +160,8 @@ def _reasons(facts: Facts, gates: Gates, now: float) -> list[str]:
     found = [*facts.objections, *stale]
     if facts.suspicion.blocks:
         found.append("its tables are compared, for something may have fired no trigger")
+    if facts.disk_trouble:
+        found.append(facts.disk_trouble)
     if not facts.connected:
         found.append("the target is away")
     if not facts.consistent:

@@ -66,6 +66,10 @@ class Tailer:
         self.schema: int | None = None
         #: Held while a batch is on its way; whoever else moves the position holds it instead.
         self.applying = asyncio.Lock()
+        #: Held while a batch is read; whoever deletes entries that the target has not got holds it instead.
+        self.looking = asyncio.Lock()
+        #: How far the target may have got without our knowing.
+        self.reach = facts.position
         #: Set while a batch may have been committed without our knowing: the target is asked before the next.
         self._unsure = False
 
@@ -127,6 +131,7 @@ class Tailer:
             # nothing behind the position: the target is what the source is
             self._facts.consistent = True
             return False
+        self.reach = batch.place.position
         with batch.spool:
             # also when it is cancelled: a cutover that runs out of time may do so at the COMMIT
             self._unsure = True
@@ -142,7 +147,8 @@ class Tailer:
 
     async def _ask(self, session: Session, work: Callable[[sqlite3.Connection], R]) -> R:
         try:
-            return await session.run(work)
+            async with self.looking:
+                return await session.run(work)
         except sqlite3.Error as error:
             raise source_error(session, error) from error
         except OSError as error:
@@ -153,7 +159,7 @@ class Tailer:
         facts.position, facts.mark = batch.place.position, batch.place.mark
         facts.consistent, facts.connected = batch.complete, True
         facts.beat = batch.beat if batch.beat is not None else facts.beat
-        facts.changes += batch.entries
+        facts.changes += batch.changes
         facts.batches += 1
         for number, entries in batch.touched.items():
             facts.table_changes[number] = facts.table_changes.get(number, 0) + entries

@@ -1,8 +1,7 @@
-"""What a source needs now and then: lag measured, heartbeats, pruning, a look for drift."""
+"""What a source needs now and then: lag measured, heartbeats, a look for drift."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sqlite3
 import time
@@ -69,35 +68,26 @@ class Upkeep:
         if not self._pipeline.tailing or facts.state is State.CUT_OVER:
             return
         position = facts.position
-        pending, oldest = await self._ask(self._pipeline.watcher, changelog.lag, position)
+        lag = await self._ask(self._pipeline.watcher, changelog.lag, position)
         now = time.monotonic()
-        facts.incoming.add(now, facts.changes + pending)
+        facts.incoming.add(now, facts.changes + lag.positions)
         facts.copied.add(now, facts.rows_copied)
         facts.applied.add(now, facts.changes)
-        if position == facts.position or pending == 0:
-            facts.pending, facts.oldest, facts.measured_at = pending, oldest, now
+        if position == facts.position or lag.entries == 0:
+            facts.pending, facts.oldest, facts.measured_at = lag.entries, lag.oldest, now
 
     async def count_log(self) -> int:
         """Return how many entries the change log holds, 0 before it is installed."""
         return await self._ask(self._pipeline.watcher, changelog.entries) if self._pipeline.tailing else 0
 
     async def beat(self) -> None:
-        """Write a heartbeat into the source; left out when the application holds the lock just now."""
-        if self._facts.state in LIVE:
+        """Write a heartbeat into the source; left out when the application holds the lock just now.
+
+        And while the disk is nearly full: what space there is belongs to the application.
+        """
+        if self._facts.state in LIVE and not self._facts.disk_trouble:
             with contextlib.suppress(SourceBusy):
                 await self._ask(self._pipeline.writer, self._witness.beat, BEAT_SECONDS)
-
-    async def prune(self) -> None:
-        """Delete entries that the target has, in short transactions with room for others between."""
-        while self._facts.state is State.STREAMING:
-            position, entries = self._facts.position, self._pipeline.settings.prune_batch
-            try:
-                gone = await self._ask(self._pipeline.writer, changelog.prune, position, entries, 0.02)
-            except SourceBusy:
-                return
-            if gone < entries:
-                return
-            await asyncio.sleep(0.01)
 
     async def _ask(
         self,

@@ -150,7 +150,7 @@ def uninstall(connection: sqlite3.Connection, budget: float) -> bool:
                 hint="lift the fence on purpose with `liteferry uninstall --lift-fence`",
             )
         names = list(installed_triggers(connection))
-        present = [name for name in (LOG, TABLES, META) if _has(connection, name)]
+        present = [name for name in (LOG, TABLES, META, changelog.GAPS) if _has(connection, name)]
     _drop_triggers(connection, names, budget)
     if present:
         with writing(connection, budget):
@@ -171,6 +171,7 @@ def prepare(connection: sqlite3.Connection, width: int, known: uuid.UUID | None 
         connection.execute(f"ALTER TABLE {quote(LOG)} ADD COLUMN k{number}")
     connection.execute(SQL["create_tables"])
     connection.execute(SQL["create_meta"])
+    changelog.create_gaps(connection)
     if source_id(connection) is None:
         connection.execute(SQL["write_meta"], {"name": "source_id", "value": str(known or uuid.uuid4())})
     connection.execute(SQL["write_meta"], {"name": "format", "value": FORMAT})

@@ -134,6 +134,8 @@ def recapture(
     width = max([MIN_KEY_COLUMNS, *(len(one.key.columns) for one in captured)])
     with writing(connection, budget):
         capture.prepare(connection, width, source_id)
+        # they told of the log that is no longer followed
+        connection.execute(SQL["forget_gaps"])
         present = table_names(connection)
     there = [one for one in captured if one.table.name.lower() in present]
     for start in range(0, len(there), capture.TABLES_PER_LOCK):

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 
 from replicator.plan import ColumnPlan, TablePlan
-from replicator.reader import read_batch
+from replicator.reader import Batch, read_batch
 from triggers import capture, changelog
 from triggers.key import KeyKind, choose
 from triggers.schema import Table, tables
@@ -72,8 +72,11 @@ class Follower:
 
     def _apply(self) -> None:
         batch = read_batch(self._connection, self.plans, self.place, MEMORY)
-        if batch is None:
-            return
+        if batch is not None:
+            self.apply(batch)
+
+    def apply(self, batch: Batch) -> None:
+        """Apply a batch; the place moves."""
         with closing(batch.spool):
             blocks = list(batch.spool)
         for block in blocks:

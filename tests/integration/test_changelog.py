@@ -12,6 +12,7 @@ import pytest
 from config.errors import SourceBusy
 from tests.fixtures.sqlite import MakeSource
 from triggers import capture, changelog
+from triggers.changelog import Lag
 from triggers.connection import connect
 from triggers.key import choose
 from triggers.schema import tables
@@ -65,12 +66,12 @@ def test_pruning_keeps_what_the_target_has_not_got(
     """Only entries before the position go, the oldest first, as many at once as allowed."""
     application, ours = source
     application.executemany("INSERT INTO t VALUES(?)", [(n,) for n in range(50)])
-    assert changelog.prune(ours, 30, 10, 1.0) == 10
+    assert changelog.prune(ours, 30, 10, 1.0).entries == 10
     assert ours.execute("SELECT min(seq) FROM _liteferry_log").fetchone() == (11,)
-    assert changelog.prune(ours, 30, 1000, 1.0) == 19
-    assert changelog.prune(ours, 30, 1000, 1.0) == 0
+    assert changelog.prune(ours, 30, 1000, 1.0).entries == 19
+    assert changelog.prune(ours, 30, 1000, 1.0).entries == 0
     assert ours.execute("SELECT min(seq), max(seq) FROM _liteferry_log").fetchone() == (30, 50)
-    assert changelog.prune(ours, 0, 1000, 1.0) == 0
+    assert changelog.prune(ours, 0, 1000, 1.0).entries == 0
 
 
 def test_pruning_beside_a_long_transaction_gives_up_in_time(
@@ -86,7 +87,7 @@ def test_pruning_beside_a_long_transaction_gives_up_in_time(
     assert time.monotonic() - begun < 2
     assert not ours.in_transaction
     application.execute("COMMIT")
-    assert changelog.prune(ours, 2, 1000, 1.0) == 1
+    assert changelog.prune(ours, 2, 1000, 1.0).entries == 1
 
 
 def test_the_lag_is_what_is_pending_and_how_old(
@@ -97,10 +98,10 @@ def test_the_lag_is_what_is_pending_and_how_old(
     application.execute("INSERT INTO t VALUES(1), (2), (3), (4)")
     application.execute("UPDATE _liteferry_log SET at = at - (10 - seq) / 86400.0")
     for position, pending, age in ((0, 4, 9), (1, 3, 8), (3, 1, 6)):
-        found, oldest = changelog.lag(ours, position)
-        assert found == pending
-        assert oldest == pytest.approx(age, abs=1.5)
-    assert changelog.lag(ours, 4) == (0, 0.0)
+        found = changelog.lag(ours, position)
+        assert found.entries == found.positions == pending
+        assert found.oldest == pytest.approx(age, abs=1.5)
+    assert changelog.lag(ours, 4) == Lag(0)
     assert not ours.in_transaction
 
 
@@ -111,7 +112,7 @@ def test_an_entry_of_the_future_is_not_older_than_now(
     application, ours = source
     application.execute("INSERT INTO t VALUES(1)")
     application.execute("UPDATE _liteferry_log SET at = at + 1")
-    assert changelog.lag(ours, 0) == (1, 0.0)
+    assert changelog.lag(ours, 0) == Lag(1, 0.0, 1)
 
 
 def test_a_heartbeat_travels_as_an_entry_with_its_time(
@@ -133,4 +134,4 @@ def test_an_empty_log_has_no_lag(source: tuple[sqlite3.Connection, sqlite3.Conne
     """Nothing was ever written."""
     _, ours = source
     assert changelog.head(ours) == changelog.entries(ours) == 0
-    assert changelog.lag(ours, 0) == (0, 0.0)
+    assert changelog.lag(ours, 0) == Lag(0)

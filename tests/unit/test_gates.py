@@ -48,6 +48,7 @@ def test_a_source_that_does_not_stream_is_not_ready(state: State) -> None:
         ({"consistent": False}, "a backlog is being worked off"),
         ({"pending": 101}, "101 changes are pending"),
         ({"pending": 1, "oldest": 1.5}, "the oldest pending change is 1.5 s old"),
+        ({"disk_trouble": "3 MiB are free beside it"}, "3 MiB are free"),
         ({"beat": None}, "no heartbeat has made the whole trip"),
         ({"beat": 1.0}, "the last heartbeat arrived"),
         ({"objections": ["table 'new' appeared after the plan"]}, "table 'new' appeared"),

@@ -32,6 +32,7 @@ def full() -> dict[str, Any]:
         "position": 5, "consistent": True, "target_connected": False, "error": None, "retries": 6,
         "missing": True,
         "journal_mode": "wal", "source_bytes": 7, "wal_bytes": 8, "log_entries": 9, "disk_free_bytes": 10,
+        "log_compacted": 23, "disk_low": True,
         "changes_applied": 11, "batches_applied": 12, "rows_copied": 13, "apply_rate": 14.5,
         "copy_rate": 15.5, "tables": [orders],
     }  # fmt: skip
@@ -64,6 +65,8 @@ EXPECTED: Series = {
     ("liteferry_source_bytes", SOURCE): 7,
     ("liteferry_source_wal_bytes", SOURCE): 8,
     ("liteferry_change_log_entries", SOURCE): 9,
+    ("liteferry_log_compacted_total", SOURCE): 23,
+    ("liteferry_disk_low", SOURCE): 1,
     ("liteferry_disk_free_bytes", SOURCE): 10,
     ("liteferry_changes_applied_total", SOURCE): 11,
     ("liteferry_batches_applied_total", SOURCE): 12,

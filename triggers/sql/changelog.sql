@@ -10,17 +10,52 @@ SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM main._liteferry_log
 -- when one entry was written
 SELECT at FROM main._liteferry_log WHERE seq = :position
 
--- pending --
--- how many entries the target has not got yet
-SELECT count(*) FROM main._liteferry_log WHERE seq > :position
-
 -- entries --
--- how many entries the log holds, told from its ends
+-- how many positions the log spans, told from its ends
 SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM main._liteferry_log
 
--- oldest_age --
--- seconds since the oldest entry that the target has not got was written
-SELECT (julianday('now') - at) * 86400.0 FROM main._liteferry_log WHERE seq > :position ORDER BY seq LIMIT 1
+-- oldest --
+-- the oldest entry that the target has not got, when it was written, and what time it is
+SELECT seq, at, julianday('now') FROM main._liteferry_log WHERE seq > :position ORDER BY seq LIMIT 1
+
+-- reach --
+-- the last of some entries behind a position
+SELECT max(seq) FROM (
+    SELECT seq FROM main._liteferry_log WHERE seq > :position ORDER BY seq LIMIT :entries)
+
+-- create_gaps --
+-- what compaction has deleted: how many entries right before the one at `seq`, and when the oldest of them was
+-- written; under 0 the sum of all
+CREATE TABLE IF NOT EXISTS main._liteferry_gaps(seq INTEGER PRIMARY KEY, entries, at)
+
+-- create_gap_sum --
+-- nothing yet
+INSERT OR IGNORE INTO main._liteferry_gaps(seq, entries) VALUES(0, 0)
+
+-- gap_sum --
+-- how many entries compaction has deleted and pruning has not passed yet
+SELECT coalesce((SELECT entries FROM main._liteferry_gaps WHERE seq = 0), 0)
+
+-- gap --
+-- when the oldest entry was written that compaction deleted right before this one
+SELECT at FROM main._liteferry_gaps WHERE seq = :seq
+
+-- gone --
+-- how many entries compaction has deleted in a range of positions that both have entries
+SELECT coalesce(sum(entries), 0) FROM main._liteferry_gaps WHERE seq > :low AND seq <= :high
+
+-- passed_gaps --
+-- how many entries compaction has deleted before what is now the oldest
+SELECT coalesce(sum(entries), 0) FROM main._liteferry_gaps
+WHERE seq > 0 AND seq <= (SELECT min(seq) FROM main._liteferry_log)
+
+-- forget_gaps --
+-- forget what compaction deleted before what is now the oldest
+DELETE FROM main._liteferry_gaps WHERE seq > 0 AND seq <= (SELECT min(seq) FROM main._liteferry_log)
+
+-- add_to_gap_sum --
+-- count what compaction has deleted, or pruning has passed
+UPDATE main._liteferry_gaps SET entries = entries + :entries WHERE seq = 0
 
 -- touched --
 -- the tables with entries in a range of positions, and how many
@@ -84,6 +119,10 @@ SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger' AND name GLOB '_
 -- trigger_owners --
 -- which table each trigger of ours is on; SQLite keeps it current when a table is renamed
 SELECT name, tbl_name FROM main.sqlite_master WHERE type = 'trigger' AND name GLOB '_liteferry_[0-9]*_*'
+
+-- forget_gaps --
+-- gaps of a log that is followed no longer
+DELETE FROM main._liteferry_gaps
 
 -- table_names --
 -- what tables there are
