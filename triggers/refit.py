@@ -135,7 +135,8 @@ def recapture(
     with writing(connection, budget):
         capture.prepare(connection, width, source_id)
         # they told of the log that is no longer followed
-        connection.execute(SQL["forget_gaps"])
+        connection.execute(SQL["drop_gaps"])
+        changelog.create_gaps(connection)
         present = table_names(connection)
     there = [one for one in captured if one.table.name.lower() in present]
     for start in range(0, len(there), capture.TABLES_PER_LOCK):

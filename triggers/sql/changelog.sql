@@ -120,7 +120,7 @@ SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger' AND name GLOB '_
 -- which table each trigger of ours is on; SQLite keeps it current when a table is renamed
 SELECT name, tbl_name FROM main.sqlite_master WHERE type = 'trigger' AND name GLOB '_liteferry_[0-9]*_*'
 
--- forget_gaps --
+-- drop_gaps --
 -- gaps of a log that is followed no longer
 DELETE FROM main._liteferry_gaps
 
