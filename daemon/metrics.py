@@ -251,6 +251,24 @@ METRICS: tuple[Metric, ...] = (
         "1 while that is less than disk_min_free_mb and nothing is written that can be left out, else 0.",
         "source",
     ),
+    _gauge(
+        "stale_tables",
+        _source("stale_tables"),
+        "Tables that may have missed something and are being read again.",
+        "source",
+    ),
+    _counter(
+        "repaired_rows_total",
+        _source("repaired_rows"),
+        "Rows written or deleted on the target because they were not the source's.",
+        "source",
+    ),
+    _counter(
+        "unexplained_changes_total",
+        _source("unexplained_changes"),
+        "Changes of the source, or of its schema, that may have changed rows without firing a trigger.",
+        "source",
+    ),
     _counter("changes_applied_total", _source("changes_applied"), "Changes applied to the target.", "source"),
     _counter(
         "batches_applied_total",

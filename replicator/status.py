@@ -108,6 +108,7 @@ class Facts:
             "rows_copied": self.rows_copied,
             "apply_rate": round(self.applied.per_second(now), 1),
             "copy_rate": round(self.copied.per_second(now), 1),
+            "stale_tables": len(self.stale),
             "unexplained_changes": self.suspicion.count,
             "repairs": self.repairs,
             "repaired_rows": self.repaired_rows,

@@ -36,6 +36,7 @@ def table(name: str, rows: int, *, state: str = "streaming", copied: int | None 
         "rows_copied": rows if copied is None else copied,
         "rows_estimate": rows,
         "changes_applied": rows // 100 if state == "streaming" else 0,
+        "stale": None,
     }
 
 
@@ -62,6 +63,10 @@ def source(path: str = "/data/app.db", **changes: Any) -> Status:
         "log_compacted": 0,
         "disk_free_bytes": 53_687_091_200,
         "disk_low": False,
+        "stale_tables": 0,
+        "unexplained_changes": 0,
+        "repairs": 0,
+        "repaired_rows": 0,
         "changes_applied": 1_204_380,
         "batches_applied": 41_022,
         "rows_copied": 1_737_387,

@@ -5,7 +5,7 @@ import { DASH, about, bytes, compact, count, duration, known, plural, rate } fro
 import * as model from "./model.js";
 
 const MANY_TABLES = 12; // from here on a field to find a table is offered
-const ORDER = { copying: 0, pending: 1, copied: 2, streaming: 3 };
+const ORDER = { repairing: -1, copying: 0, pending: 1, copied: 2, streaming: 3 };
 
 const template = (id) => document.getElementById(id);
 
@@ -97,7 +97,7 @@ function rowNode() {
 }
 
 function tableSummary(tables) {
-  const counted = ["streaming", "copied", "copying", "pending"].map((state) => [state, tables.filter((table) => table.state === state).length]).filter(([, n]) => n);
+  const counted = ["streaming", "copied", "copying", "pending", "repairing"].map((state) => [state, tables.filter((table) => table.state === state).length]).filter(([, n]) => n);
   if (counted.length === 1) return `${plural(tables.length, "table")}, ${tables.length > 1 ? "all " : ""}${counted[0][0]}`;
   return `${plural(tables.length, "table")}: ${counted.map(([state, n]) => `${count(n)} ${state}`).join(", ")}`;
 }
