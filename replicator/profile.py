@@ -36,6 +36,9 @@ class Profile:
         self.table = table
         self._paging: Paging = paging(table, key)
         self._pace = Pace(seconds, most=200_000)
+        # of a subquery SQLite wants to know every collation, also one that only the application has
+        names = [quote(c.name) for c in table.columns]
+        self._columns = ", ".join(f"{name} COLLATE BINARY AS {name}" for name in names)
         self._counts = [[0] * _FACTS for _ in table.columns]
         self._likely = [_LIKELY.get(affinity(c.declared), "text") for c in table.columns]
         self._after: Cursor | None = None
@@ -47,11 +50,7 @@ class Profile:
         begun = time.monotonic()
         limit = self._pace.rows
         with reading(connection):
-            inner, parameters = self._paging.page("*", self._after, limit)
-            if any(c.hidden for c in self.table.columns):
-                # `*` leaves no generated column out, only the hidden ones of virtual tables.
-                columns = ", ".join(quote(c.name) for c in self.table.columns)
-                inner, parameters = self._paging.page(columns, self._after, limit)
+            inner, parameters = self._paging.page(self._columns, self._after, limit)
             rows = 0
             for start in range(0, len(self.table.columns), COLUMNS_AT_ONCE):
                 some = range(start, min(start + COLUMNS_AT_ONCE, len(self.table.columns)))

@@ -24,6 +24,10 @@ class KeyKind(enum.Enum):
     ROWID = "rowid"
 
 
+#: Those that every SQLite has; rows cannot be looked up here by one that an application brings along.
+COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
+
+
 @dataclass(frozen=True)
 class Key:
     """The key of a table: column names (for ROWID the name that reads it) and their index's collations."""
@@ -55,7 +59,15 @@ def choose(table: Table, holding_null: Collection[str] = ()) -> Key:
     unusable = {n.lower() for n in holding_null} & {n.lower() for n in nullable}
     primary = next((i for i in table.indexes if i.origin == "pk"), None)
     names = tuple(c.name for c in table.primary_key)
-    if primary is not None and names and not unusable & {n.lower() for n in names}:
+    foreign = (
+        {c.collation for c in primary.columns if c.collation.upper() not in COLLATIONS} if primary else ()
+    )
+    if foreign and table.without_rowid:
+        raise Unsupported(
+            f"the key of table {table.name!r} compares by {min(foreign)!r}, which only the application has",
+            hint="leave the table out with `exclude`, or rebuild it with a collation of SQLite's own",
+        )
+    if primary is not None and not foreign and names and not unusable & {n.lower() for n in names}:
         return _from_index(KeyKind.PRIMARY, names, primary)
     for index in table.indexes:
         if _usable(index, table):
