@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from config.errors import LiteferryError
+from config.errors import CaptureBroken, LiteferryError
 from config.settings import Settings
 from replicator.compacting import Compacting
 from replicator.disk import DiskGuard
@@ -81,6 +81,9 @@ class Schedule:
                 return
             try:
                 await work()
+            except CaptureBroken as error:
+                # the stream knows what to do about it
+                pipeline.alarm(error)
             except LiteferryError as error:
                 # of a file that was taken away under the job's hands that is the news, not the error
                 if error.retryable or not present(pipeline):

@@ -7,8 +7,9 @@ import sqlite3
 
 import asyncpg
 
-from config.errors import DiskFull, LiteferryError, SourceBusy, SourceError, TargetError
+from config.errors import CaptureBroken, DiskFull, LiteferryError, SourceBusy, SourceError, TargetError
 from triggers.connection import is_busy
+from triggers.identifier import PREFIX
 from triggers.session import Session
 
 from .target import describe
@@ -55,6 +56,11 @@ def source_error(session: Session, error: sqlite3.Error) -> SourceError:
     if name in FULL:
         # the application suffers more than we do; what we wanted to write can wait
         return SourceBusy(f"the disk of source {str(session.path)!r} is full")
+    if "no such table" in str(error) and PREFIX in str(error):
+        return CaptureBroken(
+            f"the change log is gone from source {str(session.path)!r}: somebody has dropped it",
+            hint="take our triggers out at once with `liteferry uninstall`: with them every write fails",
+        )
     return SourceError(
         f"source {str(session.path)!r} cannot be read: {name}",
         hint="check the file with PRAGMA integrity_check, the disk, and the permissions",

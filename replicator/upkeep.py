@@ -85,7 +85,9 @@ class Upkeep:
 
         And while the disk is nearly full: what space there is belongs to the application.
         """
-        if self._facts.state in LIVE and not self._facts.disk_trouble:
+        # from when it is set up: nobody should wait an interval for the first one
+        begun = self._facts.state is State.PREFLIGHT and self._pipeline.tailing
+        if (begun or self._facts.state in LIVE) and not self._facts.disk_trouble:
             with contextlib.suppress(SourceBusy):
                 await self._ask(self._pipeline.writer, self._witness.beat, BEAT_SECONDS)
 

@@ -74,7 +74,8 @@ def test_every_named_point_is_in_these_tests() -> None:
     """A new point in the code is not forgotten here."""
     code = "".join(path.read_text() for path in Path(replicator.__file__).parent.glob("*.py"))
     named = set(re.findall(r'failpoint\.reach\("([^"]+)"\)', code))
-    tested = (*ON_THE_WAY, *IN_CUTOVER, *IN_COPIER, *test_schema_changes.POINTS)
+    elsewhere = ("compaction.before_commit", "compaction.after_commit")
+    tested = (*elsewhere, *ON_THE_WAY, *IN_CUTOVER, *IN_COPIER, *test_schema_changes.POINTS)
     assert {point.partition("@")[0] for point in tested} == named
 
 

@@ -158,7 +158,7 @@ async def test_a_source_that_was_tampered_with_is_read_again(
     running = daemon(path, target_url, env=HASTY)
     await asyncio.to_thread(settle, running, path)
     back_up(path, ".backup")
-    write_on(path)
+    run(*(f"INSERT INTO tags VALUES ('more', 't{number}', 1)" for number in range(50)))(path)
     await end_equal(running, path, target_url)
     assert running.stop() == 0
     back_up(path, ".whole")
