@@ -77,6 +77,11 @@ class Evolution:
         return [c for c in self.table.columns if c.name not in known]
 
     @property
+    def reindexed(self) -> bool:
+        """Tell whether its indexes are others than those of the plan."""
+        return self.old.table.indexes != self.table.indexes
+
+    @property
     def new_uniques(self) -> bool:
         """Tell whether an index is unique that was not: what it replaced until now, nobody has logged."""
         before = {_definition_of(i) for i in _as_renamed(self).table.indexes if i.unique}

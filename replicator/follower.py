@@ -252,7 +252,7 @@ class Follower:
             await self._create(connection, new)
             await ledger.set_plan(connection, source_id, number, new)
             await connection.execute(CONTROL["set_copied"], source_id, number)
-        elif change.evolution is not None and (change.kind is Kind.ALTERED or change.refit):
+        elif change.evolution is not None and (change.kind is Kind.ALTERED or change.evolution.reindexed):
             for statement in evolution.alter(change.evolution, new):
                 await connection.execute(statement)
             await ledger.set_plan(connection, source_id, number, new)

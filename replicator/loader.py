@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 import asyncpg
@@ -76,11 +76,18 @@ async def _add_key(connection: Connection, plan: TablePlan) -> None:
         await connection.execute(ddl.replica_key(plan), timeout=DAY)
 
 
-async def add_indexes(target: Target, source_id: UUID, tables: Mapping[int, TablePlan]) -> None:
-    """Build the unique constraints and indexes; what PostgreSQL refuses becomes a note, not a stop."""
+async def add_indexes(
+    target: Target, source_id: UUID, tables: Mapping[int, TablePlan], refused: Mapping[int, Collection[str]]
+) -> None:
+    """Build the unique constraints and indexes that are missing; what PostgreSQL refuses becomes a note.
+
+    `refused` tells for each table what has become one already, which is not tried again.
+    """
     for number, plan in tables.items():
         async with target.transaction() as connection:
-            notes = await build(connection, plan, await missing(connection, plan))
+            wanted = await missing(connection, plan)
+            tried = refused.get(number, ())
+            notes = await build(connection, plan, [o for o in wanted if f"{o.kind} {o.name}" not in tried])
             await connection.execute(
                 CONTROL["indexed"], source_id, number, ledger.notes_json(notes), timeout=DAY
             )
@@ -102,13 +109,14 @@ async def tighten(connection: Connection, plan: TablePlan, statements: Sequence[
 async def relax(connection: Connection, source_id: UUID, number: int, plan: TablePlan, name: str) -> bool:
     """Take a unique index away that a stale row stands behind, until the table is repaired.
 
-    Returns whether there is one of that name besides the table's key.
+    It may be one that the source has dropped while nobody looked. Returns False for the table's key.
     """
-    wanted = next((o for o in ddl.secondary(plan) if o.name == name), None)
-    if wanted is not None:
-        await connection.execute(ddl.drop(plan, wanted))
-        await connection.execute(CONTROL["set_unindexed"], source_id, number)
-    return wanted is not None
+    if name == ddl.key_name(plan):
+        return False
+    await connection.execute(f"ALTER TABLE {plan.qualified} DROP CONSTRAINT IF EXISTS {quote(name)}")
+    await connection.execute(f"DROP INDEX IF EXISTS {quote(plan.schema)}.{quote(name)}")
+    await connection.execute(CONTROL["set_unindexed"], source_id, number)
+    return True
 
 
 async def build(connection: Connection, plan: TablePlan, objects: Sequence[Object]) -> list[Note]:

@@ -362,8 +362,9 @@ class Pipeline:
     async def _add_indexes(self) -> None:
         records = await self._tables()
         # the indexes of a stale table may not fit its rows: they come when it is repaired
-        missing = {r.table_id: self.plans[r.table_id] for r in records if not (r.indexed or r.stale)}
-        await loader.add_indexes(self.target, self.source_id, missing)
+        missing = {r.table_id: self.plans[r.table_id] for r in records if not r.stale}
+        refused = {r.table_id: {note["what"] for note in r.notes} for r in records}
+        await loader.add_indexes(self.target, self.source_id, missing, refused)
         self.facts.notes = [dict(note) for r in await self._tables() for note in r.notes]
         async with self.target.connection() as connection:
             await connection.execute(CONTROL["set_state"], self.source_id, State.STREAMING.value)

@@ -51,9 +51,15 @@ class Upkeep:
             self._pipeline.look_again()
         self._schema_mark = mark
 
+    @property
+    def _captured(self) -> bool:
+        """Tell whether the triggers are in: from the set-up on, before the first row is copied."""
+        begun = self._facts.state is State.PREFLIGHT and self._pipeline.tailing
+        return begun or self._facts.state in LIVE
+
     async def watch_bypass(self) -> None:
         """Look for a change of the file that fired no trigger."""
-        if self._facts.state is not State.STREAMING:
+        if not self._captured:
             self._sight = None
             return
         before = self._sight
@@ -85,9 +91,7 @@ class Upkeep:
 
         And while the disk is nearly full: what space there is belongs to the application.
         """
-        # from when it is set up: nobody should wait an interval for the first one
-        begun = self._facts.state is State.PREFLIGHT and self._pipeline.tailing
-        if (begun or self._facts.state in LIVE) and not self._facts.disk_trouble:
+        if self._captured and not self._facts.disk_trouble:
             with contextlib.suppress(SourceBusy):
                 await self._ask(self._pipeline.writer, self._witness.beat, BEAT_SECONDS)
 

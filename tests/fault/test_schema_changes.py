@@ -66,6 +66,7 @@ CHANGES = {
     "a unique index is created, and used to replace": """
         CREATE UNIQUE INDEX item_title ON item(name);
         REPLACE INTO item VALUES(90001, 'new', 'name 5', 1, 1)""",
+    "an index is created": "CREATE INDEX item_price ON item(price DESC, name)",
     "an index is dropped": "DROP INDEX item_name; DROP INDEX item_code",
     "a table is rebuilt": REBUILD.format(
         columns="code TEXT, name TEXT NOT NULL, price REAL, shop INT, note TEXT",
@@ -155,6 +156,23 @@ async def test_a_change_of_the_schema_is_followed(
     await end_equal(running, source, target_url)
     assert running.returncode is None
     assert await missing_tables(source, target_url) == []
+    assert await indexes(target_url) == explicit_indexes(source)
+
+
+def explicit_indexes(path: Path) -> set[str]:
+    """Return the names of the indexes that the application has created."""
+    with closing(sqlite3.connect(path)) as source:
+        query = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        return {name for (name,) in source.execute(query)}
+
+
+async def indexes(url: str) -> set[str]:
+    """Return the names of the target's indexes that belong to no constraint."""
+    query = """
+        SELECT string_agg(c.relname, ',') FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+        WHERE c.relnamespace = 'public'::regnamespace
+            AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.indexrelid)"""
+    return set(filter(None, str(await one_value(url, query) or "").split(",")))
 
 
 async def missing_tables(path: Path, url: str) -> list[str]:
@@ -209,12 +227,14 @@ async def test_changes_while_the_daemon_is_away_are_followed_at_its_start(
         "a column is added",
         "a table is created and filled",
         "a table is dropped",
+        "an index is created",
         "a table is renamed",
     ):
         apply(source, CHANGES[change])
     pulse(source, 2)
     await end_equal(daemon(source, target_url, env=HASTY), source, target_url)
     assert await missing_tables(source, target_url) == []
+    assert await indexes(target_url) >= explicit_indexes(source)
 
 
 async def test_changes_while_tables_are_copied_are_followed(
