@@ -8,7 +8,7 @@ import sqlite3
 
 import structlog
 
-from config.errors import CaptureBroken
+from config.errors import SourceError
 from config.settings import Settings
 from triggers import capture
 
@@ -79,11 +79,18 @@ class DiskGuard:
         """Take the capture out; tried again at the next look when the lock or the space is wanting."""
         writer = self._pipeline.writer
         log.error("taking the capture out to leave the space to the application", source=str(writer.path))
+        # kept when it is done: nobody shall read the source any more, and put the triggers in again
+        applying = self._pipeline.tailer.applying
+        await applying.acquire()
         try:
             await writer.run(capture.uninstall, ASK_SECONDS[True])
         except sqlite3.Error as error:
+            applying.release()
             raise source_error(writer, error) from error
-        raise CaptureBroken(
+        except BaseException:
+            applying.release()
+            raise
+        raise SourceError(
             f"the capture was taken out of {str(writer.path)!r}: {self._pipeline.facts.disk_trouble}",
             hint="make room, drop the target's tables, and start afresh; on_disk_critical decides",
         )

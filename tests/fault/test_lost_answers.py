@@ -162,7 +162,7 @@ async def test_cutovers_out_of_time_lose_nothing(
     running = daemon(path, target_url, env=HASTY)
     await asyncio.to_thread(running.wait_ready)
     outcomes = Counter([await asyncio.to_thread(rehearse, running) for _ in range(25)])
-    assert outcomes["refused"] > 5
+    assert outcomes["refused"] > 2
     assert stop_all(writing) == []
     await end_equal(running, path, target_url)
     assert source_open(path)
