@@ -47,6 +47,11 @@ def create_table(plan: TablePlan) -> str:
     return f"CREATE TABLE {plan.qualified} (\n" + ",\n".join(lines) + "\n)"
 
 
+def drop_table(plan: TablePlan) -> str:
+    """Return the statement that takes away the table, if it is there."""
+    return f"DROP TABLE IF EXISTS {plan.qualified}"
+
+
 def _columns(plan: TablePlan) -> Iterator[str]:
     alias = plan.table.rowid_alias
     if plan.key.kind is KeyKind.ROWID:

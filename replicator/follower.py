@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import asyncpg
@@ -19,11 +17,12 @@ import structlog
 from config.errors import CaptureBroken, SchemaDrift, SourceBusy, TargetError
 from triggers import capture, refit
 from triggers.capture import Captured
-from triggers.key import KeyKind, choose
-from triggers.refit import Survey
+from triggers.key import choose
+from triggers.refit import Edition, Survey
 from triggers.schema import Table
 
 from . import ddl, evolution, failpoint, ledger
+from .changes import Change, Changes, may_be_renumbered, rebuild_swapped, stamped, why_stale
 from .evolution import Evolution, Kind
 from .faults import source_error
 from .lanes import Bounds
@@ -38,36 +37,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 log = structlog.get_logger("liteferry.follower")
-
-
-@dataclass
-class Change:
-    """What has become of one table of the plan, or a table that is new."""
-
-    number: int
-    #: The target's table, None for a new one.
-    old: TablePlan | None
-    #: What it is to be, None when it is gone.
-    new: TablePlan | None = None
-    kind: Kind = Kind.SAME
-    evolution: Evolution | None = None
-    #: Whether its triggers must be put in again.
-    refit: bool = False
-    #: Why its rows must be read again, if they must.
-    stale: str | None = None
-
-
-@dataclass
-class Changes:
-    """All changes of one survey."""
-
-    seen: Survey
-    tables: list[Change] = field(default_factory=list)
-
-    @property
-    def told(self) -> list[Change]:
-        """Return those that mean work on the target."""
-        return [c for c in self.tables if c.kind is not Kind.SAME or c.new is None or c.old is None]
 
 
 class Follower:
@@ -90,20 +59,21 @@ class Follower:
                 await self._note_stale(changes)
                 failpoint.reach("follow.before_refit")
                 try:
-                    version = await self._refit(changes)
+                    now = await self._refit(changes)
                 except refit.Moved:
                     continue
                 break
             failpoint.reach("follow.after_refit")
-            await self._alter_target(changes, version)
+            await self._alter_target(changes, now.version)
             failpoint.reach("follow.after_target")
             await self._pipeline.replan(
                 {c.number: c.new for c in sorted(changes.tables, key=lambda c: c.number) if c.new}
             )
-            if self._facts.schema_version not in (None, changes.seen.version):
+            if self._facts.schema_version not in (None, changes.seen.edition.version):
                 # what was done and undone again since the last look shows in nothing but the rows
                 self._pipeline.healer.suspect("the schema has changed")
-            self._facts.schema_version = self._pipeline.tailer.schema = version
+            self._facts.schema_version = self._pipeline.tailer.schema = now.version
+            self._facts.schema_mark = now.mark
 
     async def _refuse_another(self) -> None:
         """A file without our log is not followed: another database may stand there, or an empty one."""
@@ -119,7 +89,7 @@ class Follower:
         changes = Changes(seen)
         for number, old in pipeline.plans.items():
             changes.tables.append(await self._change(seen, number, old))
-        _rebuild_swapped(changes.tables)
+        rebuild_swapped(changes.tables)
         bearing = {t.name for n in pipeline.plans if (t := seen.table(n)) is not None}
         following = pipeline.settings.on_schema_change == "follow"
         numbers = [*pipeline.plans, *seen.names]
@@ -147,11 +117,11 @@ class Follower:
             change.new = step.plan(await self._added(step))
         present = seen.state(Captured(number, table, change.new.key))
         change.refit = present is not capture.Installed.INSTALLED
-        change.stale = _why_stale(change, present)
+        change.stale = why_stale(change, present)
         if (
             change.stale is None
-            and _may_be_renumbered(change.new)
-            and seen.version != self._facts.schema_version
+            and may_be_renumbered(change.new)
+            and seen.edition.version != self._facts.schema_version
         ):
             change.stale = "VACUUM may have numbered its rows anew"
         return change
@@ -198,12 +168,16 @@ class Follower:
             for change in stale:
                 reason = stamped(change.stale or "")
                 await ledger.set_stale(connection, self._pipeline.source_id, [change.number], reason)
+        for change in stale:
+            log.warning(
+                "table is read again", source=self._facts.path, table=_name(change), reason=change.stale
+            )
 
-    async def _refit(self, changes: Changes) -> int:
+    async def _refit(self, changes: Changes) -> Edition:
         wanted = [Captured(c.number, c.new.table, c.new.key) for c in changes.tables if c.new and c.refit]
         gone = [c.number for c in changes.tables if c.new is None]
         if not wanted and not gone:
-            return changes.seen.version
+            return changes.seen.edition
         writer = self._pipeline.writer
         while True:
             try:
@@ -221,7 +195,7 @@ class Follower:
             async with self._pipeline.target.transaction() as connection:
                 for change in told:
                     if change.old is not None and (change.new is None or change.kind is Kind.REBUILT):
-                        await connection.execute(f"DROP TABLE IF EXISTS {change.old.qualified}")
+                        await connection.execute(ddl.drop_table(change.old))
                 for change in changes.tables:
                     await self._apply(connection, change, [c.new for c in changes.tables if c.new])
                 await connection.execute(CONTROL["set_schema"], self._pipeline.source_id, version)
@@ -233,9 +207,8 @@ class Follower:
                 ) from None
             raise
         for change in told:
-            name = change.new.name if change.new else change.old.name if change.old else ""
             what = "gone" if change.new is None else "new" if change.old is None else change.kind.value
-            log.warning("schema followed", source=self._facts.path, table=name, change=what)
+            log.warning("schema followed", source=self._facts.path, table=_name(change), change=what)
 
     async def _apply(self, connection: Connection, change: Change, all_plans: Sequence[TablePlan]) -> None:
         source_id, number, new = self._pipeline.source_id, change.number, change.new
@@ -273,32 +246,6 @@ class Follower:
             raise source_error(reader, error) from error
 
 
-def _rebuild_swapped(changes: Sequence[Change]) -> None:
-    """A name that another table of the target still has cannot be given in place."""
-    kept = {c.old.name for c in changes if c.old and c.new and c.kind is not Kind.REBUILT}
-    for change in changes:
-        if change.old and change.new and change.old.name != change.new.name and change.new.name in kept:
-            change.kind, change.stale = Kind.REBUILT, "it was made anew"
-
-
-def stamped(reason: str) -> str:
-    """Return a reason with its time, so that a repair can tell it from one that has come since."""
-    return f"{reason} ({datetime.now(UTC).isoformat(timespec='milliseconds')})"
-
-
-def _why_stale(change: Change, present: capture.Installed) -> str | None:
-    assert change.new is not None
-    if present in (capture.Installed.MISSING, capture.Installed.ABSENT):
-        return "its triggers were lost"
-    if change.kind is Kind.REBUILT:
-        return "it was made anew"
-    if change.evolution is not None and change.evolution.added:
-        return "it has new columns"
-    if change.evolution is not None and change.evolution.new_uniques:
-        return "it has a new unique index"
-    return None
-
-
-def _may_be_renumbered(plan: TablePlan) -> bool:
-    """Tell whether VACUUM numbers the rows anew: no key of their own, and no index at all."""
-    return plan.key.kind is KeyKind.ROWID and not plan.table.indexes
+def _name(change: Change) -> str:
+    plan = change.new or change.old
+    return plan.name if plan else ""

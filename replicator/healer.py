@@ -18,8 +18,8 @@ from triggers.changelog import Place
 
 from . import failpoint, ledger, loader
 from .applier import Collision
+from .changes import stamped
 from .faults import source_error
-from .follower import stamped
 from .repair import Repair
 from .target import CONTROL
 

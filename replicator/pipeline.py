@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -15,49 +13,38 @@ from uuid import UUID
 
 import structlog
 
-from config.errors import (
-    CaptureBroken,
-    LiteferryError,
-    SchemaChanged,
-    SourceBusy,
-    SourceError,
-    TargetAway,
-    TargetError,
-)
+from config.errors import CaptureBroken, SchemaChanged
 from config.settings import Settings
-from triggers import capture, changelog, fence, refit
+from triggers import fence
 from triggers.capture import Captured
 from triggers.claim import claimed
 from triggers.connection import journal_mode
-from triggers.key import Key, choose
 from triggers.schema import Table
 from triggers.session import Session
 
-from . import failpoint, ledger, loader
+from . import failpoint, loader
 from .applier import Collision
-from .backoff import Backoff
-from .copier import Work
+from .copying import Copying
 from .crew import Crew, Slots
-from .faults import source_error
 from .follower import Follower
 from .healer import Healer
-from .lanes import CopyProgress, bounds
+from .lanes import CopyProgress
 from .ledger import SourceRecord, TableRecord
 from .plan import SourcePlan, TablePlan
-from .preflight import make_plan, structure, take_up
+from .preflight import make_plan, structure
 from .presence import Identity, Presence, look, refuse_absence
-from .profile import estimate
-from .snapshot import Snapshot
+from .registration import Registration
 from .state import State, advance
 from .status import Facts
+from .stream import Stream
 from .tailer import Tailer, Wake
 from .target import CONTROL, Target
+from .waiting import Waiting
 
 log = structlog.get_logger("liteferry.pipeline")
 
-
-#: Between two looks at the source's schema while it is copied.
-SCHEMA_SECONDS = 0.25
+#: Between two looks at a source in which a cutover, or another change of the schema, is just under way.
+MOMENT_SECONDS = 0.025
 
 
 class Pipeline:
@@ -76,7 +63,6 @@ class Pipeline:
         self.schema = schema
         self.settings = settings
         self.target = target
-        self._crew = Crew(slots or Slots(asyncio.Semaphore(settings.parallel)))
         self.facts = Facts(str(path), schema)
         self.reader = Session(path)
         self.writer = Session(path, writable=True)
@@ -84,14 +70,18 @@ class Pipeline:
         self.watcher = Session(path)
         self.plans: dict[int, TablePlan] = {}
         self.captured: list[Captured] = []
-        self._source_id: UUID | None = None
         self._tailer: Tailer | None = None
-        self._waiting = Backoff()
-        self._alarm: CaptureBroken | None = None
+        self._waiting = Waiting(self.facts)
+        #: Does some work until it is done, waiting out whatever a retry may mend.
+        self.retrying = self._waiting.retrying
+        self._crew = Crew(slots or Slots(asyncio.Semaphore(settings.parallel)))
+        self._copying = Copying(self, self._crew, self._waiting)
+        self._registration = Registration(self)
         #: Tables of the plan that fit none of the source's after a restart.
         self.drifted: set[int] = set()
         self.healer = Healer(self)
         self._follower = Follower(self)
+        self._stream = Stream(self)
         #: Set once the source is streaming, cut over, or has been found to be.
         self.settled = asyncio.Event()
 
@@ -118,9 +108,7 @@ class Pipeline:
     @property
     def source_id(self) -> UUID:
         """Return the id of the installation in the source. Raises CaptureBroken before there is one."""
-        if self._source_id is None:
-            raise CaptureBroken(f"source {str(self.path)!r} has no capture installed")
-        return self._source_id
+        return self._registration.required()
 
     @property
     def tailer(self) -> Tailer:
@@ -149,7 +137,7 @@ class Pipeline:
             exclude=self.settings.exclude,
             overrides=self.settings.columns,
             profile=self.settings.profile,
-            read_seconds=self._read_seconds,
+            read_seconds=self.read_seconds,
         )
 
     async def tables(self) -> list[Table]:
@@ -162,9 +150,8 @@ class Pipeline:
 
         A copy of a followed file, which carries its id, is not recognised. Raises TargetAway.
         """
-        self._source_id = await self.reader.run(capture.source_id)
-        record = await self._record()
-        if record is None or self._is_copy(record):
+        record = await self._registration.look()
+        if record is None or self._registration.is_copy(record):
             return False
         self.schema = self.facts.schema = record.schema
         return True
@@ -172,22 +159,22 @@ class Pipeline:
     @property
     def fresh(self) -> bool:
         """Tell whether, so far as was looked, no capture is in the source, of this target or of another."""
-        return self._source_id is None
+        return self._registration.source_id is None
 
     def is_twin(self, other: Pipeline) -> bool:
         """Tell whether the other source carries the same id: one of the two files is a copy."""
-        return self._source_id is not None and self._source_id == other._source_id
+        mine = self._registration.source_id
+        return mine is not None and mine == other._registration.source_id
 
     async def withdraw(self) -> None:
         """Take the capture out again when the target does not know the source; harmless otherwise."""
-        if await self._record() is None and not await self.reader.run(fence.is_fenced):
-            await self.writer.run(capture.uninstall, self.settings.install_timeout / 10)
+        await self._registration.withdraw()
 
     async def resume(self) -> None:
         """Learn from the target how far it is, to `run` again after an error. Raises TargetAway."""
-        record = await self._record()
+        record = await self._registration.record()
         if self.tailing and record is not None:
-            self._adopt(record, await self._tables())
+            self._adopt(record, await self._registration.tables())
 
     async def prepare(self) -> None:
         """Look at both sides, and set up or take up the migration; returns when copying may begin.
@@ -196,14 +183,20 @@ class Pipeline:
         """
         self.enter(State.PREFLIGHT)
         self.facts.journal_mode = await self.watcher.run(journal_mode)
-        self._source_id = await self.reader.run(capture.source_id)
-        record = await self._record()
+        record = await self._registration.look()
         if record is None:
-            await self._refuse_foreign_fence()
-            await self._warm_copiers()
-            await self._set_up(await self.plan())
+            await self._registration.refuse_foreign_fence()
+            await self._copying.warm()
+            record, plans = await self._registration.set_up(await self.plan())
         else:
-            await self._take_up(record)
+            plans, self.drifted = await self._registration.take_up(record)
+        self._hold(plans)
+        fenced = await self.reader.run(fence.fenced_by)
+        self._adopt(record, await self._registration.tables())
+        if record.state is State.CUT_OVER:
+            self.enter(State.CUT_OVER)
+        elif fenced is not None:
+            self.enter(State.CUTTING_OVER)
 
     async def run(self, wake: Wake) -> None:
         """Copy what is not copied, catch up, and stream until cancelled; follow and heal on the way."""
@@ -215,7 +208,7 @@ class Pipeline:
                 await self._carry(wake)
             except SchemaChanged:
                 # before a fence of ours, which is a change of the schema too, has become a state
-                await asyncio.sleep(SCHEMA_SECONDS / 10)
+                await asyncio.sleep(MOMENT_SECONDS)
             except (CaptureBroken, Collision) as error:
                 await self._heal(error)
 
@@ -233,181 +226,38 @@ class Pipeline:
     async def _carry(self, wake: Wake) -> None:
         if self.facts.state is State.CUTTING_OVER:
             # nothing may be changed now; soon it is over, or streams again
-            await asyncio.sleep(SCHEMA_SECONDS / 10)
+            await asyncio.sleep(MOMENT_SECONDS)
             return
         await self.retrying(self._follower.follow)
         if any(not t.copied for t in self.facts.tables.values()):
             self.enter(State.SNAPSHOT)
-            await self._snapshot()
+            await self._copying.run()
         self.enter(State.CATCH_UP)
         await self.retrying(lambda: loader.add_keys(self.target, list(self.plans.values())))
-        await self._catch_up()
+        await self._stream.catch_up()
         await self.retrying(self._add_indexes)
-        await self._catch_up()
+        await self._stream.catch_up()
         failpoint.reach("pipeline.streaming")
-        await self._stream(wake)
-
-    async def _stream(self, wake: Wake) -> None:
-        mending = asyncio.create_task(self.healer.run(), name=f"mend-{self.path.name}")
-        try:
-            while self.facts.state is not State.CUT_OVER:
-                if mending.done():
-                    mending.result()
-                moved = await self.tailer.step()
-                self._tell_streaming()
-                if not moved:
-                    await self.tailer.wait(self._nudged(wake), self.settings.poll_interval)
-                self._raise_alarm()
-        finally:
-            mending.cancel()
-            await asyncio.wait([mending])
-            if not mending.cancelled():
-                mending.exception()  # seen; the stream meets the same
+        await self._stream.run(wake)
 
     def alarm(self, error: CaptureBroken) -> None:
         """Have the stream look at what a periodic check has found."""
-        self._alarm = error
+        self._stream.alarm(error)
 
     def look_again(self) -> None:
         """Have the source's schema looked at before anything more is read."""
         if self._tailer is not None:
             self._tailer.schema = -1
 
-    def _nudged(self, wake: Wake) -> Wake:
-        async def either(seconds: float) -> bool:
-            return await wake(seconds) or self._alarm is not None or self._has_mended()
-
-        return either
-
-    def _has_mended(self) -> bool:
-        return self.facts.state is State.CATCH_UP and self.facts.consistent and not self.facts.stale
-
-    def _raise_alarm(self) -> None:
-        error, self._alarm = self._alarm, None
-        if error is not None:
-            raise error
-
-    def _tell_streaming(self) -> None:
-        """Streaming or catching up, by whether the target is a state that the source had."""
-        if self.facts.state in (State.STREAMING, State.CATCH_UP):
-            whole = self.facts.consistent and not self.facts.stale
-            self.enter(State.STREAMING if whole else State.CATCH_UP)
-            if whole:
-                self.settled.set()
-
-    async def _catch_up(self) -> None:
-        """Step until a batch has reached the end of the log, at least once."""
-        while True:
-            await self.tailer.step()
-            if self.facts.consistent:
-                return
-
-    async def _snapshot(self) -> None:
-        settings = self.settings
-        work = Work(
-            settings.target_url(),
-            self.path,
-            self.identity,
-            self.source_id,
-            settings.batch_size,
-            self._read_seconds,
-        )
-        copying = Snapshot(
-            self.target,
-            work,
-            list(self.facts.tables.values()),
-            self._crew,
-            settings.parallel,
-            # in a rollback journal every reader more makes the application's writers wait longer
-            settings.lane_rows if self.facts.journal_mode == "wal" else None,
-            self._note_retry,
-            self._note_recovery,
-        )
-        try:
-            await self._watched(copying.run())
-        finally:
-            await self._crew.release()
-
-    async def _watched(self, copying: Coroutine[None, None, None]) -> None:
-        """Copy until it is done. Raises SchemaChanged as soon as the application changes its schema."""
-        tasks = [asyncio.create_task(copying), asyncio.create_task(self._schema_moved())]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            # a plan that fits no more fails in many ways: what counts is whether it still does
-            if tasks[0] in done and (tasks[0].exception() is None or not await self._has_moved()):
-                return tasks[0].result()
-            raise SchemaChanged("the application has changed its schema while it was copied")
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-
-    async def _schema_moved(self) -> None:
-        while not await self._has_moved():  # noqa: ASYNC110  # nobody but SQLite knows
-            await asyncio.sleep(SCHEMA_SECONDS)
-
-    async def _has_moved(self) -> bool:
-        try:
-            return await self.watcher.run(refit.version) != self.tailer.schema
-        except sqlite3.Error:
-            return False
-
-    async def _warm_copiers(self) -> None:
-        """Start copiers while the source is still being profiled, when it looks as if they will be needed."""
-        found, _ = await self.reader.run(structure, self.settings.exclude)
-        rows = [await self.reader.run(estimate, table, choose(table)) for table in found]
-        if self.facts.journal_mode == "wal" and max(rows, default=0) >= self.settings.lane_rows:
-            await self._crew.warm(self.settings.parallel)
-
     async def _add_indexes(self) -> None:
-        records = await self._tables()
+        records = await self._registration.tables()
         # the indexes of a stale table may not fit its rows: they come when it is repaired
         missing = {r.table_id: self.plans[r.table_id] for r in records if not r.stale}
         refused = {r.table_id: {note["what"] for note in r.notes} for r in records}
         await loader.add_indexes(self.target, self.source_id, missing, refused)
-        self.facts.notes = [dict(note) for r in await self._tables() for note in r.notes]
+        self.facts.notes = [dict(note) for r in await self._registration.tables() for note in r.notes]
         async with self.target.connection() as connection:
             await connection.execute(CONTROL["set_state"], self.source_id, State.STREAMING.value)
-
-    async def _set_up(self, plan: SourcePlan) -> None:
-        """Install the capture, then register with the target: a crash between leaves nothing to undo."""
-        async with self.target.connection() as connection:
-            await ledger.refuse_existing(connection, plan.schema, [p.name for p in plan.tables])
-        self.captured = await self._install([(p.table, p.key) for p in plan.tables])
-        failpoint.reach("install.after")
-        self._source_id = await self.reader.run(capture.source_id)
-        by_name = {p.name: p for p in plan.tables}
-        self.plans = {c.id: by_name[c.table.name] for c in self.captured}
-        place = await self.reader.run(lambda c: changelog.place(c, changelog.head(c)))
-        version = await self.reader.run(refit.version)
-        lanes = {n: await self.reader.run(bounds, p, self.settings.lane_rows) for n, p in self.plans.items()}
-        await loader.create(
-            self.target, self.source_id, str(self.path), plan.schema, self.plans, lanes, place, version
-        )
-        failpoint.reach("register.after")
-        for left_out in plan.skipped:
-            log.info("left out", source=str(self.path), name=left_out.name, reason=left_out.reason)
-        record = await self._record()
-        if record is None:
-            raise TargetError("the target has forgotten the source that was just registered")
-        self._adopt(record, await self._tables())
-
-    async def _take_up(self, record: SourceRecord) -> None:
-        """Go on with a migration that the target remembers. Raises CaptureBroken, SchemaDrift."""
-        self._refuse_copy(record)
-        found, _ = await self.reader.run(structure, self.settings.exclude)
-        records = await self._tables()
-        self.plans, self.drifted = take_up(found, record.schema, records)
-        self.captured = [Captured(n, p.table, p.key) for n, p in self.plans.items()]
-        if self.settings.on_schema_change == "halt":
-            await self.reader.run(capture.check_log, record.position)
-            await self.reader.run(changelog.checked_head, record.position, record.mark)
-        fenced = await self.reader.run(fence.fenced_by)
-        self._adopt(record, records)
-        if record.state is State.CUT_OVER:
-            self.enter(State.CUT_OVER)
-        elif fenced is not None:
-            self.enter(State.CUTTING_OVER)
 
     def _adopt(self, record: SourceRecord, records: list[TableRecord]) -> None:
         facts = self.facts
@@ -429,85 +279,18 @@ class Pipeline:
 
     async def replan(self, plans: Mapping[int, TablePlan]) -> None:
         """Go on by other plans, which the target has got already."""
+        self._hold(plans)
+        self.drifted.clear()
+        self._adopt_tables(await self._registration.tables())
+
+    def _hold(self, plans: Mapping[int, TablePlan]) -> None:
+        # in place: the tail has the same dictionary
         self.plans.clear()
         self.plans.update(plans)
         self.captured = [Captured(n, p.table, p.key) for n, p in plans.items()]
-        self.drifted.clear()
-        self._adopt_tables(await self._tables())
-
-    async def _install(self, wanted: list[tuple[Table, Key]]) -> list[Captured]:
-        deadline = time.monotonic() + self.settings.install_timeout
-        while True:
-            try:
-                return await self.writer.run(capture.install, wanted, self.settings.install_timeout / 10)
-            except SourceBusy:
-                if time.monotonic() > deadline:
-                    raise
-                # gives a rollback-journal application, all of which waits while we wait, its turn
-                await asyncio.sleep(0.1)
-            except sqlite3.Error as error:
-                raise source_error(self.writer, error) from error
-
-    def _is_copy(self, record: SourceRecord) -> bool:
-        return record.path != str(self.path) and Path(record.path).exists()
-
-    def _refuse_copy(self, record: SourceRecord) -> None:
-        """A copy of a source carries its id: following both would mix two files' rows in one target."""
-        if self._is_copy(record):
-            raise SourceError(
-                f"source {str(self.path)!r} is a copy of {record.path!r}, which this target follows",
-                hint="give the original, or run `liteferry uninstall` on the copy and choose another target",
-            )
-
-    async def _refuse_foreign_fence(self) -> None:
-        if await self.reader.run(fence.is_fenced):
-            raise SourceError(
-                f"source {str(self.path)!r} was cut over to another target and refuses writes",
-                hint="give that target, or lift the fence with `liteferry uninstall --lift-fence`",
-            )
-
-    async def _record(self) -> SourceRecord | None:
-        if self._source_id is None:
-            return None
-        async with self.target.connection() as connection:
-            return await ledger.source(connection, self.source_id)
-
-    async def _tables(self) -> list[TableRecord]:
-        async with self.target.connection() as connection:
-            return await ledger.tables(connection, self.source_id)
-
-    async def retrying(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do some work until it is done, waiting out whatever a retry may mend."""
-        backoff = Backoff()
-        while True:
-            try:
-                await work()
-                break
-            except SchemaChanged:
-                raise
-            except LiteferryError as error:
-                if not error.retryable:
-                    raise
-                self._note_retry(error)
-                await asyncio.sleep(backoff.failed())
-        if backoff.failures:
-            self._note_recovery()
-
-    def _note_retry(self, error: LiteferryError) -> None:
-        self.facts.retries += 1
-        self.facts.connected = self.facts.connected and not isinstance(error, TargetAway)
-        self.facts.error = str(error)
-        if self._waiting.to_be_told(time.monotonic()):
-            log.warning("waiting", source=self.facts.path, reason=str(error))
-        self._waiting.failed()
-
-    def _note_recovery(self) -> None:
-        self.facts.connected, self.facts.error = True, None
-        failures = self._waiting.recovered()
-        if failures:
-            log.info("recovered", source=self.facts.path, failures=failures)
 
     @property
-    def _read_seconds(self) -> float:
+    def read_seconds(self) -> float:
+        """Return how long a read transaction of the first copy may take."""
         wal = self.facts.journal_mode == "wal"
         return (self.settings.read_slice_ms if wal else self.settings.read_slice_ms_rollback) / 1000

@@ -1,0 +1,148 @@
+"""How a source and the target know each other: the id in the source, and what the target keeps under it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import structlog
+
+from config.errors import CaptureBroken, SourceBusy, SourceError, TargetError
+from triggers import capture, changelog, fence, refit
+from triggers.capture import Captured
+from triggers.key import Key
+from triggers.schema import Table
+
+from . import failpoint, ledger, loader
+from .faults import source_error
+from .lanes import bounds
+from .ledger import SourceRecord, TableRecord
+from .plan import SourcePlan, TablePlan
+from .preflight import structure, take_up
+
+if TYPE_CHECKING:
+    from .pipeline import Pipeline
+
+log = structlog.get_logger("liteferry.registration")
+
+
+class Registration:
+    """Installs the capture in one source, registers it with the target, and recognises both later."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._path = pipeline.path
+        self._settings = pipeline.settings
+        self._source_id: UUID | None = None
+
+    @property
+    def source_id(self) -> UUID | None:
+        """Return the id of the installation in the source, None when none was seen."""
+        return self._source_id
+
+    async def look(self) -> SourceRecord | None:
+        """Read the id in the source, and return what the target keeps under it. Raises TargetAway."""
+        self._source_id = await self._pipeline.reader.run(capture.source_id)
+        return await self.record()
+
+    async def record(self) -> SourceRecord | None:
+        """Return what the target keeps of the source. Raises TargetAway."""
+        if self._source_id is None:
+            return None
+        async with self._pipeline.target.connection() as connection:
+            return await ledger.source(connection, self._source_id)
+
+    async def tables(self) -> list[TableRecord]:
+        """Return what the target keeps of the source's tables. Raises TargetAway."""
+        async with self._pipeline.target.connection() as connection:
+            return await ledger.tables(connection, self.required())
+
+    def is_copy(self, record: SourceRecord) -> bool:
+        """Tell whether the record is of another file that still exists: then this one is a copy of it."""
+        return record.path != str(self._path) and Path(record.path).exists()
+
+    async def withdraw(self) -> None:
+        """Take the capture out again when the target does not know the source; harmless otherwise."""
+        if await self.record() is None and not await self._pipeline.reader.run(fence.is_fenced):
+            await self._pipeline.writer.run(capture.uninstall, self._settings.install_timeout / 10)
+
+    async def refuse_foreign_fence(self) -> None:
+        """Raise SourceError for a source that was cut over to a target that is not this one."""
+        if await self._pipeline.reader.run(fence.is_fenced):
+            raise SourceError(
+                f"source {str(self._path)!r} was cut over to another target and refuses writes",
+                hint="give that target, or lift the fence with `liteferry uninstall --lift-fence`",
+            )
+
+    async def set_up(self, plan: SourcePlan) -> tuple[SourceRecord, dict[int, TablePlan]]:
+        """Install the capture, then register with the target: a crash between leaves nothing to undo.
+
+        Return the target's record and the plans by number. Raises SourceBusy, TargetError, TargetAway.
+        """
+        pipeline, target = self._pipeline, self._pipeline.target
+        async with target.connection() as connection:
+            await ledger.refuse_existing(connection, plan.schema, [p.name for p in plan.tables])
+        captured = await self._install([(p.table, p.key) for p in plan.tables])
+        failpoint.reach("install.after")
+        self._source_id = await pipeline.reader.run(capture.source_id)
+        by_name = {p.name: p for p in plan.tables}
+        plans = {c.id: by_name[c.table.name] for c in captured}
+        place = await pipeline.reader.run(lambda c: changelog.place(c, changelog.head(c)))
+        version = await pipeline.reader.run(refit.version)
+        lanes = {n: await pipeline.reader.run(bounds, p, self._settings.lane_rows) for n, p in plans.items()}
+        await loader.create(
+            target, self.required(), str(self._path), plan.schema, plans, lanes, place, version
+        )
+        failpoint.reach("register.after")
+        for left_out in plan.skipped:
+            log.info("left out", source=str(self._path), name=left_out.name, reason=left_out.reason)
+        record = await self.record()
+        if record is None:
+            raise TargetError("the target has forgotten the source that was just registered")
+        return record, plans
+
+    async def take_up(self, record: SourceRecord) -> tuple[dict[int, TablePlan], set[int]]:
+        """Return the plans that the target remembers, by number, and which of them fit no table any more.
+
+        Raises SourceError for a copy of a followed file; CaptureBroken for a log that cannot be gone on
+        with, where the policy is to halt.
+        """
+        reader = self._pipeline.reader
+        self._refuse_copy(record)
+        found, _ = await reader.run(structure, self._settings.exclude)
+        if self._settings.on_schema_change == "halt":
+            await reader.run(capture.check_log, record.position)
+            await reader.run(changelog.checked_head, record.position, record.mark)
+        return take_up(found, record.schema, await self.tables())
+
+    def required(self) -> UUID:
+        """Return the id of the installation. Raises CaptureBroken before there is one."""
+        if self._source_id is None:
+            raise CaptureBroken(f"source {str(self._path)!r} has no capture installed")
+        return self._source_id
+
+    async def _install(self, wanted: list[tuple[Table, Key]]) -> list[Captured]:
+        writer, timeout = self._pipeline.writer, self._settings.install_timeout
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                return await writer.run(capture.install, wanted, timeout / 10)
+            except SourceBusy:
+                if time.monotonic() > deadline:
+                    raise
+                # gives a rollback-journal application, all of which waits while we wait, its turn
+                await asyncio.sleep(0.1)
+            except sqlite3.Error as error:
+                raise source_error(writer, error) from error
+
+    def _refuse_copy(self, record: SourceRecord) -> None:
+        """A copy of a source carries its id: following both would mix two files' rows in one target."""
+        if self.is_copy(record):
+            raise SourceError(
+                f"source {str(self._path)!r} is a copy of {record.path!r}, which this target follows",
+                hint="give the original, or run `liteferry uninstall` on the copy and choose another target",
+            )
