@@ -56,6 +56,8 @@ class Facts:
     suspicion: Suspicion = field(default_factory=Suspicion)
     #: SQLite's count of schema changes when the schema was last followed; None before it was.
     schema_version: int | None = None
+    #: The hash of the schema as it was then, for edits that the count does not show.
+    schema_mark: str = ""
     #: Repairs done, and rows that they wrote or deleted.
     repairs: int = 0
     repaired_rows: int = 0

@@ -33,7 +33,6 @@ class Upkeep:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._facts = pipeline.facts
-        self._schema_mark = ""
         self._witness = Witness()
         self._sight: Sight | None = None
 
@@ -47,9 +46,8 @@ class Upkeep:
             self._pipeline.alarm(error)
             return
         mark = await self._ask(self._pipeline.watcher, capture.schema_mark)
-        if self._schema_mark and mark != self._schema_mark:
+        if mark != self._facts.schema_mark:
             self._pipeline.look_again()
-        self._schema_mark = mark
 
     @property
     def _captured(self) -> bool:

@@ -8,7 +8,7 @@ import json
 import re
 import sqlite3
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from config.errors import CaptureBroken, SourceError
@@ -19,7 +19,7 @@ from .identifier import PREFIX, quote
 from .key import Key
 from .schema import Table
 from .statements import load
-from .trigger_sql import LOG, META, MIN_KEY_COLUMNS, TABLES, Trigger, fingerprint, log_sql, triggers
+from .trigger_sql import LOG, META, MIN_KEY_COLUMNS, TABLES, VERSION, Trigger, fingerprint, log_sql, triggers
 
 SQL = load("triggers", "changelog.sql")
 
@@ -38,10 +38,12 @@ class Installed(enum.Enum):
 
     #: All there, with the text that this version generates.
     INSTALLED = "installed"
-    #: All there, but some of another text, or with others of ours that are not wanted any more.
+    #: As they were put in, but not what this version, or the table as it is now, asks for.
     OUTDATED = "outdated"
     #: At least one is gone.
     MISSING = "missing"
+    #: All there, but not as they were put in: somebody has edited them, or SQLite when a name changed.
+    FOREIGN = "foreign"
     #: Never installed for this table.
     ABSENT = "absent"
 
@@ -84,7 +86,7 @@ def install(
         captured = [Captured(numbers[table.name], table, key) for table, key in tables]
         # read under the lock: without it a rollback-journal writer makes even a read fail at once
         present = installed_triggers(connection)
-        stale = [c for c in captured if compare(c, present) is not Installed.INSTALLED]
+        stale = [c for c in captured if compare(c, present, None) is not Installed.INSTALLED]
         strays = _strays(captured, present)
     _drop_triggers(connection, strays, budget)
     for start in range(0, len(stale), TABLES_PER_LOCK):
@@ -96,21 +98,36 @@ def install(
 
 def state(connection: sqlite3.Connection, captured: Captured) -> Installed:
     """Compare a table's triggers in the file with those it must have."""
-    return compare(captured, installed_triggers(connection))
+    return compare(captured, installed_triggers(connection), marks(connection).get(captured.id))
 
 
-def compare(captured: Captured, present: dict[str, str]) -> Installed:
-    """Compare a table's wanted triggers with the ones `present` by name and text."""
+def compare(captured: Captured, present: Mapping[str, str], mark: str | None) -> Installed:
+    """Compare a table's wanted triggers with the ones `present` by name and text.
+
+    `mark` is what was noted of those that were put in.
+    """
     wanted = captured.triggers
     found = [t for t in wanted if t.name in present]
     if not found:
         return Installed.ABSENT
     if len(found) < len(wanted):
         return Installed.MISSING
-    # what an index that is gone has left behind still names its columns
-    leftover = set(_named_for(captured.id, present)) - {t.name for t in wanted}
-    same = not leftover and all(present[t.name] == t.sql for t in wanted)
-    return Installed.INSTALLED if same else Installed.OUTDATED
+    # among them what an index that is gone has left behind, which still names its columns
+    texts = {name: present[name] for name in _named_for(captured.id, present)}
+    if texts == {t.name: t.sql for t in wanted}:
+        return Installed.INSTALLED
+    return Installed.OUTDATED if mark == _mark(texts.values()) else Installed.FOREIGN
+
+
+def marks(connection: sqlite3.Connection) -> dict[int, str]:
+    """Return what was noted of every table's triggers, by number; nothing without an installation."""
+    if not _has(connection, TABLES):
+        return {}
+    return {int(row[0]): str(row[4]) for row in connection.execute(SQL["read_tables"])}
+
+
+def _mark(texts: Iterable[str]) -> str:
+    return f"{VERSION}:{fingerprint(texts)}"
 
 
 def installed_triggers(connection: sqlite3.Connection) -> dict[str, str]:
@@ -193,7 +210,8 @@ def install_table(connection: sqlite3.Connection, captured: Captured) -> None:
         connection.execute(f"DROP TRIGGER {quote(name)}")
     for trigger in captured.triggers:
         connection.execute(trigger.sql)
-    _note(connection, captured.id, captured.table.name, captured.key, fingerprint(captured.triggers))
+    mark = _mark(trigger.sql for trigger in captured.triggers)
+    _note(connection, captured.id, captured.table.name, captured.key, mark)
 
 
 def _drop_triggers(connection: sqlite3.Connection, names: Sequence[str], budget: float) -> None:

@@ -24,10 +24,18 @@ class Moved(Exception):
 
 
 @dataclass(frozen=True)
+class Edition:
+    """What tells a schema from what it was before: SQLite's count, and a hash for edits past that count."""
+
+    version: int
+    mark: str
+
+
+@dataclass(frozen=True)
 class Survey:
     """A source's structure and triggers of ours, as one read transaction saw them."""
 
-    version: int
+    edition: Edition
     tables: Sequence[Table]
     skipped: Sequence[Skipped]
     #: Text of every trigger of ours by name.
@@ -35,6 +43,8 @@ class Survey:
     #: What each number of the log is called now: by its triggers, which follow a renamed table, else by the
     #: name that was noted.
     names: Mapping[int, str]
+    #: What was noted of the triggers that were put in, by number.
+    marks: Mapping[int, str]
 
     def table(self, number: int) -> Table | None:
         """Return the table that bears a number, None when it is gone."""
@@ -43,12 +53,17 @@ class Survey:
 
     def state(self, captured: Captured) -> capture.Installed:
         """Compare a table's wanted triggers with those that are there."""
-        return capture.compare(captured, dict(self.triggers))
+        return capture.compare(captured, self.triggers, self.marks.get(captured.id))
 
 
 def version(connection: sqlite3.Connection) -> int:
     """Return SQLite's own count of schema changes."""
     return int(connection.execute("PRAGMA main.schema_version").fetchone()[0])
+
+
+def edition(connection: sqlite3.Connection) -> Edition:
+    """Return what the schema is now; the caller's transaction makes it one moment."""
+    return Edition(version(connection), capture.schema_mark(connection))
 
 
 def survey(connection: sqlite3.Connection, exclude: Collection[str]) -> Survey:
@@ -60,11 +75,12 @@ def survey(connection: sqlite3.Connection, exclude: Collection[str]) -> Survey:
         # a table that was made anew under an old name bears the number of its own triggers
         unclaimed = {n: name for n, name in noted.items() if n not in owners and name not in owners.values()}
         return Survey(
-            version(connection),
+            edition(connection),
             found,
             skipped,
             capture.installed_triggers(connection),
             {**unclaimed, **owners},
+            capture.marks(connection),
         )
 
 
@@ -101,17 +117,17 @@ def refit(
     wanted: Sequence[Captured],
     gone: Collection[int],
     budget: float,
-) -> int:
+) -> Edition:
     """Make the triggers of some tables those they must have, and forget tables that are gone.
 
-    A few tables per short transaction; returns the schema's version afterwards. Raises SourceBusy, and Moved
+    A few tables per short transaction; returns what the schema is afterwards. Raises SourceBusy, and Moved
     when the schema is no longer the one that was surveyed.
     """
-    expected = seen.version
+    expected = seen.edition
     width = max([MIN_KEY_COLUMNS, *(len(one.key.columns) for one in wanted)])
     for start in range(0, max(1, len(wanted)), capture.TABLES_PER_LOCK):
         with writing(connection, budget):
-            if version(connection) != expected:
+            if edition(connection) != expected:
                 raise Moved
             if start == 0:
                 capture.prepare(connection, width)
@@ -120,7 +136,7 @@ def refit(
             for one in wanted[start : start + capture.TABLES_PER_LOCK]:
                 capture.install_table(connection, one)
             # of our own transaction, which nobody else can have come into
-            expected = version(connection)
+            expected = edition(connection)
     return expected
 
 

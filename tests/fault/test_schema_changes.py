@@ -306,6 +306,31 @@ async def test_a_lost_log_is_begun_anew(how: str, source: Path, daemon: StartDae
     await end_equal(second, source, target_url)
 
 
+@pytest.mark.parametrize("counted", [True, False], ids=["counted", "silent"])
+async def test_edited_triggers_are_put_right(
+    counted: bool, source: Path, daemon: StartDaemon, target_url: str
+) -> None:
+    """By writable_schema, with and without SQLite's count moved; what they let slip is read again."""
+    running = daemon(source, target_url, env=HASTY)
+    await asyncio.to_thread(settle, running, source)
+    edit = """
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_master SET sql = replace(sql, 'BEGIN', 'WHEN 0 BEGIN')
+            WHERE name = '_liteferry_{item}_ai';
+        {count}; PRAGMA writable_schema = RESET; INSERT INTO item VALUES(90004, 'slip', 'slipped', 1, 1)"""
+    apply(source, edit.replace("{count}", "PRAGMA schema_version = 7777" if counted else "SELECT 1"))
+
+    async def noticed() -> bool | None:
+        return "its triggers were edited" in running.log or None
+
+    await poll(noticed)
+    await poll(repaired(running, 1))
+    await end_equal(running, source, target_url)
+    with closing(sqlite3.connect(source)) as application:
+        edited = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND sql LIKE '%WHEN 0%'"
+        assert application.execute(edited).fetchone() == (0,)
+
+
 async def test_an_application_that_writes_all_the_time_is_followed(
     make_source: MakeSource, writer: StartWriter, daemon: StartDaemon, target_url: str
 ) -> None:

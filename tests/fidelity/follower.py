@@ -54,17 +54,19 @@ class Follower:
 
     def _adapt(self) -> None:
         """Mend the capture after a change of the schema; read again what it may have missed."""
-        before = capture.installed_triggers(self._connection)
+        before, marks = capture.installed_triggers(self._connection), capture.marks(self._connection)
         plans = self._install()
-        stale = {n for n, p in plans.items() if self._may_have_missed(n, p, before)}
+        stale = {n for n, p in plans.items() if self._may_have_missed(n, p, before, marks)}
         self.plans = {n: p for n, p in plans.items() if n not in stale}
         self._apply()
         for number in stale:
             self._copy(number, plans[number])
 
-    def _may_have_missed(self, number: int, new: TablePlan, present: dict[str, str]) -> bool:
+    def _may_have_missed(
+        self, number: int, new: TablePlan, present: dict[str, str], marks: dict[int, str]
+    ) -> bool:
         captured = capture.Captured(number, new.table, new.key)
-        if capture.compare(captured, present) is not capture.Installed.INSTALLED:
+        if capture.compare(captured, present, marks.get(number)) is not capture.Installed.INSTALLED:
             return True
         # neither VACUUM, which renumbers rowids that nothing holds on to, nor ALTER TABLE fires a trigger
         renumbered = new.key.kind is KeyKind.ROWID and not new.table.indexes

@@ -193,7 +193,7 @@ REBUILT = (
     ("damage", "state"),
     [
         ("DROP TRIGGER _liteferry_1_bd", Installed.MISSING),
-        (f"DROP TRIGGER _liteferry_1_bd; {REPLACED}", Installed.OUTDATED),
+        (f"DROP TRIGGER _liteferry_1_bd; {REPLACED}", Installed.FOREIGN),
         (REBUILT, Installed.ABSENT),
     ],
     ids=["dropped", "replaced", "rebuilt"],

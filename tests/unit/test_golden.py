@@ -80,7 +80,8 @@ def generated(connection: sqlite3.Connection, script: str) -> str:
     parts = ["-- source", *(f"{statement.strip()};" for statement in script.split(";"))]
     for number, plan in enumerate(plans, 1):
         captured = Captured(number, plan.table, plan.key)
-        parts += [f"\n-- capture of {plan.name}: {plan.key.kind.value}, {fingerprint(captured.triggers)}"]
+        mark = fingerprint(trigger.sql for trigger in captured.triggers)
+        parts += [f"\n-- capture of {plan.name}: {plan.key.kind.value}, {mark}"]
         parts += [f"{trigger.sql};" for trigger in captured.triggers]
         parts += ["\n-- changes", f"{changes_sql(plan)};"]
         cursor = tuple(range(1, len(plan.paging.columns) + 1))

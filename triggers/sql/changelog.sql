@@ -83,7 +83,7 @@ DELETE FROM main._liteferry_log WHERE seq IN (
 SELECT count(*) FROM pragma_table_info('_liteferry_log') WHERE name GLOB 'k[0-9]*'
 
 -- create_tables --
--- which number in the log is which table; `fingerprint` tells which trigger set was installed
+-- which number in the log is which table; `fingerprint` tells version and texts of the triggers that were put in
 CREATE TABLE IF NOT EXISTS main._liteferry_tables(
     id INTEGER PRIMARY KEY, name TEXT, key_kind TEXT, key_columns TEXT, fingerprint TEXT)
 

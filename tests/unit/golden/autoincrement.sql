@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE events(id INTEGER PRIMARY KEY AUTOINCREMENT, at DATETIME, payload JSON);
 
--- capture of events: rowid_alias, 4a1b3cfe343f9e23
+-- capture of events: rowid_alias, 6c3095460fc79095
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "events"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");

@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE "it's ""t"""("select" INTEGER PRIMARY KEY, "a b" TEXT UNIQUE, "É" TEXT, "é" TEXT UNIQUE);
 
--- capture of it's "t": rowid_alias, cc017526fc033c9e
+-- capture of it's "t": rowid_alias, 909e253f03b312ca
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "it's ""t"""
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."select");

@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE words(lang TEXT, word TEXT COLLATE NOCASE, n, PRIMARY KEY(lang, word));
 
--- capture of words: primary, a2badf5a8384d923
+-- capture of words: primary, e635809965858d65
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "words"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."lang", NEW."word");

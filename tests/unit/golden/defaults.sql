@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE t(id INTEGER PRIMARY KEY, n INT DEFAULT -1, r REAL DEFAULT 1e3, s TEXT DEFAULT 'it''s', b BLOB DEFAULT x'00FF', d DECIMAL(10,2) DEFAULT (0.5), t TEXT DEFAULT CURRENT_TIMESTAMP, f BOOL DEFAULT FALSE, w TEXT DEFAULT "word", x TEXT DEFAULT (hex(randomblob(4))));
 
--- capture of t: rowid_alias, cfcee58231407a84
+-- capture of t: rowid_alias, fa87ce0ccafa4360
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "t"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");

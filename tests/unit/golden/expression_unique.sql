@@ -2,7 +2,7 @@
 CREATE TABLE people(id INTEGER PRIMARY KEY, mail TEXT NOT NULL DEFAULT none, n);
 CREATE UNIQUE INDEX by_mail ON people(lower(mail) COLLATE NOCASE, n DESC);
 
--- capture of people: rowid_alias, 8e6dfddaf5d4cf2b
+-- capture of people: rowid_alias, 175fb3521bf349d2
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "people"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");

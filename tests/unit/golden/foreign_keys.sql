@@ -3,7 +3,7 @@ CREATE TABLE a(id INTEGER PRIMARY KEY, up INT REFERENCES a(id) ON DELETE SET NUL
 CREATE TABLE b(x INT, y INT, z INT REFERENCES gone(id), PRIMARY KEY(x, y));
 CREATE TABLE c(id TEXT PRIMARY KEY, x INT, y INT, a INT REFERENCES a ON UPDATE CASCADE, FOREIGN KEY(x, y) REFERENCES b ON DELETE CASCADE ON UPDATE SET DEFAULT);
 
--- capture of a: rowid_alias, f9e1d922faec96fa
+-- capture of a: rowid_alias, 8aeea8bee12ba03f
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "a"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");
@@ -30,7 +30,7 @@ SELECT l.k1, t."id", t."up" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WH
 -- next page
 SELECT * FROM main."a" WHERE "id" > ? ORDER BY "id" LIMIT ? OFFSET ?;
 
--- capture of b: primary, 3f101c3773f3ced0
+-- capture of b: primary, fbadebeb3f6f25d5
 CREATE TRIGGER "_liteferry_2_ai" AFTER INSERT ON "b"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 2, NEW."x", NEW."y");
@@ -69,7 +69,7 @@ SELECT l.k1, l.k2, t."x", t."y", t."z" FROM (SELECT DISTINCT k1, k2 FROM main._l
 -- next page
 SELECT * FROM main."b" WHERE "rowid" > ? ORDER BY "rowid" LIMIT ? OFFSET ?;
 
--- capture of c: primary, d4484ccd7fd560e0
+-- capture of c: primary, f5b07502a147f8fa
 CREATE TRIGGER "_liteferry_3_ai" AFTER INSERT ON "c"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 3, NEW."id");

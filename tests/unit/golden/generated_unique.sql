@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE t(a TEXT PRIMARY KEY, b GENERATED ALWAYS AS (upper(a)) STORED UNIQUE);
 
--- capture of t: primary, d83df44ec3c73778
+-- capture of t: primary, d5db7cabc576a5da
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "t"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."a");

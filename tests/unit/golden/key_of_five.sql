@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE t(a, b, c, d, e, PRIMARY KEY(e, d, c, b, a)) WITHOUT ROWID;
 
--- capture of t: primary, c2a6996eb991e32d
+-- capture of t: primary, 0db2c3bc3316f4ca
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "t"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1, k2, k3, k4, k5) VALUES(julianday('now'), 1, NEW."e", NEW."d", NEW."c", NEW."b", NEW."a");

@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE log(at, text, UNIQUE(at));
 
--- capture of log: rowid, 7e3ab563cfc23e8e
+-- capture of log: rowid, 8334bd61d7b86871
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "log"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."rowid");

@@ -2,7 +2,7 @@
 CREATE TABLE long_long_long_long_long_long_long_long_long_long_long_long_(id INTEGER PRIMARY KEY, column_column_column_column_column_column_column_column_ INT UNIQUE);
 CREATE INDEX index_index_index_index_index_index_index_index_index_index_index_index_ ON long_long_long_long_long_long_long_long_long_long_long_long_(column_column_column_column_column_column_column_column_ DESC);
 
--- capture of long_long_long_long_long_long_long_long_long_long_long_long_: rowid_alias, 0a1bf98945560808
+-- capture of long_long_long_long_long_long_long_long_long_long_long_long_: rowid_alias, 73fcb4953500ec2c
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "long_long_long_long_long_long_long_long_long_long_long_long_"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");

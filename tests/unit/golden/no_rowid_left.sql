@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE t(rowid TEXT NOT NULL, oid INT, _rowid_, UNIQUE(rowid));
 
--- capture of t: unique, e5f7b72d905818a2
+-- capture of t: unique, 71bbd41d2a2c7bff
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "t"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, (SELECT (SELECT NEW."rowid") FROM (SELECT NULL AS "rowid") AS NEW));

@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE t(id INTEGER PRIMARY KEY DESC, v REAL);
 
--- capture of t: primary, 03ee296ab68cca76
+-- capture of t: primary, a369ac3f4b7dab82
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "t"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");

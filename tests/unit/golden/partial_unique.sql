@@ -3,7 +3,7 @@ CREATE TABLE tasks(id INTEGER PRIMARY KEY, owner TEXT, done BOOLEAN, slot INT);
 CREATE UNIQUE INDEX one_open ON tasks(owner, slot COLLATE RTRIM DESC) WHERE NOT done -- open ones
 AND slot > 0;
 
--- capture of tasks: rowid_alias, 0de57c75609159ec
+-- capture of tasks: rowid_alias, a9b0b88c78335c54
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "tasks"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");

@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE t(id INTEGER PRIMARY KEY, code INT NOT NULL ON CONFLICT REPLACE DEFAULT '007' UNIQUE, at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP UNIQUE);
 
--- capture of t: rowid_alias, 6d29f0773d16aebb
+-- capture of t: rowid_alias, dafc2309ece915c3
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "t"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");

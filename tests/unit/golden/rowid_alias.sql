@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT NOT NULL, active BOOLEAN DEFAULT 1);
 
--- capture of users: rowid_alias, 2d7d0683eab1de94
+-- capture of users: rowid_alias, e7d54bf8a4812342
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "users"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."id");

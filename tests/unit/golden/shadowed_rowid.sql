@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE t("rowid" TEXT, "_rowid_" INT, v);
 
--- capture of t: rowid, 174dde602c03e784
+-- capture of t: rowid, 5cf301a7038449bc
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "t"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."oid");

@@ -3,7 +3,7 @@ CREATE TABLE t(a INT, code TEXT NOT NULL, region INT NOT NULL, note TEXT);
 CREATE UNIQUE INDEX k ON t(region DESC, code);
 CREATE UNIQUE INDEX n ON t(note COLLATE NOCASE);
 
--- capture of t: unique, 2310a62bde49fdb9
+-- capture of t: unique, a1c6d98f59fe9d80
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "t"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, (SELECT (SELECT NEW."region") FROM (SELECT NULL AS "region") AS NEW), (SELECT (SELECT NEW."code") FROM (SELECT NULL AS "code") AS NEW));

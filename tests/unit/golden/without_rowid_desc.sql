@@ -1,7 +1,7 @@
 -- source
 CREATE TABLE scores(game INT, at REAL, who TEXT, PRIMARY KEY(game, at DESC)) WITHOUT ROWID;
 
--- capture of scores: primary, 1e21aa054a4b0ed8
+-- capture of scores: primary, ca14b185cd151c45
 CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "scores"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 1, NEW."game", NEW."at");
