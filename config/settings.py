@@ -190,6 +190,15 @@ class Settings(BaseSettings):
         le=3600,
         description="Time between checks that a source's tables and triggers are those of the plan.",
     )
+    compare_interval: Duration = Field(
+        default=86_400,
+        ge=0,
+        le=31_536_000,
+        description="Time between background comparisons of all rows with the target's, at leisure while it "
+        "streams; what differs is repaired. There is one after each start too, for nobody has watched while "
+        "the daemon was down. 0: only when something was seen that may have changed rows without firing a "
+        "trigger.",
+    )
     watch_interval: Duration = Field(
         default=10,
         ge=0.1,

@@ -169,6 +169,11 @@ METRICS: tuple[Metric, ...] = (
         "1 for the outcome of the last cutover or rehearsal, 0 for every other.",
         "outcome",
     ),
+    _counter(
+        "clock_jumps_total",
+        _overall("clock_jumps"),
+        "Jumps of the wall clock by more than a second since the daemon started.",
+    ),
     # lag
     _gauge(
         "pending_changes",
@@ -255,6 +260,12 @@ METRICS: tuple[Metric, ...] = (
         "stale_tables",
         _source("stale_tables"),
         "Tables that may have missed something and are being read again.",
+        "source",
+    ),
+    _gauge(
+        "comparison_age_seconds",
+        _source("comparison_age_seconds"),
+        "Time since all rows were last copied or compared; absent while they must be.",
         "source",
     ),
     _counter(

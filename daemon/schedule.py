@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import structlog
+from apscheduler.job import Job
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from config.errors import CaptureBroken, LiteferryError
@@ -21,12 +24,14 @@ from replicator.pruning import Pruning
 from replicator.upkeep import Upkeep
 
 from .attendance import present
+from .clock import Clock
 
 log = structlog.get_logger("liteferry.schedule")
 
 #: Lag is measured twice a second: a dashboard that lags itself tells nothing.
 MEASURE_SECONDS = 0.5
 HISTORY_SECONDS = 1.0
+CLOCK_SECONDS = 1.0
 
 MIB = 1 << 20
 
@@ -46,6 +51,8 @@ class Schedule:
         self._scheduler = AsyncIOScheduler(
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
+        self._clock = Clock(time.time(), time.monotonic())
+        self._pipelines: list[Pipeline] = []
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -57,8 +64,40 @@ class Schedule:
         finally:
             self._scheduler.shutdown(wait=False)
 
+    @property
+    def jobs(self) -> list[Job]:
+        """Return the jobs of all sources."""
+        return list(self._scheduler.get_jobs())
+
+    @property
+    def clock_jumps(self) -> int:
+        """Return how often the wall clock has jumped."""
+        return self._clock.jumps
+
+    async def watch_clock(self) -> None:
+        """Look for jumps of the wall clock until cancelled."""
+        while True:
+            await asyncio.sleep(CLOCK_SECONDS)
+            jump = self._clock.look(time.time(), time.monotonic())
+            if jump:
+                log.warning("the clock has jumped", seconds=round(jump, 1))
+                self.jumped(jump)
+
+    def jumped(self, seconds: float) -> None:
+        """Go on by a clock that has jumped by so much.
+
+        The scheduler goes by the wall clock: set back an hour, it would run nothing for an hour.
+        """
+        for pipeline in self._pipelines:
+            if pipeline.facts.beat is not None:
+                pipeline.facts.beat += seconds
+        now = datetime.now(UTC)
+        for job in self.jobs:
+            job.modify(next_run_time=now)
+
     def add(self, pipeline: Pipeline) -> None:
         """Run the jobs of one more source."""
+        self._pipelines.append(pipeline)
         upkeep, settings = Upkeep(pipeline), self._settings
         self._add(upkeep.measure, MEASURE_SECONDS, pipeline)
         self._add(upkeep.watch_bypass, MEASURE_SECONDS, pipeline)

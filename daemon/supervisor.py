@@ -68,6 +68,7 @@ class Supervisor:
         self._last_cutover: dict[str, Any] | None = None
         self._notices: list[str] = []
         self._failure: asyncio.Future[None] | None = None
+        self._schedule: Schedule | None = None
         #: How many verifications are running.
         self._verifying = 0
         #: Held by whatever must not be cut short by a stop: a cutover.
@@ -128,6 +129,8 @@ class Supervisor:
             await stack.enter_async_context(wakeup)
             schedule = Schedule(self.settings, self.fail, self._remember)
             stack.enter_context(schedule.running())
+            self._schedule = schedule
+            group.create_task(schedule.watch_clock(), name="clock")
             self._notifier.ready("copying")
             async with asyncio.TaskGroup() as work:
                 work.create_task(self._roster.run(wakeup, schedule), name="sources")
@@ -213,6 +216,7 @@ class Supervisor:
             "started_at": self._started_at,
             "predicted_pause_seconds": self._predicted(),
             "cutover": self._last_cutover,
+            "clock_jumps": self._schedule.clock_jumps if self._schedule else 0,
             "notices": [*self._roster.notices, *self._notices],
             "sources": [p.facts.as_dict() for p in self._pipelines],
         }

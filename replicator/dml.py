@@ -48,9 +48,15 @@ def select_by_key(plan: TablePlan) -> str:
     return f"SELECT {columns} FROM {plan.qualified} AS t JOIN {keys} ON {joined}"
 
 
-def select_keys(plan: TablePlan) -> str:
-    """Return the query for all keys of the table."""
-    return f"SELECT {', '.join(_key_columns(plan))} FROM {plan.qualified}"
+def select_keys(plan: TablePlan, *, first: bool) -> str:
+    """Return the query for the keys of the table in their order: the `first` of them, or those behind one.
+
+    Parameters: how many, and the key.
+    """
+    names = ", ".join(_key_columns(plan))
+    places = ", ".join(f"${place}" for place in range(2, 2 + len(_key_columns(plan))))
+    behind = "" if first else f" WHERE ({names}) > ({places})"
+    return f"SELECT {names} FROM {plan.qualified}{behind} ORDER BY {names} LIMIT $1"
 
 
 def count(plan: TablePlan) -> str:

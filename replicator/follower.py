@@ -69,11 +69,14 @@ class Follower:
             await self._pipeline.replan(
                 {c.number: c.new for c in sorted(changes.tables, key=lambda c: c.number) if c.new}
             )
-            if self._facts.schema_version not in (None, changes.seen.edition.version):
+            if self._has_moved(changes):
                 # what was done and undone again since the last look shows in nothing but the rows
-                self._pipeline.healer.suspect("the schema has changed")
+                self._pipeline.healer.suspect("the schema has changed", pressing=True)
             self._facts.schema_version = self._pipeline.tailer.schema = now.version
             self._facts.schema_mark = now.mark
+
+    def _has_moved(self, changes: Changes) -> bool:
+        return self._facts.schema_version not in (None, changes.seen.edition.version)
 
     async def _refuse_another(self) -> None:
         """A file without our log is not followed: another database may stand there, or an empty one."""
@@ -198,7 +201,8 @@ class Follower:
                         await connection.execute(ddl.drop_table(change.old))
                 for change in changes.tables:
                     await self._apply(connection, change, [c.new for c in changes.tables if c.new])
-                await connection.execute(CONTROL["set_schema"], self._pipeline.source_id, version)
+                moved = self._pipeline.source_id, version, self._has_moved(changes)
+                await connection.execute(CONTROL["set_schema"], *moved)
         except asyncpg.PostgresError as error:
             if isinstance(error, asyncpg.DependentObjectsStillExistError):
                 raise TargetError(

@@ -19,6 +19,7 @@ from triggers.changelog import Place
 from . import failpoint, ledger, loader
 from .applier import Collision
 from .changes import stamped
+from .comparison import Comparison
 from .faults import source_error
 from .repair import Repair
 from .target import CONTROL
@@ -36,6 +37,7 @@ class Healer:
         self._pipeline = pipeline
         self._facts = pipeline.facts
         self._wanted = asyncio.Event()
+        self.comparison = Comparison(pipeline)
 
     async def run(self) -> None:
         """Repair stale tables one after the other, and wait for more; until cancelled.
@@ -47,31 +49,18 @@ class Healer:
             for number, reason in list(self._facts.stale.items()):
                 if number in self._pipeline.plans:
                     await self._pipeline.retrying(partial(self._mend, number, reason))
-            due = self._facts.suspicion.due_in(time.monotonic())
+            due = self.comparison.due_in(time.monotonic())
             if due == 0:
-                await self._pipeline.retrying(self._compare_all)
+                await self._pipeline.retrying(self.comparison.run)
             elif not self._facts.stale:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wanted.wait(), due)
 
-    async def _compare_all(self) -> None:
-        """Look for what unexplained changes have done."""
-        suspicion, found = self._facts.suspicion, 0
-        suspicion.begin(time.monotonic())
-        for number in list(self._pipeline.plans):
-            if number in self._pipeline.plans:
-                changed = await Repair(self._pipeline, number).compare()
-                found += changed
-                self._facts.repairs += bool(changed)
-                self._facts.repaired_rows += changed
-        suspicion.ended(time.monotonic(), found)
-        log.info("compared after unexplained changes", source=self._facts.path, repaired_rows=found)
-
-    def suspect(self, reason: str) -> None:
+    def suspect(self, reason: str, *, pressing: bool = False) -> None:
         """Have all tables compared, for something may have changed rows without firing a trigger."""
         suspicion = self._facts.suspicion
         told = suspicion.blocks
-        suspicion.raised(time.monotonic())
+        suspicion.raised(time.monotonic(), pressing=pressing)
         if suspicion.blocks and not told:
             log.warning("tables are compared", source=self._facts.path, reason=reason)
         self._wanted.set()

@@ -188,11 +188,14 @@ class Pipeline:
             await self._registration.refuse_foreign_fence()
             await self._copying.warm()
             record, plans = await self._registration.set_up(await self.plan())
+            known = False
         else:
             plans, self.drifted = await self._registration.take_up(record)
+            known = True
         self._hold(plans)
         fenced = await self.reader.run(fence.fenced_by)
         self._adopt(record, await self._registration.tables())
+        self.healer.comparison.taken_up(record, known=known)
         if record.state is State.CUT_OVER:
             self.enter(State.CUT_OVER)
         elif fenced is not None:

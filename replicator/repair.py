@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
 import structlog
@@ -19,12 +21,17 @@ from .plan import TablePlan
 from .reader import read_page
 from .target import CONTROL
 from .values import Row
-from .verifier import CHUNK_ROWS, absent, differences
+from .verifier import CHUNK_ROWS, absent, differences, target_keys
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
 
 log = structlog.get_logger("liteferry.repair")
+
+T = TypeVar("T")
+
+#: How long the stream rests for one chunk.
+WRITE_SECONDS = 0.05
 
 
 class Repair:
@@ -36,8 +43,9 @@ class Repair:
         self._number = number
         self._reason = reason
         self._plan: TablePlan = pipeline.plans[number]
-        self._pace = Pace(0.05, rows=500, most=CHUNK_ROWS)
+        self._pace = Pace(WRITE_SECONDS, rows=500, most=CHUNK_ROWS)
         self._pace.bound(self._plan.row_bytes, 8 << 20)
+        self._rest: Callable[[], float] = lambda: 0.0
         self.written = 0
         self.deleted = 0
 
@@ -50,8 +58,13 @@ class Repair:
         await self.compare()
         await self._finish()
 
-    async def compare(self) -> int:
-        """Make the rows equal and leave all else alone; return how many were not. Raises as `run` does."""
+    async def compare(self, rest: Callable[[], float] | None = None) -> int:
+        """Make the rows equal and leave all else alone; return how many were not.
+
+        `rest` tells how long to rest after each chunk, in multiples of the time that it took. Raises as `run`
+        does.
+        """
+        self._rest = rest or self._rest
         async with Session(self._pipeline.path) as session:
             await self._fill(session)
             await self._purge(session)
@@ -65,13 +78,19 @@ class Repair:
         after: Cursor | None = None
         last = False
         while not last:
-            look = partial(read_page, plan=self._plan, after=after, limit=self._pace.rows)
-            async with self._pipeline.tailer.aligned(session, look) as page:
+            look = partial(
+                _timed, work=partial(read_page, plan=self._plan, after=after, limit=self._pace.rows)
+            )
+            async with self._pipeline.tailer.aligned(session, look) as (page, reading):
                 begun = time.monotonic()
                 await self._write(self._plan.converter.rows(page.rows), page.rows)
-                self._pace.took(len(page.rows), time.monotonic() - begun)
+                writing = time.monotonic() - begun
+            # in rollback-journal mode the application's writers wait for our reads, which must be shorter
+            slowest = max(writing, reading * WRITE_SECONDS / self._pipeline.read_seconds)
+            self._pace.took(len(page.rows), slowest)
             after, last = page.cursor, page.last
             failpoint.reach("repair.after_chunk")
+            await asyncio.sleep((reading + writing) * self._rest())
 
     async def _write(self, wanted: Sequence[Row], rows: Sequence[Row]) -> None:
         async with self._pipeline.target.transaction() as connection:
@@ -90,17 +109,10 @@ class Repair:
 
     async def _purge(self, session: Session) -> None:
         """Delete what the source does not have."""
-        async with (
-            self._pipeline.target.connection() as target,
-            target.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            found: list[Row] = []
-            async for key in target.cursor(dml.select_keys(self._plan), prefetch=CHUNK_ROWS):
-                found.append(tuple(key))
-                if len(found) >= CHUNK_ROWS:
-                    await self._delete_absent(session, found)
-                    found = []
-            await self._delete_absent(session, found)
+        async for keys in target_keys(self._pipeline.target, self._plan):
+            begun = time.monotonic()
+            await self._delete_absent(session, keys)
+            await asyncio.sleep((time.monotonic() - begun) * self._rest())
 
     async def _delete_absent(self, session: Session, keys: list[Row]) -> None:
         missing = await session.run(absent, self._plan, keys)
@@ -124,3 +136,10 @@ class Repair:
             # not where another reason has come since: then it must be read once more
             await connection.execute(CONTROL["set_mended"], *place, self._reason)
             failpoint.reach("repair.before_commit")
+
+
+def _timed(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> tuple[T, float]:
+    """Do some work and tell how many seconds it took."""
+    begun = time.monotonic()
+    done = work(connection)
+    return done, time.monotonic() - begun

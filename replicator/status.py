@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from .lag import Capacity, Rate, predicted_pause
 from .lanes import CopyProgress
 from .state import State
-from .witness import Suspicion
+from .suspicion import Suspicion
 
 
 @dataclass
@@ -58,6 +59,8 @@ class Facts:
     schema_version: int | None = None
     #: The hash of the schema as it was then, for edits that the count does not show.
     schema_mark: str = ""
+    #: When all tables were last found or made equal; None when something came up since that is not cleared.
+    compared_at: datetime | None = None
     #: Repairs done, and rows that they wrote or deleted.
     repairs: int = 0
     repaired_rows: int = 0
@@ -112,11 +115,18 @@ class Facts:
             "copy_rate": round(self.copied.per_second(now), 1),
             "stale_tables": len(self.stale),
             "unexplained_changes": self.suspicion.count,
+            "comparison_age_seconds": self._comparison_age(),
             "repairs": self.repairs,
             "repaired_rows": self.repaired_rows,
             "notes": self.notes,
             "tables": [self._table(number, t) for number, t in sorted(self.tables.items())],
         }
+
+    def _comparison_age(self) -> float | None:
+        if self.compared_at is None:
+            return None
+        # the time is PostgreSQL's
+        return round(max(0.0, time.time() - self.compared_at.timestamp()), 1)
 
     def _table(self, number: int, table: CopyProgress) -> dict[str, Any]:
         return {

@@ -18,7 +18,7 @@ from .paging import Cursor, Pace
 from .plan import TablePlan
 from .presence import refuse_absence
 from .reader import read_page
-from .target import Connection
+from .target import Connection, Target
 from .values import Row, same_row, to_source
 
 if TYPE_CHECKING:
@@ -139,14 +139,8 @@ class Verifier:
 
     async def _find_extra(self, session: Session, plan: TablePlan, report: TableReport) -> None:
         """Look for rows of the target that the source does not have."""
-        async with self._frozen() as (target, _):
-            found: list[Row] = []
-            async for key in target.cursor(dml.select_keys(plan), prefetch=CHUNK_ROWS):
-                found.append(tuple(key))
-                if len(found) >= CHUNK_ROWS:
-                    await self._look_up(session, plan, found, report)
-                    found = []
-            await self._look_up(session, plan, found, report)
+        async for keys in target_keys(self._pipeline.target, plan):
+            await self._look_up(session, plan, keys, report)
 
     async def _look_up(self, session: Session, plan: TablePlan, keys: list[Row], report: TableReport) -> None:
         missing = await session.run(absent, plan, keys)
@@ -187,6 +181,23 @@ async def differences(target: Connection, plan: TablePlan, rows: Sequence[Row]) 
             pairs = enumerate(zip(row, other, strict=True))
             found.different.append((row, [i for i, pair in pairs if not same_row(*_singles(pair))]))
     return found
+
+
+async def target_keys(target: Target, plan: TablePlan) -> AsyncIterator[list[Row]]:
+    """Walk the keys of a target's table in their order, some at a time.
+
+    Each in a statement of its own: a long one would keep PostgreSQL from cleaning up behind the stream.
+    """
+    after: Row = ()
+    while True:
+        async with target.connection() as connection:
+            query = dml.select_keys(plan, first=not after)
+            found = [tuple(r) for r in await connection.fetch(query, CHUNK_ROWS, *after)]
+        if found:
+            yield found
+        if len(found) < CHUNK_ROWS:
+            return
+        after = found[-1]
 
 
 def _singles(pair: tuple[object, object]) -> tuple[Row, Row]:

@@ -65,6 +65,7 @@ def source(path: str = "/data/app.db", **changes: Any) -> Status:
         "disk_low": False,
         "stale_tables": 0,
         "unexplained_changes": 0,
+        "comparison_age_seconds": 3_600.0,
         "repairs": 0,
         "repaired_rows": 0,
         "changes_applied": 1_204_380,
@@ -87,6 +88,7 @@ def status(*sources: Status, **changes: Any) -> Status:
         "started_at": "2026-11-22T11:40:00Z",
         "predicted_pause_seconds": 0.04,
         "cutover": None,
+        "clock_jumps": 0,
         "sources": list(sources) or [source()],
         **changes,
     }

@@ -18,6 +18,8 @@ CREATE TABLE IF NOT EXISTS liteferry.source (
     consistent boolean NOT NULL DEFAULT false,
     changes bigint NOT NULL DEFAULT 0,
     batches bigint NOT NULL DEFAULT 0,
+    -- when all rows were last copied, or compared and made equal; NULL when they must be compared once more
+    compared_at timestamptz DEFAULT now(),
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now()
 )
@@ -98,7 +100,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 
 -- source --
 -- all that is known of a source; waits for a commit of ours whose answer got lost and that is still on its way
-SELECT source_id, path, schema_name, state, position, mark, schema_version, beat, consistent, changes, batches
+SELECT source_id, path, schema_name, state, position, mark, schema_version, beat, consistent, changes, batches,
+    compared_at
 FROM liteferry.source WHERE source_id = $1 FOR UPDATE
 
 -- followed --
@@ -168,7 +171,12 @@ UPDATE liteferry.progress SET indexed = false WHERE source_id = $1 AND table_id 
 
 -- set_schema --
 -- which schema of the source the plans are for
-UPDATE liteferry.source SET schema_version = $2 WHERE source_id = $1
+UPDATE liteferry.source SET schema_version = $2, compared_at = CASE WHEN $3 THEN NULL ELSE compared_at END
+WHERE source_id = $1
+
+-- set_compared --
+-- all rows have been compared, and what differed was repaired
+UPDATE liteferry.source SET compared_at = now() WHERE source_id = $1 RETURNING compared_at
 
 -- set_mended --
 -- a table has been repaired, for the reason that stood when the repair began

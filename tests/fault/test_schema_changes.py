@@ -216,6 +216,21 @@ async def test_a_kill_while_following_loses_nothing(
     await end_equal(second, source, target_url)
 
 
+async def test_a_kill_before_the_comparison_is_made_up_for(
+    source: Path, daemon: StartDaemon, target_url: str
+) -> None:
+    """Of a change that left no trace but in the rows: the cutover waits until they have been compared."""
+    env = {**HASTY, "LITEFERRY_FAILPOINTS": "follow.after_target@2=kill"}
+    first = daemon(source, target_url, env=env)
+    await asyncio.to_thread(settle, first, source)
+    apply(source, CHANGES["an index comes, replaces, and goes"])
+    assert await asyncio.to_thread(first.wait_end) == -9
+    # by then it knows the schema's new number
+    second = daemon(source, target_url, env={**HASTY, "LITEFERRY_COMPARE_INTERVAL": "0"})
+    await asyncio.to_thread(second.wait_ready)
+    assert await differences(source, target_url) == []
+
+
 async def test_changes_while_the_daemon_is_away_are_followed_at_its_start(
     source: Path, daemon: StartDaemon, target_url: str
 ) -> None:

@@ -1,0 +1,92 @@
+"""The background verification: all tables compared with the target, and repaired, while they stream."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from .repair import Repair
+from .suspicion import Routine
+from .target import CONTROL
+
+if TYPE_CHECKING:
+    from .ledger import SourceRecord
+    from .pipeline import Pipeline
+
+log = structlog.get_logger("liteferry.comparison")
+
+#: The rest after each chunk, in multiples of the time that it took, when nothing presses.
+REST = 9.0
+
+
+class Comparison:
+    """Compares all tables of one source: soon when something is suspected, else now and then, at leisure."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._facts = pipeline.facts
+        self._routine = Routine(pipeline.settings.compare_interval)
+        #: Tables that the comparison under way has still to look at.
+        self._left: list[int] = []
+        self._found = 0
+
+    def taken_up(self, record: SourceRecord, *, known: bool) -> None:
+        """Learn from the target when the last comparison was.
+
+        Of a source that was `known` before this start nobody has seen what fired no trigger since the last
+        daemon ended, so a comparison is due at once; a cutover waits for it where that daemon had something
+        to look into.
+        """
+        now = time.monotonic()
+        self._facts.compared_at = record.compared_at
+        self._routine.begin(now)
+        if known:
+            self._routine.press(now)
+        if known and record.compared_at is None:
+            self._facts.suspicion.raised(now, pressing=True)
+
+    def due_in(self, now: float) -> float | None:
+        """Return the seconds until all tables are to be compared, None when they need not."""
+        if self._left:
+            return 0.0
+        due = [d for d in (self._facts.suspicion.due_in(now), self._routine.due_in(now)) if d is not None]
+        return min(due, default=None)
+
+    async def run(self) -> None:
+        """Compare all tables; after an error the next call goes on with the table that it hit.
+
+        Raises as `Repair.run` does.
+        """
+        plans, suspicion = self._pipeline.plans, self._facts.suspicion
+        if not self._left:
+            self._left, self._found = sorted(plans, reverse=True), 0
+            suspicion.begin(time.monotonic())
+        while self._left:
+            if self._left[-1] in plans:
+                await self._compare(self._left[-1])
+            self._left.pop()
+        await self._note()
+        now = time.monotonic()
+        suspicion.ended(now, self._found)
+        self._routine.begin(now)
+        log.info("all tables compared", source=self._facts.path, repaired_rows=self._found)
+
+    async def _compare(self, number: int) -> None:
+        changed = await Repair(self._pipeline, number).compare(self._rest)
+        self._found += changed
+        self._facts.repairs += bool(changed)
+        self._facts.repaired_rows += changed
+
+    def _rest(self) -> float:
+        suspicion = self._facts.suspicion
+        return 0.0 if suspicion.open or suspicion.examined else REST
+
+    async def _note(self) -> None:
+        """Keep the time, unless something has come up meanwhile."""
+        if self._facts.suspicion.open:
+            return
+        async with self._pipeline.target.connection() as connection:
+            noted = await connection.fetchval(CONTROL["set_compared"], self._pipeline.source_id)
+        self._facts.compared_at = noted

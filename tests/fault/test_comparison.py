@@ -1,0 +1,122 @@
+"""The background verification: what nothing gave away is found and mended, and stands in nobody's way."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.compare import differences
+from tests.fault.scene import HASTY, end_equal, settle, source_of
+from tests.fixtures.daemon import StartDaemon
+from tests.fixtures.sqlite import MakeSource
+
+SCHEMA = """
+CREATE TABLE picture(id INTEGER PRIMARY KEY, name TEXT, body BLOB);
+WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 12000)
+    INSERT INTO picture SELECT n, 'picture ' || n, randomblob(20) FROM i;
+CREATE TABLE tag(name TEXT, picture INT, PRIMARY KEY(name, picture)) WITHOUT ROWID;
+INSERT INTO tag SELECT 'tag ' || id % 7, id FROM picture;
+"""
+
+#: What somebody does to the target who has put the guard aside.
+TAMPER = """
+    UPDATE picture SET name = 'edited' WHERE id IN (1, 6000, 12000);
+    DELETE FROM picture WHERE id = 17;
+    INSERT INTO picture VALUES (20000, 'nobody wrote this', NULL);
+    DELETE FROM tag WHERE picture BETWEEN 100 AND 104;
+    INSERT INTO tag VALUES ('tag 9', 3), ('', 0)
+"""
+
+
+def repaired(rows: int) -> Callable[[dict[str, Any]], bool]:
+    """Return the condition that so many rows have been repaired."""
+    return lambda status: bool(source_of(status)["repaired_rows"] >= rows)
+
+
+async def tamper(url: str) -> None:
+    """Change the target behind everybody's back."""
+    target = await asyncpg.connect(url)
+    try:
+        await target.execute(f"BEGIN; SET LOCAL liteferry.writer = 'on'; {TAMPER}; COMMIT")
+    finally:
+        await target.close()
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+async def test_what_somebody_changed_on_the_target_is_found_now_and_then(
+    journal: str, make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """Rows changed, deleted and added; meanwhile the cutover would not have to wait."""
+    path = make_source(script=SCHEMA, journal=journal)
+    running = daemon(path, target_url, env={**HASTY, "LITEFERRY_COMPARE_INTERVAL": "0.2"})
+    await asyncio.to_thread(running.wait_ready)
+    await tamper(target_url)
+    assert running.status()["can_cutover"]
+    status = await asyncio.to_thread(running.wait_until, repaired(12), 60, "a comparison")
+    assert source_of(status)["unexplained_changes"] == 0
+    assert await differences(path, target_url) == []
+    await asyncio.to_thread(
+        running.wait_until, lambda s: source_of(s)["comparison_age_seconds"] < 2, 30, "a comparison"
+    )
+
+
+async def test_what_fired_no_trigger_while_the_daemon_was_down_is_found_at_its_start(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """By a connection that cannot be told from any other, with the log and the schema as they were."""
+    path = make_source(script=SCHEMA)
+    first = daemon(path, target_url, env=HASTY)
+    await asyncio.to_thread(settle, first, path)
+    assert first.stop() == 0
+    write_in_place(path, 7777)
+    second = daemon(path, target_url, env=HASTY)
+    await asyncio.to_thread(second.wait_until, repaired(1), 60, "a comparison")
+    await end_equal(second, path, target_url)
+
+
+async def test_a_comparison_that_is_cut_short_is_begun_again(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """By a kill in its middle."""
+    path = make_source(script=SCHEMA)
+    first = daemon(path, target_url, env=HASTY)
+    await asyncio.to_thread(settle, first, path)
+    assert first.stop() == 0
+    write_in_place(path, 11999)
+    env = {**HASTY, "LITEFERRY_FAILPOINTS": "repair.after_chunk@2=kill"}
+    assert await asyncio.to_thread(daemon(path, target_url, env=env).wait_end) == -9
+    third = daemon(path, target_url, env=HASTY)
+    await asyncio.to_thread(third.wait_until, repaired(1), 60, "a comparison")
+    await end_equal(third, path, target_url)
+
+
+async def test_without_an_interval_nothing_is_compared(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """Unless there is a reason."""
+    path = make_source(script=SCHEMA)
+    first = daemon(path, target_url, env=HASTY)
+    await asyncio.to_thread(settle, first, path)
+    assert first.stop() == 0
+    await tamper(target_url)
+    second = daemon(path, target_url, env={**HASTY, "LITEFERRY_COMPARE_INTERVAL": "0"})
+    await asyncio.to_thread(second.wait_ready)
+    assert source_of(second.status())["repaired_rows"] == 0
+    write_in_place(path, 5)
+    await asyncio.to_thread(second.wait_until, repaired(13), 60, "a comparison")
+    assert await differences(path, target_url) == []
+
+
+def write_in_place(path: Path, row: int) -> None:
+    """Change a blob by incremental I/O, which fires no trigger."""
+    with closing(sqlite3.connect(path, timeout=10)) as application:
+        with application.blobopen("picture", "body", row) as blob:
+            blob.write(b"another")
+        application.commit()
