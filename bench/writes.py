@@ -21,6 +21,9 @@ from .server import Server
 
 BENCH = "writes"
 
+#: Transactions of a block where each one waits for the disk.
+FEW = 300
+
 #: Rows of the table beforehand.
 ROWS = 50_000
 
@@ -40,12 +43,19 @@ class Cost:
 
 Block = dict[str, Cost]
 
+#: The least that a trigger can do and still log a key: what no capture by triggers can be faster than.
+FLOOR = "CREATE TABLE log(seq INTEGER PRIMARY KEY, key);" + "".join(
+    f"CREATE TRIGGER log_{kind} AFTER {kind} ON item BEGIN INSERT INTO log(key) VALUES({row}.id); END;"
+    for kind, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD"))
+)
+
 
 class Table:
     """One file that takes blocks of one-row transactions."""
 
-    def __init__(self, path: Path, transactions: int) -> None:
+    def __init__(self, path: Path, transactions: int, synchronous: str = "NORMAL") -> None:
         self.path = path
+        self._synchronous = synchronous
         self._transactions = transactions
         self._inserted = ROWS
 
@@ -59,6 +69,7 @@ class Table:
         self._inserted += self._transactions
         keys = range(first, first + self._transactions)
         with closing(connect(self.path)) as connection:
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
             return {kind: self._time(connection, kind, _rows(kind, keys)) for kind in KINDS}
 
     def _time(self, connection: sqlite3.Connection, kind: str, rows: Iterator[tuple[Any, ...]]) -> Cost:
@@ -84,16 +95,29 @@ async def measure(server: Server, folder: Path, scale: Scale) -> list[Figure]:
     """Write to a plain file and to one with our triggers in turn, then with the daemon streaming beside."""
     plain = Table(folder / "plain.db", scale.write_transactions)
     make_items(plain.path, ROWS)
-    captured = Table(folder / "captured.db", scale.write_transactions)
-    shutil.copy(plain.path, captured.path)
+    barest = Table(_copied(plain.path, "barest.db"), scale.write_transactions)
+    with closing(connect(barest.path)) as connection:
+        connection.executescript(FLOOR)
+    captured = Table(_copied(plain.path, "captured.db"), scale.write_transactions)
     async with server.database() as url:
         async with Ferry(captured.path, url) as ferry:
             await ferry.reached("streaming")
-        triggers = [await _pair(plain, captured, number, None) for number in range(scale.write_rounds)]
+        safe = [Table(_copied(t.path, f"safe-{t.path.name}"), FEW, "FULL") for t in (plain, captured)]
+        rounds = range(scale.write_rounds)
+        synced = [await _pair(safe[0], safe[1], number, None) for number in rounds]
+        floor = [await _pair(plain, barest, number, None) for number in rounds]
+        triggers = [await _pair(plain, captured, number, None) for number in rounds]
         async with Ferry(captured.path, url) as ferry:
             await ferry.reached("streaming")
-            beside = [await _pair(plain, captured, number, ferry) for number in range(scale.write_rounds)]
-    return [*_figures(triggers), _beside(beside)]
+            beside = [await _pair(plain, captured, number, ferry) for number in rounds]
+    return [*_figures(triggers), _floor(floor), _synced(synced), _beside(beside)]
+
+
+def _copied(path: Path, name: str) -> Path:
+    """Copy a file that nobody has open, its WAL written back."""
+    with closing(connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return Path(shutil.copy(path, path.with_name(name)))
 
 
 async def _pair(plain: Table, captured: Table, number: int, ferry: Ferry | None) -> tuple[Block, Block]:
@@ -119,6 +143,17 @@ def _figures(pairs: list[tuple[Block, Block]]) -> list[Figure]:
     processor = [_processor(plain) / _processor(captured) for plain, captured in pairs]
     name = "processor time without triggers / with"
     return [*made, median_figure(BENCH, name, processor, "x", note="what the disk and others do left out")]
+
+
+def _floor(pairs: list[tuple[Block, Block]]) -> Figure:
+    note = "a trigger that does nothing but log one integer: the floor of every capture by triggers"
+    return median_figure(BENCH, "with the barest trigger / without", _ratios(pairs, KINDS), "x", note=note)
+
+
+def _synced(pairs: list[tuple[Block, Block]]) -> Figure:
+    name = "with triggers / without, synchronous = FULL"
+    note = "SQLite's default: each commit waits for the disk"
+    return median_figure(BENCH, name, _ratios(pairs, KINDS), "x", at_least(0.65), note)
 
 
 def _beside(pairs: list[tuple[Block, Block]]) -> Figure:
