@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,9 @@ class Session:
         self._writable = writable
         self._executor: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
+        #: Whose work the thread has in hand, and the lock to ask and tell.
+        self._in_hand: object | None = None
+        self._turn = threading.Lock()
 
     async def __aenter__(self) -> Self:
         name = f"sqlite-{'write' if self._writable else 'read'}-{self.path.name}"
@@ -48,22 +52,42 @@ class Session:
     ) -> R:
         """Run `work(connection, ...)` on this session's thread.
 
-        A cancelled caller interrupts the statement in hand and waits until the thread is free again, so
-        that no transaction is left behind with nobody to end it.
+        A cancelled caller interrupts the statement in hand, if it is its own, and waits until its work is
+        over, so that no transaction is left behind with nobody to end it.
         """
         if self._executor is None or self._connection is None:
             msg = f"the session on {self.path.name!r} is closed"
             raise RuntimeError(msg)
-        running = asyncio.wrap_future(self._executor.submit(work, self._connection, *args, **kwargs))
+        connection, ticket = self._connection, object()
+
+        def turn() -> R:
+            self._take(ticket)
+            try:
+                return work(connection, *args, **kwargs)
+            finally:
+                self._take(None)
+
+        submitted = self._executor.submit(turn)
+        running = asyncio.wrap_future(submitted)
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
-            while not running.done():
-                self._connection.interrupt()
+            # what waits its turn never begins: the statement in hand is another caller's
+            while not (submitted.cancel() or running.done()):
+                self._interrupt(ticket, connection)
                 await asyncio.wait([running], timeout=0.05)
-            if not running.cancelled():
+            if running.done() and not running.cancelled():
                 running.exception()
             raise
+
+    def _take(self, ticket: object | None) -> None:
+        with self._turn:
+            self._in_hand = ticket
+
+    def _interrupt(self, ticket: object, connection: sqlite3.Connection) -> None:
+        with self._turn:
+            if self._in_hand is ticket:
+                connection.interrupt()
 
     async def close(self) -> None:
         """Close the connection and end its thread; harmless when closed already."""

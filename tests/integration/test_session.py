@@ -87,6 +87,28 @@ async def test_work_that_waits_its_turn_is_cancelled_with_its_caller(make_source
         assert not await session.run(in_transaction)
 
 
+async def test_a_cancelled_caller_interrupts_nobody_elses_work(make_source: MakeSource) -> None:
+    """Neither while it waits its turn behind that work, nor when it is through before it."""
+    path = make_source(script="CREATE TABLE t(a)")
+    begun, ran = threading.Event(), threading.Event()
+
+    def counting(connection: sqlite3.Connection) -> int:
+        begun.set()
+        return int(connection.execute(ENDLESS.replace("FROM n)", "FROM n LIMIT 1000000)")).fetchone()[0])
+
+    async with Session(path) as session:
+        first = asyncio.create_task(session.run(counting))
+        await asyncio.to_thread(begun.wait, 10)
+        waiting = asyncio.create_task(session.run(lambda _: ran.set()))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+        assert await first == 1_000_000
+        assert not await session.run(in_transaction)
+    assert not ran.is_set()
+
+
 async def test_an_error_of_the_work_is_the_callers(make_source: MakeSource) -> None:
     """It is raised where it is awaited, and the session goes on."""
     path = make_source(script="CREATE TABLE t(a)")
