@@ -125,10 +125,21 @@ class Cutover:
         for pipeline in self._pipelines:
             await stack.enter_async_context(pipeline.tailer.applying)
         self.timeline.done("stop tailing")
+        self._refuse_doubt()
         await self._drain(sessions)
         await self._set_sequences(sessions)
         await self._prepare_decision(connection, transaction)
         await self._write_fences(sessions)
+
+    def _refuse_doubt(self) -> None:
+        """Ask once more what may have come up since the gates were looked at; nothing comes up from here on."""
+        for pipeline in self._pipelines:
+            facts = pipeline.facts
+            if facts.state is not State.CUTTING_OVER or facts.stale or facts.suspicion.blocks:
+                raise CutoverRefused(
+                    f"{pipeline.path.name}: something has just come up, its tables are looked at first",
+                    hint="nothing was changed; see `liteferry status`, and try again when it is done",
+                )
 
     async def _in_time(self, work: Coroutine[Any, Any, None], sessions: Sequence[Session]) -> None:
         """Await work for as long as the pause may be; let the writers go on at once when it fails.

@@ -210,10 +210,19 @@ class Pipeline:
             try:
                 await self._carry(wake)
             except SchemaChanged:
+                self._interrupted()
                 # before a fence of ours, which is a change of the schema too, has become a state
                 await asyncio.sleep(MOMENT_SECONDS)
             except (CaptureBroken, Collision) as error:
-                await self._heal(error)
+                self._interrupted()
+                if self.facts.state is not State.CUTTING_OVER:
+                    # else the cutover meets the same under its lock, and is refused
+                    await self._heal(error)
+
+    def _interrupted(self) -> None:
+        """Close the gates of the cutover at once: what is done now must be over before one begins."""
+        if self.facts.state is State.STREAMING:
+            self.enter(State.CATCH_UP)
 
     def _is_over(self) -> bool:
         return self.facts.state is State.CUT_OVER

@@ -21,6 +21,7 @@ from tests.fault.scene import (
     fetch,
     head,
     make_archive,
+    one_value,
     poll,
     source_open,
     target_count,
@@ -227,3 +228,44 @@ async def test_no_acknowledged_write_is_lost_in_a_cutover_under_load(
     assert await differences(path, target_url) == []
     for seed, journal in enumerate(journals, 1):
         assert await target_count(target_url, seed) == acknowledged(journal)
+
+
+REBUILD = """
+BEGIN;
+CREATE TABLE other(id INTEGER PRIMARY KEY, code TEXT UNIQUE, body TEXT, n INTEGER NOT NULL);
+INSERT INTO other SELECT id, 'new ' || code, body, n FROM archive;
+DROP TABLE archive;
+ALTER TABLE other RENAME TO archive;
+COMMIT;
+"""
+
+
+async def test_a_cutover_asked_for_while_a_schema_change_is_followed_is_refused(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """A table was rebuilt without our triggers, and nothing in the status tells of it yet: no row is lost."""
+    path = make_source(
+        script="CREATE TABLE tags(doc TEXT, tag TEXT, n INT, PRIMARY KEY(doc, tag)); CREATE TABLE archive("
+        "id INTEGER PRIMARY KEY, code TEXT UNIQUE, body TEXT, n INTEGER NOT NULL);"
+        "INSERT INTO archive VALUES (1, 'one', 'body', 1), (2, 'two', 'body', 2)"
+    )
+    # the process stands still there for a while, so that the order arrives just then
+    env = {**HASTY, "LITEFERRY_FAILPOINTS": "follow.after_refit@2=1"}
+    running = daemon(path, target_url, env=env)
+    await asyncio.to_thread(running.wait_ready)
+    with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as application:
+        application.executescript(REBUILD)
+    await poll(lambda: noted_as_stale(target_url))
+    await refused(running)
+    assert (source_open(path), await target_open(target_url)) == (True, False)
+    await asyncio.to_thread(running.wait_ready)
+    assert await differences(path, target_url) == []
+    assert (await asyncio.to_thread(running.cutover))["outcome"] == "cut_over"
+    assert running.status()["state"] == "cut_over"
+    assert await differences(path, target_url) == []
+
+
+async def noted_as_stale(url: str) -> bool | None:
+    """Tell, as `poll` wants it, whether a table is to be read again."""
+    count = "SELECT count(*) FROM liteferry.progress WHERE stale IS NOT NULL"
+    return bool(await one_value(url, count)) or None
