@@ -107,7 +107,10 @@ async def resolve(target: Target, pipelines: Sequence[Pipeline]) -> None:
     cutover = fenced.pop()
     async with target.transaction() as connection:
         state = await connection.fetchval(CONTROL["cutover_state"], cutover)
-    if state == "decided" or (state == "fencing" and all(i is not None for i in ids.values())):
+        wanted = await connection.fetchval(CONTROL["cutover_sources"], cutover)
+    closed = {p.source_id for p in pipelines if ids[p.path] is not None}
+    # one that is not here may be open still: then nobody is moved
+    if state == "decided" or (state == "fencing" and closed.issuperset(wanted or ())):
         await _forward(target, cutover, pipelines)
     else:
         await undo(target, cutover, pipelines)

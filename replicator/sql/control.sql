@@ -241,6 +241,10 @@ UPDATE liteferry.cutover SET report = $2::jsonb WHERE cutover_id = $1
 -- what became of a cutover; waits for a transaction that is just deciding
 SELECT state FROM liteferry.cutover WHERE cutover_id = $1 FOR UPDATE
 
+-- cutover_sources --
+-- which sources a cutover is about
+SELECT sources FROM liteferry.cutover WHERE cutover_id = $1
+
 -- abort_stale --
 -- no fence is up, so whatever was begun for these sources was not done
 UPDATE liteferry.cutover SET state = 'aborted', ended_at = now() WHERE state = 'fencing' AND sources && $1::uuid[]

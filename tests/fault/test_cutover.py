@@ -269,3 +269,24 @@ async def noted_as_stale(url: str) -> bool | None:
     """Tell, as `poll` wants it, whether a table is to be read again."""
     count = "SELECT count(*) FROM liteferry.progress WHERE stale IS NOT NULL"
     return bool(await one_value(url, count)) or None
+
+
+async def test_a_restart_without_one_of_the_sources_moves_none(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """Killed between two fences, started again with the closed source only: it is opened, not cut over."""
+    script = "CREATE TABLE {0}(id INTEGER PRIMARY KEY, n INT); INSERT INTO {0}(n) VALUES (1), (2), (3)"
+    paths = [make_source(f"{name}.db", script.format(name)) for name in ("one", "two")]
+    env = {**HASTY, "LITEFERRY_FAILPOINTS": "cutover.after_fence=kill"}
+    first = daemon(paths, target_url, env=env, args=("--schema", "public"))
+    await asyncio.to_thread(first.wait_ready)
+    await refused(first)
+    assert [fences(path) for path in paths] == [3, 0]
+    alone = daemon(paths[0], target_url, env=HASTY)
+    await asyncio.to_thread(alone.wait_for, "streaming")
+    assert fences(paths[0]) == 0
+    assert alone.stop() == 0
+    both = daemon(paths, target_url, env=HASTY, args=("--schema", "public"))
+    await asyncio.to_thread(both.wait_ready)
+    assert (await asyncio.to_thread(both.cutover))["outcome"] == "cut_over"
+    assert [fences(path) for path in paths] == [3, 3]
