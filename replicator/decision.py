@@ -108,9 +108,16 @@ async def resolve(target: Target, pipelines: Sequence[Pipeline]) -> None:
     async with target.transaction() as connection:
         state = await connection.fetchval(CONTROL["cutover_state"], cutover)
         wanted = await connection.fetchval(CONTROL["cutover_sources"], cutover)
+    if state is None:
+        raise LiteferryError(
+            "the sources are fenced by a cutover that this target does not know: another target has the "
+            "application's writes, or this one was set back to an older state",
+            hint="give the target that has the writes; if there is none any more, lift the fence with "
+            "`liteferry uninstall --lift-fence`",
+        )
     closed = {p.source_id for p in pipelines if ids[p.path] is not None}
     # one that is not here may be open still: then nobody is moved
-    if state == "decided" or (state == "fencing" and closed.issuperset(wanted or ())):
+    if state == "decided" or (state == "fencing" and closed.issuperset(wanted)):
         await _forward(target, cutover, pipelines)
     else:
         await undo(target, cutover, pipelines)

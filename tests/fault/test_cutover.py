@@ -290,3 +290,25 @@ async def test_a_restart_without_one_of_the_sources_moves_none(
     await asyncio.to_thread(both.wait_ready)
     assert (await asyncio.to_thread(both.cutover))["outcome"] == "cut_over"
     assert [fences(path) for path in paths] == [3, 3]
+
+
+async def test_a_source_that_was_cut_over_to_another_target_stays_closed(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """A daemon of the target that it was tried with before is refused, and opens nothing."""
+    path = make_archive(make_source, rows=500)
+    trial = daemon(path, target_url, env=HASTY)
+    await asyncio.to_thread(trial.wait_ready)
+    assert trial.stop() == 0
+    # what a target that was set back knows of the cutover: nothing
+    earnest = daemon(path, target_url, env=HASTY)
+    await asyncio.to_thread(earnest.wait_ready)
+    await asyncio.to_thread(earnest.cutover)
+    assert earnest.stop() == 0
+    keeper = await asyncpg.connect(target_url)
+    await keeper.execute("DELETE FROM liteferry.cutover; UPDATE liteferry.source SET state = 'streaming'")
+    await keeper.close()
+    again = daemon(path, target_url, env=HASTY)
+    assert await asyncio.to_thread(again.wait_end) != 0
+    assert "a cutover that this target does not know" in again.log
+    assert not source_open(path)
