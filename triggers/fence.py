@@ -28,7 +28,13 @@ def sql(number: int, table: str) -> list[tuple[str, str]]:
 
 
 def raise_fence(connection: sqlite3.Connection, tables: Iterable[tuple[int, str]], cutover: str) -> None:
-    """Close every table and note the cutover's id, inside the write transaction the caller holds."""
+    """Close every table and note the cutover's id, inside the write transaction the caller holds.
+
+    Raises RuntimeError outside of one: there each trigger would stand at once, with nothing to undo it.
+    """
+    if not connection.in_transaction:
+        msg = "a fence is put up inside a write transaction only"
+        raise RuntimeError(msg)
     for number, table in tables:
         for _, text in sql(number, table):
             connection.execute(text)

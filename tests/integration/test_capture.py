@@ -355,3 +355,13 @@ def test_a_fence_that_is_not_committed_is_none(make_source: MakeSource) -> None:
     write(path)
     with writable(path) as connection:
         assert not fence.is_fenced(connection)
+
+
+def test_a_fence_is_put_up_under_the_lock_only(make_source: MakeSource) -> None:
+    """Outside of a transaction each of its triggers would stay, whatever becomes of the cutover."""
+    path = make_source(script=SCRIPT)
+    captured = install(path)
+    with writable(path) as connection:
+        with pytest.raises(RuntimeError, match="inside a write transaction"):
+            fence.raise_fence(connection, [(c.id, c.table.name) for c in captured], "cutover-1")
+        assert not fence.is_fenced(connection)
