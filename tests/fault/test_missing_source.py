@@ -23,6 +23,7 @@ from tests.fault.scene import (
     caught_up_with,
     copying,
     make_archive,
+    one_value,
 )
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.sqlite import MakeSource
@@ -163,3 +164,29 @@ async def test_a_file_that_goes_during_its_snapshot_ends_equal(
     move(away, path)
     await ready(running, 60)
     await equal(running, path, target_url, "public")
+
+
+async def test_the_file_in_its_place_is_compared_with_nothing(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str, tmp_path: Path
+) -> None:
+    """Not even a copy with the same triggers, schema and log: none of its rows comes to the target."""
+    path = make_archive(make_source, rows=2000)
+    running = daemon(path, target_url, env={**HASTY, "LITEFERRY_COMPARE_INTERVAL": "0.01"})
+    await ready(running)
+    copy = tmp_path / "copy.db"
+    with closing(sqlite3.connect(path)) as live, closing(sqlite3.connect(copy)) as other:
+        (version,) = live.execute("PRAGMA schema_version").fetchone()
+        live.backup(other)
+        other.execute("UPDATE archive SET body = 'foreign'")
+        other.commit()
+        other.execute(f"PRAGMA schema_version = {version}")
+    move(path, tmp_path / "away.db")
+    move(copy, path)
+    await asyncio.to_thread(running.wait_until, told(path, "another file"))
+    # the comparison that was due waits for the file
+    await asyncio.to_thread(running.wait_log, '"event": "waiting"')
+    assert await one_value(target_url, "SELECT count(*) FROM archive WHERE body = 'foreign'") == 0
+    move(path, copy)
+    move(tmp_path / "away.db", path)
+    await ready(running)
+    assert await differences(path, target_url) == []
