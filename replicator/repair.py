@@ -117,7 +117,10 @@ class Repair:
             await asyncio.sleep((time.monotonic() - begun) * self._rest())
 
     async def _delete_absent(self, session: Session, keys: list[Row]) -> None:
-        missing = await session.run(absent, self._plan, keys)
+        try:
+            missing = await session.run(absent, self._plan, keys)
+        except sqlite3.Error as error:
+            raise await self._pipeline.tailer.fault(session, error) from error
         if not missing:
             return
         # it may have come back meanwhile: only side by side it can be told

@@ -24,7 +24,7 @@ from .backoff import Backoff
 from .faults import ours
 from .faults import source_error as source_error
 from .plan import TablePlan
-from .reader import Batch, read_batch
+from .reader import Batch, read_batch, refuse_changed
 from .status import Facts
 from .target import Target
 
@@ -115,8 +115,8 @@ class Tailer:
         # the backlog first, in reads as short as ever: little is left for the one that must be whole
         while await self.drain(session) and not self._facts.consistent:
             pass
-        read, begun = self._reading(None), time.monotonic()
-        seen, batch = await self._ask(session, lambda c: _together(c, look, read))
+        read, schema, begun = self._reading(None), self.schema, time.monotonic()
+        seen, batch = await self._ask(session, lambda c: _together(c, schema, look, read))
         await self._bring(batch, begun)
         return seen
 
@@ -153,6 +153,16 @@ class Tailer:
             raise source_error(session, error) from error
         except OSError as error:
             raise ours(error) or error from error
+
+    async def fault(self, session: Session, error: sqlite3.Error) -> SourceError:
+        """Return what to raise for an error of SQLite's, met by a plan that may fit no more."""
+        try:
+            await session.run(refuse_changed, self.schema)
+        except SchemaChanged as changed:
+            return changed
+        except sqlite3.Error as other:
+            return source_error(session, other)
+        return source_error(session, error)
 
     def _applied(self, batch: Batch, seconds: float) -> None:
         facts, now = self._facts, time.monotonic()
@@ -226,9 +236,11 @@ class Tailer:
 
 def _together(
     connection: sqlite3.Connection,
+    schema: int | None,
     one: Callable[[sqlite3.Connection], R],
     other: Callable[[sqlite3.Connection], S],
 ) -> tuple[R, S]:
-    """Do two things in one read transaction."""
+    """Do two things in one read transaction. Raises SchemaChanged before the first."""
     with reading(connection):
+        refuse_changed(connection, schema)
         return one(connection), other(connection)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -112,6 +113,28 @@ async def test_without_an_interval_nothing_is_compared(
     write_in_place(path, 5)
     await asyncio.to_thread(second.wait_until, repaired(13), 60, "a comparison")
     assert await differences(path, target_url) == []
+
+
+async def test_schemas_that_change_under_a_comparison_are_followed(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """Each change has all tables compared, and the next one comes in the middle of it; the daemon goes on."""
+    path = make_source(script=SCHEMA)
+    running = daemon(path, target_url, env={**HASTY, "LITEFERRY_COMPARE_INTERVAL": "0.01"})
+    await asyncio.to_thread(settle, running, path)
+    await asyncio.to_thread(rename_often, path)
+    await end_equal(running, path, target_url)
+    await asyncio.to_thread(running.wait_ready)
+    assert await differences(path, target_url) == []
+
+
+def rename_often(path: Path) -> None:
+    """Change a table's name now and then."""
+    with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as application:
+        for number in range(25):
+            old, new = ("picture", "photo") if number % 2 == 0 else ("photo", "picture")
+            application.execute(f"ALTER TABLE {old} RENAME TO {new}")
+            time.sleep(0.05 + 0.037 * (number % 7))
 
 
 def write_in_place(path: Path, row: int) -> None:
