@@ -199,7 +199,8 @@ class Follower:
                 for change in told:
                     if change.old is not None and (change.new is None or change.kind is Kind.REBUILT):
                         await connection.execute(ddl.drop_table(change.old))
-                for change in changes.tables:
+                # what keeps its table gives its old name up before another takes it
+                for change in sorted(changes.tables, key=lambda c: c.kind is Kind.REBUILT):
                     await self._apply(connection, change, [c.new for c in changes.tables if c.new])
                 moved = self._pipeline.source_id, version, self._has_moved(changes)
                 await connection.execute(CONTROL["set_schema"], *moved)

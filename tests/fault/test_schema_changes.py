@@ -56,6 +56,8 @@ CHANGES = {
     "two tables swap their names": """
         ALTER TABLE item RENAME TO swap; ALTER TABLE loose RENAME TO item;
         ALTER TABLE swap RENAME TO loose""",
+    "a table takes the name that another gives up": """
+        ALTER TABLE loose RENAME TO spare; ALTER TABLE entry RENAME TO loose""",
     "a table is created and filled": """
         CREATE TABLE fresh(id INTEGER PRIMARY KEY, name TEXT UNIQUE, at TEXT);
         INSERT INTO fresh SELECT id, name, 'now' FROM item""",
