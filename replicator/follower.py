@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import asyncpg
 import structlog
 
-from config.errors import CaptureBroken, SchemaDrift, SourceBusy, TargetError
+from config.errors import CaptureBroken, SchemaDrift, SourceBusy, SourceError, TargetError
 from triggers import capture, refit
 from triggers.capture import Captured
 from triggers.key import choose
@@ -54,11 +54,11 @@ class Follower:
         async with self._pipeline.tailer.applying:
             await self._refuse_another()
             while True:
-                changes = await self._changes()
-                self._refuse(changes)
-                await self._note_stale(changes)
-                failpoint.reach("follow.before_refit")
                 try:
+                    changes = await self._changes()
+                    self._refuse(changes)
+                    await self._note_stale(changes)
+                    failpoint.reach("follow.before_refit")
                     now = await self._refit(changes)
                 except refit.Moved:
                     continue
@@ -87,8 +87,18 @@ class Follower:
             )
 
     async def _changes(self) -> Changes:
+        """Look at the schema and what it means. Raises Moved when it changes while we look."""
+        seen = await self._ask(refit.survey, self._pipeline.settings.exclude)
+        try:
+            return await self._compared(seen)
+        except SourceError as error:
+            # a table that was there a moment ago, such as a migration's temporary one
+            if not error.retryable and await self._ask(refit.version) != seen.edition.version:
+                raise refit.Moved from error
+            raise
+
+    async def _compared(self, seen: Survey) -> Changes:
         pipeline = self._pipeline
-        seen = await self._ask(refit.survey, pipeline.settings.exclude)
         changes = Changes(seen)
         for number, old in pipeline.plans.items():
             changes.tables.append(await self._change(seen, number, old))
@@ -134,7 +144,11 @@ class Follower:
         return Change(number, None, plan, Kind.REBUILT, None, refit=True, stale="the table is new")
 
     async def _planned(self, table: Table) -> TablePlan:
-        evidence = await profiled(self._pipeline.reader, table, 0.02)
+        reader = self._pipeline.reader
+        try:
+            evidence = await profiled(reader, table, 0.02)
+        except sqlite3.Error as error:
+            raise source_error(reader, error) from error
         overrides = self._pipeline.settings.columns
         return plan_table(table, self._facts.schema, evidence, overrides)
 

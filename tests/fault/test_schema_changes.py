@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
@@ -363,6 +364,28 @@ async def test_an_application_that_writes_all_the_time_is_followed(
         await asyncio.to_thread(settle, running, path)
     assert stop_all([writing]) == []
     await end_equal(running, path, target_url)
+
+
+async def test_tables_that_come_and_go_are_no_trouble(
+    source: Path, daemon: StartDaemon, target_url: str
+) -> None:
+    """Gone, or called otherwise, before anybody has had a look at them."""
+    running = daemon(source, target_url, env=HASTY)
+    await asyncio.to_thread(settle, running, source)
+    await asyncio.to_thread(come_and_go, source)
+    await end_equal(running, source, target_url)
+    assert await missing_tables(source, target_url) == []
+
+
+def come_and_go(path: Path) -> None:
+    """Make and drop scratch tables, each statement a transaction of its own, as some migration tools do."""
+    with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as application:
+        for number in range(60):
+            application.execute(f"CREATE TABLE scratch{number} AS SELECT * FROM item")
+            if number % 3 == 0:
+                application.execute(f"ALTER TABLE scratch{number} RENAME TO scratch")
+            application.execute(f"DROP TABLE scratch{number if number % 3 else ''}")
+            time.sleep(0.02 * (number % 5))
 
 
 def repaired(running: RunningDaemon, tables: int) -> Callable[[], Awaitable[bool | None]]:
