@@ -15,11 +15,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import structlog
 
-from config.errors import LiteferryError, SourceBusy, SourceError
+from config.errors import LiteferryError, SourceBusy, SourceError, SourceMissing
 from config.settings import Settings
 from config.sources import (
     SourceSpec,
@@ -191,13 +192,15 @@ class Roster:
             try:
                 return await pipeline.run(lambda seconds: wait(wakeup, pipeline, seconds))
             except Exception as raised:
-                # SQLite may complain of a file that was taken away from under it: then that is the news
-                moving = pipeline.facts.state is State.CUTTING_OVER
-                if moving or not isinstance(ours(raised), SourceError) or present(pipeline):
+                if not _is_absence(pipeline, ours(raised)):
                     await blamed(pipeline, _raising(raised))
                 log.warning("source interrupted", source=str(pipeline.path), reason=str(ours(raised)))
-            await back(pipeline)
-            await answered(pipeline.resume)
+            await blamed(pipeline, back(pipeline, partial(self._others, pipeline)))
+
+    def _others(self, pipeline: Pipeline) -> set[Identity]:
+        """Return the files that this process has open, but for one source's."""
+        others = {p.identity for p in self.pipelines if p is not pipeline}
+        return others | set(self._joining.values())
 
     async def _watch(self, group: asyncio.TaskGroup, wakeup: Wakeup, schedule: Schedule) -> None:
         def admit(path: Path) -> None:
@@ -321,6 +324,15 @@ class Roster:
                 with contextlib.suppress(LiteferryError, sqlite3.Error):
                     await answered(pipeline.withdraw)
             raise
+
+
+def _is_absence(pipeline: Pipeline, error: LiteferryError | None) -> bool:
+    """Tell whether an error only says that a source's file is not there."""
+    if isinstance(error, SourceMissing):
+        return True
+    moving = pipeline.facts.state is State.CUTTING_OVER
+    # SQLite may complain of a file that was taken away from under it: then that is the news
+    return isinstance(error, SourceError) and not moving and not present(pipeline)
 
 
 def _exists(path: str) -> bool:

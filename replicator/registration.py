@@ -18,11 +18,13 @@ from triggers.key import Key
 from triggers.schema import Table
 
 from . import failpoint, ledger, loader
+from .changes import stamped
 from .faults import source_error
 from .lanes import bounds
 from .ledger import SourceRecord, TableRecord
 from .plan import SourcePlan, TablePlan
 from .preflight import structure, take_up
+from .state import State
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
@@ -94,8 +96,9 @@ class Registration:
         place = await pipeline.reader.run(lambda c: changelog.place(c, changelog.head(c)))
         version = await pipeline.reader.run(refit.version)
         lanes = {n: await pipeline.reader.run(bounds, p, self._settings.lane_rows) for n, p in plans.items()}
+        inode = pipeline.identity.inode
         await loader.create(
-            target, self.required(), str(self._path), plan.schema, plans, lanes, place, version
+            target, self.required(), str(self._path), plan.schema, plans, lanes, place, version, inode
         )
         failpoint.reach("register.after")
         for left_out in plan.skipped:
@@ -117,7 +120,19 @@ class Registration:
         if self._settings.on_schema_change == "halt":
             await reader.run(capture.check_log, record.position)
             await reader.run(changelog.checked_head, record.position, record.mark)
+        elif record.state is not State.CUT_OVER and not ledger.is_file(record, self._pipeline.identity.inode):
+            await self.replace_file(self._pipeline.identity.inode)
         return take_up(found, record.schema, await self.tables())
+
+    async def replace_file(self, inode: int) -> None:
+        """Note that another file is followed now, and that all tables must be read again. Raises TargetAway.
+
+        To be done before anything of that file is applied: it may hold anything, though its log goes on where
+        the target is.
+        """
+        async with self._pipeline.target.transaction() as connection:
+            await ledger.replace_file(connection, self.required(), inode, stamped("its file was replaced"))
+        log.warning("another file of the source, all tables are read again", source=str(self._path))
 
     def required(self) -> UUID:
         """Return the id of the installation. Raises CaptureBroken before there is one."""

@@ -52,7 +52,7 @@ class Repair:
 
     async def compare(self) -> int:
         """Make the rows equal and leave all else alone; return how many were not. Raises as `run` does."""
-        async with Session(self._pipeline.path) as session:
+        async with self._pipeline.access.session() as session:
             await self._fill(session)
             await self._purge(session)
         changed = self.written + self.deleted
