@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import structlog
+from apscheduler.job import Job
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from config.errors import CaptureBroken, LiteferryError
@@ -43,6 +44,7 @@ class Schedule:
         self._settings = settings
         self._fail = fail
         self._remember = remember
+        self._jobs: dict[Pipeline, list[Job]] = {}
         self._scheduler = AsyncIOScheduler(
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
@@ -56,6 +58,11 @@ class Schedule:
             yield
         finally:
             self._scheduler.shutdown(wait=False)
+
+    def remove(self, pipeline: Pipeline) -> None:
+        """Run a source's jobs no more; one that is just running finds its file closed."""
+        for job in self._jobs.pop(pipeline, []):
+            job.remove()
 
     def add(self, pipeline: Pipeline) -> None:
         """Run the jobs of one more source."""
@@ -92,7 +99,8 @@ class Schedule:
                     self._fail(error)
 
         # the first time at once: nobody should wait an interval for the first heartbeat
-        self._scheduler.add_job(job, "interval", seconds=seconds, next_run_time=datetime.now(UTC))
+        added = self._scheduler.add_job(job, "interval", seconds=seconds, next_run_time=datetime.now(UTC))
+        self._jobs.setdefault(pipeline, []).append(added)
 
     async def _watch(self, pipeline: Pipeline, upkeep: Upkeep, guard: DiskGuard) -> None:
         facts = pipeline.facts

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from config.errors import SourceMissing
 from triggers.claim import claimed
 from triggers.session import Session
 
@@ -26,7 +26,7 @@ class Access:
     def __init__(self, path: Path) -> None:
         self.path = path
         #: What a session asks before it touches anything. Raises SourceMissing.
-        self.refuse_absence = partial(self._refuse_absence)
+        self.refuse_absence = self._refuse_absence
         self.reader = self.session()
         self.writer = self.session(writable=True)
         #: Lag is measured on a session of its own, so that it is never late behind a batch.
@@ -34,6 +34,7 @@ class Access:
         self.identity = Identity(0, 0)
         #: The WAL that belongs to this file; None before one was seen.
         self.wal: Identity | None = None
+        self._closed = False
         self._claim = contextlib.ExitStack()
         self._open = False
 
@@ -53,6 +54,7 @@ class Access:
 
     async def close(self) -> None:
         """Close the sessions, then let go of the file; harmless when done already."""
+        self._closed = True
         await self.leave()
         self._claim.close()
 
@@ -95,4 +97,6 @@ class Access:
                 self.wal = found if self.presence is Presence.PRESENT else None
 
     def _refuse_absence(self) -> None:
+        if self._closed:
+            raise SourceMissing(f"source {str(self.path)!r} is not worked on any more")
         refuse_absence(self.path, self.identity)

@@ -161,20 +161,6 @@ class Pipeline:
         self.schema = self.facts.schema = record.schema
         return True
 
-    @property
-    def fresh(self) -> bool:
-        """Tell whether, so far as was looked, no capture is in the source, of this target or of another."""
-        return self.registration.source_id is None
-
-    def is_twin(self, other: Pipeline) -> bool:
-        """Tell whether the other source carries the same id: one of the two files is a copy."""
-        mine = self.registration.source_id
-        return mine is not None and mine == other.registration.source_id
-
-    async def withdraw(self) -> None:
-        """Take the capture out again when the target does not know the source; harmless otherwise."""
-        await self.registration.withdraw()
-
     async def take_over(self) -> None:
         """Go on with a file that was opened anew, as `resume` does. Raises SourceBusy, SourceMissing."""
         try:

@@ -40,6 +40,8 @@ class Registration:
         self._path = pipeline.path
         self._settings = pipeline.settings
         self._source_id: UUID | None = None
+        #: What the target knew of the source at the last look, None for nothing.
+        self.known_state: State | None = None
 
     @property
     def source_id(self) -> UUID | None:
@@ -49,7 +51,9 @@ class Registration:
     async def look(self) -> SourceRecord | None:
         """Read the id in the source, and return what the target keeps under it. Raises TargetAway."""
         self._source_id = await self._pipeline.reader.run(capture.source_id)
-        return await self.record()
+        record = await self.record()
+        self.known_state = record.state if record is not None else None
+        return record
 
     async def record(self) -> SourceRecord | None:
         """Return what the target keeps of the source. Raises TargetAway."""
@@ -62,6 +66,25 @@ class Registration:
         """Return what the target keeps of the source's tables. Raises TargetAway."""
         async with self._pipeline.target.connection() as connection:
             return await ledger.tables(connection, self.required())
+
+    @property
+    def unfinished(self) -> bool:
+        """Tell whether the target, when it was asked, had never had all rows of this source."""
+        return self.known_state is State.SNAPSHOT
+
+    @property
+    def fresh(self) -> bool:
+        """Tell whether, so far as was looked, no capture is in the source, of this target or of another."""
+        return self._source_id is None
+
+    @property
+    def stray(self) -> bool:
+        """Tell whether a capture is in the source that the target, when it was asked, did not know."""
+        return not self.fresh and self.known_state is None
+
+    def is_twin(self, other: Registration) -> bool:
+        """Tell whether the other source carries the same id: one of the two files is a copy."""
+        return self._source_id is not None and self._source_id == other._source_id
 
     def is_copy(self, record: SourceRecord) -> bool:
         """Tell whether the record is of another file that still exists: then this one is a copy of it."""
