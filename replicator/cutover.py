@@ -249,7 +249,7 @@ class Cutover:
         while True:
             try:
                 return await work()
-            except (TargetAway, SourceBusy):
+            except (TargetAway, SourceBusy, SourceMissing):
                 await asyncio.sleep(backoff.failed())
 
     async def _back_to_streaming(self) -> None:
