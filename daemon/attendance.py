@@ -2,17 +2,19 @@
 
 The open connections still read the old file. But nobody knows whether the application does, and where there
 is no WAL the journal of a new file under the old name would be taken for ours, applied and deleted: so
-nothing is read, written or pruned until the very file is back.
+nothing is read, written or pruned until there is a file again that is the source, see replicator.succession.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Collection
 
 import structlog
 
+from config.errors import SourceMissing
 from replicator.pipeline import Pipeline
-from replicator.presence import REASONS
+from replicator.presence import Identity
 from replicator.state import State
 
 from .wakeup import Wakeup
@@ -27,7 +29,7 @@ def present(pipeline: Pipeline) -> bool:
     """Look whether a source's file is where it was opened; note and log what has changed."""
     facts = pipeline.facts
     # after the cutover the file is the operator's, to keep or to put away
-    reason = None if facts.state is State.CUT_OVER else REASONS.get(pipeline.presence)
+    reason = None if facts.state is State.CUT_OVER else pipeline.succession.absence
     if reason != facts.absence:
         facts.absence = reason
         if reason is None:
@@ -37,16 +39,27 @@ def present(pipeline: Pipeline) -> bool:
     return reason is None
 
 
-async def back(pipeline: Pipeline) -> None:
-    """Wait until a source's file is where it was opened."""
-    while not present(pipeline):  # noqa: ASYNC110 - nothing tells when a name is given to a file
-        await asyncio.sleep(AWAY_SECONDS)
+async def back(pipeline: Pipeline, taken: Callable[[], Collection[Identity]]) -> None:
+    """Wait until a source has a file again, the same or another, and learn where to go on.
+
+    `taken` tells which files other sources have open. Raises LiteferryError for what a person must mend.
+    """
+    while True:
+        try:
+            # a cutover that is under way has the sessions, and is over soon
+            while not present(pipeline) or pipeline.facts.state is State.CUTTING_OVER:
+                await pipeline.succession.attempt(taken)
+                await asyncio.sleep(AWAY_SECONDS)
+            if pipeline.facts.state is State.CUT_OVER:
+                return
+            return await pipeline.retrying(pipeline.take_over)
+        except SourceMissing as error:
+            log.debug("gone once more", source=str(pipeline.path), reason=str(error))
 
 
 async def wait(wakeup: Wakeup, pipeline: Pipeline, seconds: float) -> bool:
-    """Wait for a sign of a change as `Wakeup.wait` does, and as long as the file is not there."""
+    """Wait for a sign of a change as `Wakeup.wait` does. Raises SourceMissing when the file is not there."""
     changed = await wakeup.wait(pipeline.path, seconds)
-    if present(pipeline):
-        return changed
-    await back(pipeline)
-    return True
+    if not present(pipeline):
+        raise SourceMissing(f"source {str(pipeline.path)!r}: {pipeline.facts.absence}")
+    return changed

@@ -45,6 +45,8 @@ class Verdict:
     #: Then in any case.
     at_last: float
     refusals: int = 0
+    #: Whether it has joined and failed since: then joining once more is no success yet.
+    lost: bool = False
 
     def due(self, sight: Sight, now: float) -> bool:
         """Tell whether the file is to be tried again."""
@@ -64,12 +66,18 @@ class Newcomers:
         """Return what the operator should know about files that are not replicated."""
         return [f"{path}: {verdict.text}" for path, verdict in sorted(self._verdicts.items())]
 
-    def choose(self, there: Mapping[Path, os.stat_result], taken: Collection[Identity]) -> list[Path]:
+    def choose(
+        self,
+        there: Mapping[Path, os.stat_result],
+        taken: Collection[Identity],
+        busy: Collection[Path] = (),
+    ) -> list[Path]:
         """Return the files of a folder that begin as a database does and should be tried now.
 
-        `taken` are those that are sources, or about to be, under whatever name.
+        `taken` are those that are sources, or about to be, under whatever name; `busy` their paths, which are
+        not among the others.
         """
-        for path in self._verdicts.keys() - there.keys():
+        for path in self._verdicts.keys() - there.keys() - set(busy):
             del self._verdicts[path]
         known, chosen = set(taken), []
         for path, status in there.items():
@@ -101,8 +109,18 @@ class Newcomers:
         return False
 
     def joined(self, path: Path) -> None:
-        """Forget what was wrong with a file that is a source now."""
+        """Forget what was wrong with a file that is a source now, unless it was one before."""
+        if path in self._verdicts and not self._verdicts[path].lost:
+            del self._verdicts[path]
+
+    def settled(self, path: Path) -> None:
+        """Forget what was wrong with a source that streams."""
         self._verdicts.pop(path, None)
+
+    def lost(self, path: Path, error: LiteferryError) -> None:
+        """Note why a file that had joined is a source no more."""
+        self.refused(path, f"has joined, but could not be copied: {error}", error.hint)
+        self._verdicts[path].lost = True
 
     def waits(self, path: Path, text: str) -> None:
         """Note that a file is no source yet, which is no error."""
@@ -137,7 +155,8 @@ class Newcomers:
         if before is None or before.text != text:
             tell("a file of a watched folder is no source", path=str(path), reason=text)
         # what was seen before the try: a commit during it must not go unnoticed
-        self._verdicts[path] = Verdict(self._sights.get(path, ()), text, now + again, now + at_last, refusals)
+        sight, lost = self._sights.get(path, ()), before is not None and before.lost
+        self._verdicts[path] = Verdict(sight, text, now + again, now + at_last, refusals, lost)
 
 
 def files(folders: Iterable[Path], known: Collection[Path]) -> dict[Path, os.stat_result]:

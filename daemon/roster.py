@@ -1,4 +1,4 @@
-"""The sources of the running daemon: opened at the start, joined by files that appear in watched folders.
+"""The sources of the running daemon: opened at the start, run, joined by what `Admission` lets in.
 
 At the first start all sources are equal, and what is wrong with one ends the daemon before anything is
 touched. Later, whatever lies in a watched folder and is not followed yet is a newcomer: it is taken in if it
@@ -10,28 +10,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sqlite3
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import structlog
 
-from config.errors import LiteferryError, SourceBusy, SourceError
+from config.errors import LiteferryError, SourceError, SourceMissing
 from config.settings import Settings
 from config.sources import (
     SourceSpec,
     folders,
-    newcomer,
     refuse_meetings,
     refuse_troubled,
     refuse_unmatched,
 )
-from replicator import failpoint, ledger
+from replicator import ledger
 from replicator.checks import refuse_meetings as refuse_shared_tables
-from replicator.crew import Slots
 from replicator.faults import ours
 from replicator.pipeline import Pipeline
 from replicator.plan import check_overrides
@@ -39,8 +35,9 @@ from replicator.presence import Identity
 from replicator.state import State
 from replicator.target import Target
 
+from .admission import Admission
 from .attendance import back, present, wait
-from .newcomers import Newcomers, files
+from .followed import Followed
 from .schedule import Schedule
 from .wakeup import Wakeup
 from .work import answered, blamed, of_source
@@ -72,23 +69,16 @@ class Roster:
         self._settings = settings
         self._specs = specs
         self._target = target
-        self._moving = moving
-        self._slots = Slots(asyncio.Semaphore(settings.parallel))
         self._folders = folders(settings)
-        self._newcomers = Newcomers()
         self._notices: list[str] = []
-        #: Those that are followed, and newcomers from when nothing speaks against them any more.
-        self.pipelines: list[Pipeline] = []
-        self._tables: dict[Pipeline, list[str]] = {}
-        #: Newcomers whose fate is not decided yet.
-        self._joining: dict[Path, Identity] = {}
-        #: Those of them that have tables.
-        self._coming: set[Path] = set()
-        #: Looks at the folders that were begun, and the last that is over.
-        self._looks_begun = 0
-        self._looks_over = 0
+        self._followed = Followed(settings, target)
+        self._admission = Admission(self._followed, self._folders, moving)
         self._news = asyncio.Event()
-        self._stack = contextlib.AsyncExitStack()
+
+    @property
+    def pipelines(self) -> list[Pipeline]:
+        """Return those that are followed."""
+        return self._followed.pipelines
 
     @property
     def folders(self) -> list[Path]:
@@ -99,7 +89,7 @@ class Roster:
     def notices(self) -> list[str]:
         """Return what the operator should know about files that are missing or not replicated."""
         missing = [f"{p.path}: {p.facts.absence}" for p in self.pipelines if p.facts.absence]
-        return [*missing, *self._newcomers.notices, *self._notices]
+        return [*missing, *self._admission.notices, *self._notices]
 
     def news(self) -> None:
         """Look at folders and sources soon."""
@@ -108,13 +98,13 @@ class Roster:
     async def open(self, stack: contextlib.AsyncExitStack) -> None:
         """Open the sources to begin with, and refuse them together. Raises LiteferryError."""
         # closed after whatever is entered later, jobs and file events among them
-        self._stack = await stack.enter_async_context(contextlib.AsyncExitStack())
+        stack.push_async_callback(self._admission.aclose)
         errors: list[LiteferryError] = []
         held: list[tuple[SourceSpec, Pipeline, contextlib.AsyncExitStack, bool]] = []
         for spec in self._specs:
             one = await stack.enter_async_context(contextlib.AsyncExitStack())
             try:
-                pipeline, known = await self._opened(spec, one)
+                pipeline, known = await self._followed.opened(spec, one)
             except LiteferryError as error:
                 await one.aclose()
                 if not spec.in_folder:
@@ -123,9 +113,15 @@ class Roster:
             else:
                 held.append((spec, pipeline, one, known))
         restarted = any(known for *_, known in held)
+        settled = any(known and not pipeline.registration.unfinished for _, pipeline, _, known in held)
         if errors and not restarted:
             raise errors[0]
-        later = [one for spec, _, one, known in held if restarted and spec.in_folder and not known]
+        # what had only begun to be copied keeps nobody from what streamed
+        later = [
+            one
+            for spec, pipeline, one, known in held
+            if spec.in_folder and ((pipeline.registration.unfinished and settled) if known else restarted)
+        ]
         for one in later:
             await one.aclose()
         begin = [(spec, pipeline, known) for spec, pipeline, one, known in held if one not in later]
@@ -134,18 +130,8 @@ class Roster:
         elif not self._folders:
             refuse_unmatched(self._specs, self._settings.schema_map)
         await self._refuse_together(begin, complete=not later and not errors)
-        self.pipelines = [pipeline for _, pipeline, _ in begin]
         if restarted:
             await self._miss()
-
-    async def _opened(self, spec: SourceSpec, stack: contextlib.AsyncExitStack) -> tuple[Pipeline, bool]:
-        if spec.trouble is not None:
-            raise spec.trouble
-        pipeline = await stack.enter_async_context(self._made(spec))
-        return pipeline, await of_source(answered(pipeline.recognise))
-
-    def _made(self, spec: SourceSpec) -> Pipeline:
-        return Pipeline(spec.path, spec.schema, self._settings, self._target, self._slots)
 
     async def _refuse_together(
         self, begin: Sequence[tuple[SourceSpec, Pipeline, bool]], *, complete: bool
@@ -156,8 +142,9 @@ class Roster:
         found = {p: await of_source(p.tables()) for _, p, _ in begin}
         if complete:
             check_overrides([t for tables in found.values() for t in tables], self._settings.columns)
-        self._tables = {p: [t.name for t in tables] for p, tables in found.items()}
-        refuse_shared_tables((p.schema, name) for p, names in self._tables.items() for name in names)
+        refuse_shared_tables((p.schema, table.name) for p, tables in found.items() for table in tables)
+        for pipeline, tables in found.items():
+            self._followed.add(pipeline, [table.name for table in tables])
 
     async def _miss(self) -> None:
         """Tell of the files of watched folders that the target follows and that are not there any more."""
@@ -183,31 +170,48 @@ class Roster:
         self, group: asyncio.TaskGroup, wakeup: Wakeup, schedule: Schedule, pipeline: Pipeline
     ) -> None:
         schedule.add(pipeline)
-        work = self._run_one(pipeline, wakeup)
+        work = self._carry(pipeline, wakeup, schedule)
         group.create_task(work, name=f"source-{pipeline.path.name}")
+
+    async def _carry(self, pipeline: Pipeline, wakeup: Wakeup, schedule: Schedule) -> None:
+        """Run a source; a newcomer that fails before it is whole is let go of, any other ends the daemon."""
+        try:
+            await self._run_one(pipeline, wakeup)
+        except Exception as raised:
+            error = ours(raised)
+            if error is None or not self._admission.may_lose(pipeline, error):
+                await blamed(pipeline, _raising(raised))
+            else:
+                schedule.remove(pipeline)
+                await self._admission.lose(pipeline, error)
 
     async def _run_one(self, pipeline: Pipeline, wakeup: Wakeup) -> None:
         while True:
             try:
                 return await pipeline.run(lambda seconds: wait(wakeup, pipeline, seconds))
             except Exception as raised:
-                # SQLite may complain of a file that was taken away from under it: then that is the news
-                moving = pipeline.facts.state is State.CUTTING_OVER
-                if moving or not isinstance(ours(raised), SourceError) or present(pipeline):
-                    await blamed(pipeline, _raising(raised))
+                if not _is_absence(pipeline, ours(raised)):
+                    raise
                 log.warning("source interrupted", source=str(pipeline.path), reason=str(ours(raised)))
-            await back(pipeline)
-            await answered(pipeline.resume)
+            await back(pipeline, partial(self._others, pipeline))
+
+    def _others(self, pipeline: Pipeline) -> set[Identity]:
+        """Return the files that this process has open, but for one source's."""
+        return self._followed.files(pipeline) | self._admission.joining
 
     async def _watch(self, group: asyncio.TaskGroup, wakeup: Wakeup, schedule: Schedule) -> None:
+        def start(pipeline: Pipeline) -> None:
+            wakeup.add(pipeline.path)
+            self._start(group, wakeup, schedule, pipeline)
+
         def admit(path: Path) -> None:
-            group.create_task(self._admit(path, group, wakeup, schedule), name=f"join-{path.name}")
+            group.create_task(self._admission.admit(path, start), name=f"join-{path.name}")
 
         while True:
             for pipeline in self.pipelines:
                 present(pipeline)
-            await self._look(admit)
-            if all(p.facts.state is State.CUT_OVER for p in self.pipelines):
+            await self._admission.look(admit)
+            if self.pipelines and all(p.facts.state is State.CUT_OVER for p in self.pipelines):
                 return
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
@@ -216,111 +220,22 @@ class Roster:
             await asyncio.sleep(LOOK_SECONDS / 10)
             self._news.clear()
 
-    async def _look(self, admit: Callable[[Path], None]) -> None:
-        if not self._folders or self._moving.locked():
-            return
-        self._looks_begun += 1
-        taken = {p.identity for p in self.pipelines} | set(self._joining.values())
-        paths = {p.path for p in self.pipelines} | self._joining.keys()
-        there = await asyncio.to_thread(files, self._folders, paths)
-        for path in self._newcomers.choose(there, taken):
-            with contextlib.suppress(OSError):
-                self._joining[path] = Identity.of(os.stat(path))
-                admit(path)
-        self._looks_over = self._looks_begun
-
     async def decided(self) -> None:
         """Wait, for some seconds at most, until it is clear which files of the folders are sources."""
-        deadline, begun = time.monotonic() + VERDICT_SECONDS, self._looks_begun
-        self.news()
-        while self._folders and (self._looks_over <= begun or self._joining):
-            if time.monotonic() > deadline:
-                return
-            await asyncio.sleep(LOOK_SECONDS / 25)
+        await self._admission.decided(self.news)
 
     def reasons(self, *, strict: bool = False) -> list[str]:
         """Return what speaks against a cutover: newcomers with tables, with `strict` all not decided on."""
-        listed = {p.path for p in self.pipelines}
-        coming = sorted((set(self._joining) if strict else self._coming) - listed)
-        return [f"{path}: has just appeared and is about to join" for path in coming]
+        return self._admission.reasons(strict=strict)
 
-    async def _admit(self, path: Path, group: asyncio.TaskGroup, wakeup: Wakeup, schedule: Schedule) -> None:
-        try:
-            pipeline = await self._joined(path)
-        except Exception as raised:
-            error = ours(raised)
-            if error is None and not isinstance(raised, OSError):
-                raise
-            self._newcomers.failed(path, error or SourceBusy(f"{type(raised).__name__}"))
-        else:
-            if pipeline is not None:
-                self._newcomers.joined(path)
-                wakeup.add(pipeline.path)
-                self._start(group, wakeup, schedule, pipeline)
-                log.info("a new source has joined", source=str(pipeline.path), schema=pipeline.schema)
-        finally:
-            self._joining.pop(path, None)
-            self._coming.discard(path)
 
-    async def _joined(self, path: Path) -> Pipeline | None:
-        """Open and prepare a newcomer; None while it has no tables. Raises LiteferryError, OSError."""
-        async with contextlib.AsyncExitStack() as stack:
-            spec = newcomer(path, self._settings)
-            pipeline, known = await self._opened(spec, stack)
-            if not known and not await of_source(pipeline.tables()):
-                self._newcomers.waits(path, "has no tables yet; it joins with the first")
-                return None
-            self._coming.add(path)
-            tables = await of_source(_quiet(pipeline))
-            self._refuse(replace(spec, schema=pipeline.schema), pipeline, tables, known)
-            # no await since the question: what is in the list can meet nothing that joins after it
-            self.pipelines.append(pipeline)
-            self._tables[pipeline] = tables
-            failpoint.reach("join.begun")
-            try:
-                await self._prepared(pipeline)
-            except BaseException:
-                self.pipelines.remove(pipeline)
-                del self._tables[pipeline]
-                raise
-            failpoint.reach("join.prepared")
-            self._stack.push_async_callback(stack.pop_all().aclose)
-            return pipeline
-
-    def _refuse(self, spec: SourceSpec, pipeline: Pipeline, tables: Iterable[str], known: bool) -> None:
-        """Raise LiteferryError for what speaks against a newcomer, given the sources that are there."""
-        if self._moving.locked():
-            raise SourceBusy("a cutover is under way")
-        if any(p.facts.state is State.CUT_OVER for p in self.pipelines):
-            raise SourceError(
-                "it appeared after the cutover",
-                hint="move it with another `liteferry run` that is given this file alone",
-            )
-        twin = next((p for p in self.pipelines if pipeline.is_twin(p)), None)
-        if twin is not None:
-            raise SourceError(f"it is a copy of {str(twin.path)!r}, which is followed already")
-        others = [SourceSpec(p.path, p.schema) for p in self.pipelines]
-        settled = {p.path for p in self.pipelines} | ({spec.path} if known else set())
-        refuse_meetings([*others, spec], settled)
-        names = Counter((p.schema, name) for p in self.pipelines for name in self._names(p))
-        names.update((spec.schema, name) for name in set(tables))
-        refuse_shared_tables(names.elements())
-
-    def _names(self, pipeline: Pipeline) -> set[str]:
-        """Return a source's tables: those it came with, and those that it has got since."""
-        return {*self._tables.get(pipeline, ()), *(plan.name for plan in pipeline.plans.values())}
-
-    async def _prepared(self, pipeline: Pipeline) -> None:
-        fresh = pipeline.fresh
-        try:
-            await answered(pipeline.prepare)
-        except Exception as raised:
-            error = ours(raised)
-            if fresh and error is not None and not error.retryable:
-                # triggers that nobody reads after would fill the file
-                with contextlib.suppress(LiteferryError, sqlite3.Error):
-                    await answered(pipeline.withdraw)
-            raise
+def _is_absence(pipeline: Pipeline, error: LiteferryError | None) -> bool:
+    """Tell whether an error only says that a source's file is not there."""
+    if isinstance(error, SourceMissing):
+        return True
+    moving = pipeline.facts.state is State.CUTTING_OVER
+    # SQLite may complain of a file that was taken away from under it: then that is the news
+    return isinstance(error, SourceError) and not moving and not present(pipeline)
 
 
 def _exists(path: str) -> bool:
@@ -335,15 +250,3 @@ async def followed(target: Target) -> list[str]:
 
 async def _raising(error: Exception) -> None:
     raise error
-
-
-async def _quiet(pipeline: Pipeline) -> list[str]:
-    """Return a newcomer's tables once no more are being made."""
-    before: list[str] = []
-    for _ in range(QUIET_LOOKS):
-        now = [table.name for table in await pipeline.tables()]
-        if now == before:
-            break
-        before = now
-        await asyncio.sleep(QUIET_SECONDS)
-    return before

@@ -48,11 +48,11 @@ class Schedule:
         self._settings = settings
         self._fail = fail
         self._remember = remember
+        self._jobs: dict[Pipeline, list[Job]] = {}
         self._scheduler = AsyncIOScheduler(
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
         self._clock = Clock(time.time(), time.monotonic())
-        self._pipelines: list[Pipeline] = []
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -88,16 +88,20 @@ class Schedule:
 
         The scheduler goes by the wall clock: set back an hour, it would run nothing for an hour.
         """
-        for pipeline in self._pipelines:
+        for pipeline in self._jobs:
             if pipeline.facts.beat is not None:
                 pipeline.facts.beat += seconds
         now = datetime.now(UTC)
         for job in self.jobs:
             job.modify(next_run_time=now)
 
+    def remove(self, pipeline: Pipeline) -> None:
+        """Run a source's jobs no more; one that is just running finds its file closed."""
+        for job in self._jobs.pop(pipeline, []):
+            job.remove()
+
     def add(self, pipeline: Pipeline) -> None:
         """Run the jobs of one more source."""
-        self._pipelines.append(pipeline)
         upkeep, settings = Upkeep(pipeline), self._settings
         self._add(upkeep.measure, MEASURE_SECONDS, pipeline)
         self._add(upkeep.watch_bypass, MEASURE_SECONDS, pipeline)
@@ -131,7 +135,8 @@ class Schedule:
                     self._fail(error)
 
         # the first time at once: nobody should wait an interval for the first heartbeat
-        self._scheduler.add_job(job, "interval", seconds=seconds, next_run_time=datetime.now(UTC))
+        added = self._scheduler.add_job(job, "interval", seconds=seconds, next_run_time=datetime.now(UTC))
+        self._jobs.setdefault(pipeline, []).append(added)
 
     async def _watch(self, pipeline: Pipeline, upkeep: Upkeep, guard: DiskGuard) -> None:
         facts = pipeline.facts

@@ -69,6 +69,10 @@ class Work:
     chunk_rows: int
     read_seconds: float
 
+    def refuse_absence(self) -> None:
+        """Raise SourceMissing unless the file stands under its name."""
+        refuse_absence(self.path, self.identity)
+
 
 class Copier:
     """The daemon's end: starts the process, gives it lanes of one source, and ends it."""
@@ -163,8 +167,9 @@ async def _serve() -> None:
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), sys.stdin)
     work: Work = await _receive(stream)
+    work.refuse_absence()
     with closing(connect(work.path)) as connection:
-        refuse_absence(work.path, work.identity)
+        work.refuse_absence()
         async with Target(work.url, size=1) as target:
             incoming = asyncio.ensure_future(_receive(stream))
             while True:
@@ -194,7 +199,7 @@ async def _copy_lane(
     rows = min(work.chunk_rows * CHUNKS, max(1, CHUNK_BYTES // max(1, plan.row_bytes)))
     done = Lane(plan, lane)
     while not done.at.copied:
-        chunk = Chunk(connection, done, rows, pace)
+        chunk = Chunk(connection, work, done, rows, pace)
         await _store(target, work.source_id, chunk)
         done.moved(chunk.cursor, chunk.rows, chunk.last)
         _tell(cursor=chunk.cursor, rows=chunk.rows, copied=chunk.last)
@@ -217,8 +222,11 @@ async def _store(target: Target, source_id: UUID, chunk: Chunk) -> None:
 class Chunk:
     """The next rows of a lane, read while they are sent: each read is short, none is held for long."""
 
-    def __init__(self, connection: sqlite3.Connection, lane: Lane, limit: int, pace: Pace) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, work: Work, lane: Lane, limit: int, pace: Pace
+    ) -> None:
         self.lane = lane
+        self._work = work
         self._connection, self._limit, self._pace = connection, limit, pace
         self.cursor = lane.at.cursor
         self.rows = 0
@@ -232,6 +240,7 @@ class Chunk:
             begun = time.monotonic()
             wanted = min(self._pace.rows, self._limit - self.rows)
             try:
+                self._work.refuse_absence()
                 page = read_page(self._connection, plan, cursor, wanted, upto)
                 ready = plan.converter.rows(page.rows)
             except (sqlite3.Error, LiteferryError) as error:

@@ -53,8 +53,10 @@ class Healer:
             if due == 0:
                 await self._pipeline.retrying(self.comparison.run)
             elif not self._facts.stale:
+                # not wait_for, which may swallow a cancellation that comes with the event (Python 3.11)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wanted.wait(), due)
+                    async with asyncio.timeout(due):
+                        await self._wanted.wait()
 
     def suspect(self, reason: str, *, pressing: bool = False) -> None:
         """Have all tables compared, for something may have changed rows without firing a trigger."""

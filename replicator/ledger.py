@@ -36,6 +36,8 @@ class SourceRecord:
     mark: float | None
     #: SQLite's count of schema changes when they were last followed; None before the first time.
     schema_version: int | None
+    #: The inode of the file that is followed; None where nobody has noted it.
+    inode: int | None
     beat: float | None
     consistent: bool
     changes: int
@@ -129,6 +131,21 @@ async def set_stale(connection: Connection, source_id: UUID, numbers: Collection
     await connection.execute(CONTROL["set_stale"], source_id, list(numbers), reason)
 
 
+async def replace_file(connection: Connection, source_id: UUID, inode: int, reason: str) -> None:
+    """Note that another file is followed from now on, and all tables as in need of repair."""
+    await connection.execute(CONTROL["replace_file"], source_id, _signed(inode), reason)
+
+
+def is_file(record: SourceRecord, inode: int) -> bool:
+    """Tell whether an inode is that of the file that was followed so far."""
+    return record.inode is not None and record.inode == _signed(inode)
+
+
+def _signed(inode: int) -> int:
+    # PostgreSQL has no unsigned numbers
+    return inode - (1 << 64) if inode >= 1 << 63 else inode
+
+
 async def set_plan(connection: Connection, source_id: UUID, number: int, plan: TablePlan) -> None:
     """Note the plan of a table whose structure has changed; its indexes are to be looked at again."""
     stored = json.dumps(plan.as_json())
@@ -136,10 +153,10 @@ async def set_plan(connection: Connection, source_id: UUID, number: int, plan: T
 
 
 async def register(
-    connection: Connection, source_id: UUID, path: str, schema: str, place: Place, version: int
+    connection: Connection, source_id: UUID, path: str, schema: str, place: Place, version: int, inode: int
 ) -> None:
-    """Note a new source at its first position and the version of its schema."""
-    facts = path, schema, State.SNAPSHOT.value, place.position, place.mark, version
+    """Note a new source at its first position, the version of its schema, and its file."""
+    facts = path, schema, State.SNAPSHOT.value, place.position, place.mark, version, _signed(inode)
     await connection.execute(CONTROL["register"], source_id, *facts)
 
 

@@ -33,6 +33,7 @@ async def create(
     lanes: Mapping[int, Sequence[Bounds]],
     place: Place,
     version: int,
+    inode: int,
 ) -> None:
     """Create the tables and register the source, all or nothing.
 
@@ -43,7 +44,7 @@ async def create(
             await ledger.prepare(connection)
             await ledger.refuse_existing(connection, schema, [p.name for p in plans.values()])
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
-            await ledger.register(connection, source_id, path, schema, place, version)
+            await ledger.register(connection, source_id, path, schema, place, version, inode)
             for number, plan in plans.items():
                 await connection.execute(ddl.create_table(plan))
                 await connection.execute(ddl.comment(plan, path))

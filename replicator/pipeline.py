@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -17,26 +18,27 @@ from config.errors import CaptureBroken, SchemaChanged
 from config.settings import Settings
 from triggers import fence
 from triggers.capture import Captured
-from triggers.claim import claimed
 from triggers.connection import journal_mode
 from triggers.schema import Table
-from triggers.session import Session
 
 from . import failpoint, loader
+from .access import Access
 from .applier import Collision
 from .copying import Copying
 from .crew import Crew, Slots
+from .faults import source_error
 from .follower import Follower
 from .healer import Healer
 from .lanes import CopyProgress
 from .ledger import SourceRecord, TableRecord
 from .plan import SourcePlan, TablePlan
 from .preflight import make_plan, structure
-from .presence import Identity, Presence, look, refuse_absence
+from .presence import Identity
 from .registration import Registration
 from .state import State, advance
 from .status import Facts
 from .stream import Stream
+from .succession import Succession
 from .tailer import Tailer, Wake
 from .target import CONTROL, Target
 from .waiting import Waiting
@@ -64,10 +66,9 @@ class Pipeline:
         self.settings = settings
         self.target = target
         self.facts = Facts(str(path), schema)
-        self.reader = Session(path)
-        self.writer = Session(path, writable=True)
-        #: Lag is measured on a session of its own, so that it is never late behind a batch.
-        self.watcher = Session(path)
+        #: The file that is followed now.
+        self.go_over(Access(path))
+        self.succession = Succession(self)
         self.plans: dict[int, TablePlan] = {}
         self.captured: list[Captured] = []
         self._tailer: Tailer | None = None
@@ -76,7 +77,7 @@ class Pipeline:
         self.retrying = self._waiting.retrying
         self._crew = Crew(slots or Slots(asyncio.Semaphore(settings.parallel)))
         self._copying = Copying(self, self._crew, self._waiting)
-        self._registration = Registration(self)
+        self.registration = Registration(self)
         #: Tables of the plan that fit none of the source's after a restart.
         self.drifted: set[int] = set()
         self.healer = Healer(self)
@@ -87,10 +88,9 @@ class Pipeline:
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
-            self.identity = Identity.of(stack.enter_context(claimed(self.path)))
-            for session in (self.reader, self.writer, self.watcher):
-                await stack.enter_async_context(session)
-            refuse_absence(self.path, self.identity)
+            await self.access.__aenter__()
+            # not that one's: by then another file may have taken its place
+            stack.push_async_callback(lambda: self.access.close())
             stack.push_async_callback(self._crew.release)
             self._sessions = stack.pop_all()
         return self
@@ -101,14 +101,19 @@ class Pipeline:
         await self._sessions.aclose()
 
     @property
-    def presence(self) -> Presence:
-        """Tell whether the file that was opened still stands under its name."""
-        return look(self.path, self.identity)
+    def identity(self) -> Identity:
+        """Return what tells the file that is followed from all others."""
+        return self.access.identity
+
+    def go_over(self, access: Access) -> None:
+        """Work with the sessions on another file from now on."""
+        self.access = access
+        self.reader, self.writer, self.watcher = access.reader, access.writer, access.watcher
 
     @property
     def source_id(self) -> UUID:
         """Return the id of the installation in the source. Raises CaptureBroken before there is one."""
-        return self._registration.required()
+        return self.registration.required()
 
     @property
     def tailer(self) -> Tailer:
@@ -150,31 +155,28 @@ class Pipeline:
 
         A copy of a followed file, which carries its id, is not recognised. Raises TargetAway.
         """
-        record = await self._registration.look()
-        if record is None or self._registration.is_copy(record):
+        record = await self.registration.look()
+        if record is None or self.registration.is_copy(record):
             return False
         self.schema = self.facts.schema = record.schema
         return True
 
-    @property
-    def fresh(self) -> bool:
-        """Tell whether, so far as was looked, no capture is in the source, of this target or of another."""
-        return self._registration.source_id is None
-
-    def is_twin(self, other: Pipeline) -> bool:
-        """Tell whether the other source carries the same id: one of the two files is a copy."""
-        mine = self._registration.source_id
-        return mine is not None and mine == other._registration.source_id
-
-    async def withdraw(self) -> None:
-        """Take the capture out again when the target does not know the source; harmless otherwise."""
-        await self._registration.withdraw()
+    async def take_over(self) -> None:
+        """Go on with a file that was opened anew, as `resume` does. Raises SourceBusy, SourceMissing."""
+        try:
+            await self._note_journal_mode()
+        except sqlite3.Error as error:
+            raise source_error(self.watcher, error) from error
+        await self.resume()
 
     async def resume(self) -> None:
         """Learn from the target how far it is, to `run` again after an error. Raises TargetAway."""
-        record = await self._registration.record()
+        record = await self.registration.record()
         if self.tailing and record is not None:
-            self._adopt(record, await self._registration.tables())
+            self._adopt(record, await self.registration.tables())
+
+    async def _note_journal_mode(self) -> None:
+        self.facts.journal_mode = await self.watcher.run(journal_mode)
 
     async def prepare(self) -> None:
         """Look at both sides, and set up or take up the migration; returns when copying may begin.
@@ -182,19 +184,19 @@ class Pipeline:
         Whatever must be refused is refused here, before anything is changed.
         """
         self.enter(State.PREFLIGHT)
-        self.facts.journal_mode = await self.watcher.run(journal_mode)
-        record = await self._registration.look()
+        await self._note_journal_mode()
+        record = await self.registration.look()
         if record is None:
-            await self._registration.refuse_foreign_fence()
+            await self.registration.refuse_foreign_fence()
             await self._copying.warm()
-            record, plans = await self._registration.set_up(await self.plan())
+            record, plans = await self.registration.set_up(await self.plan())
             known = False
         else:
-            plans, self.drifted = await self._registration.take_up(record)
+            plans, self.drifted = await self.registration.take_up(record)
             known = True
         self._hold(plans)
         fenced = await self.reader.run(fence.fenced_by)
-        self._adopt(record, await self._registration.tables())
+        self._adopt(record, await self.registration.tables())
         self.healer.comparison.taken_up(record, known=known)
         if record.state is State.CUT_OVER:
             self.enter(State.CUT_OVER)
@@ -215,7 +217,7 @@ class Pipeline:
                 await asyncio.sleep(MOMENT_SECONDS)
             except (CaptureBroken, Collision) as error:
                 self._interrupted()
-                if self.facts.state is not State.CUTTING_OVER:
+                if not self._is_cutting_over():
                     # else the cutover meets the same under its lock, and is refused
                     await self._heal(error)
 
@@ -223,6 +225,9 @@ class Pipeline:
         """Close the gates of the cutover at once: what is done now must be over before one begins."""
         if self.facts.state is State.STREAMING:
             self.enter(State.CATCH_UP)
+
+    def _is_cutting_over(self) -> bool:
+        return self.facts.state is State.CUTTING_OVER
 
     def _is_over(self) -> bool:
         return self.facts.state is State.CUT_OVER
@@ -262,12 +267,12 @@ class Pipeline:
             self._tailer.schema = -1
 
     async def _add_indexes(self) -> None:
-        records = await self._registration.tables()
+        records = await self.registration.tables()
         # the indexes of a stale table may not fit its rows: they come when it is repaired
         missing = {r.table_id: self.plans[r.table_id] for r in records if not r.stale}
         refused = {r.table_id: {note["what"] for note in r.notes} for r in records}
         await loader.add_indexes(self.target, self.source_id, missing, refused)
-        self.facts.notes = [dict(note) for r in await self._registration.tables() for note in r.notes]
+        self.facts.notes = [dict(note) for r in await self.registration.tables() for note in r.notes]
         async with self.target.connection() as connection:
             await connection.execute(CONTROL["set_state"], self.source_id, State.STREAMING.value)
 
@@ -293,7 +298,7 @@ class Pipeline:
         """Go on by other plans, which the target has got already."""
         self._hold(plans)
         self.drifted.clear()
-        self._adopt_tables(await self._registration.tables())
+        self._adopt_tables(await self.registration.tables())
 
     def _hold(self, plans: Mapping[int, TablePlan]) -> None:
         # in place: the tail has the same dictionary

@@ -18,11 +18,13 @@ from triggers.key import Key
 from triggers.schema import Table
 
 from . import failpoint, ledger, loader
+from .changes import stamped
 from .faults import source_error
 from .lanes import bounds
 from .ledger import SourceRecord, TableRecord
 from .plan import SourcePlan, TablePlan
 from .preflight import structure, take_up
+from .state import State
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
@@ -38,6 +40,8 @@ class Registration:
         self._path = pipeline.path
         self._settings = pipeline.settings
         self._source_id: UUID | None = None
+        #: What the target knew of the source at the last look, None for nothing.
+        self.known_state: State | None = None
 
     @property
     def source_id(self) -> UUID | None:
@@ -47,7 +51,9 @@ class Registration:
     async def look(self) -> SourceRecord | None:
         """Read the id in the source, and return what the target keeps under it. Raises TargetAway."""
         self._source_id = await self._pipeline.reader.run(capture.source_id)
-        return await self.record()
+        record = await self.record()
+        self.known_state = record.state if record is not None else None
+        return record
 
     async def record(self) -> SourceRecord | None:
         """Return what the target keeps of the source. Raises TargetAway."""
@@ -60,6 +66,25 @@ class Registration:
         """Return what the target keeps of the source's tables. Raises TargetAway."""
         async with self._pipeline.target.connection() as connection:
             return await ledger.tables(connection, self.required())
+
+    @property
+    def unfinished(self) -> bool:
+        """Tell whether the target, when it was asked, had never had all rows of this source."""
+        return self.known_state is State.SNAPSHOT
+
+    @property
+    def fresh(self) -> bool:
+        """Tell whether, so far as was looked, no capture is in the source, of this target or of another."""
+        return self._source_id is None
+
+    @property
+    def stray(self) -> bool:
+        """Tell whether a capture is in the source that the target, when it was asked, did not know."""
+        return not self.fresh and self.known_state is None
+
+    def is_twin(self, other: Registration) -> bool:
+        """Tell whether the other source carries the same id: one of the two files is a copy."""
+        return self._source_id is not None and self._source_id == other._source_id
 
     def is_copy(self, record: SourceRecord) -> bool:
         """Tell whether the record is of another file that still exists: then this one is a copy of it."""
@@ -94,8 +119,9 @@ class Registration:
         place = await pipeline.reader.run(lambda c: changelog.place(c, changelog.head(c)))
         version = await pipeline.reader.run(refit.version)
         lanes = {n: await pipeline.reader.run(bounds, p, self._settings.lane_rows) for n, p in plans.items()}
+        inode = pipeline.identity.inode
         await loader.create(
-            target, self.required(), str(self._path), plan.schema, plans, lanes, place, version
+            target, self.required(), str(self._path), plan.schema, plans, lanes, place, version, inode
         )
         failpoint.reach("register.after")
         for left_out in plan.skipped:
@@ -117,7 +143,19 @@ class Registration:
         if self._settings.on_schema_change == "halt":
             await reader.run(capture.check_log, record.position)
             await reader.run(changelog.checked_head, record.position, record.mark)
+        elif record.state is not State.CUT_OVER and not ledger.is_file(record, self._pipeline.identity.inode):
+            await self.replace_file(self._pipeline.identity.inode)
         return take_up(found, record.schema, await self.tables())
+
+    async def replace_file(self, inode: int) -> None:
+        """Note that another file is followed now, and that all tables must be read again. Raises TargetAway.
+
+        To be done before anything of that file is applied: it may hold anything, though its log goes on where
+        the target is.
+        """
+        async with self._pipeline.target.transaction() as connection:
+            await ledger.replace_file(connection, self.required(), inode, stamped("its file was replaced"))
+        log.warning("another file of the source, all tables are read again", source=str(self._path))
 
     def required(self) -> UUID:
         """Return the id of the installation. Raises CaptureBroken before there is one."""

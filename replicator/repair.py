@@ -18,7 +18,6 @@ from . import dml, evolution, failpoint, ledger, loader
 from .applier import VALUE_ERRORS, Collision, refused
 from .paging import Cursor, Pace
 from .plan import TablePlan
-from .presence import refuse_absence
 from .reader import read_page
 from .target import CONTROL
 from .values import Row
@@ -66,8 +65,7 @@ class Repair:
         does.
         """
         self._rest = rest or self._rest
-        async with Session(self._pipeline.path) as session:
-            refuse_absence(self._pipeline.path, self._pipeline.identity)
+        async with self._pipeline.access.session() as session:
             await self._fill(session)
             await self._purge(session)
         changed = self.written + self.deleted

@@ -27,7 +27,6 @@ from .faults import source_error
 from .lanes import CopyProgress, Lane
 from .paging import Cursor, Pace, decode, encode
 from .plan import TablePlan
-from .presence import refuse_absence
 from .reader import read_page
 from .target import Connection, Target
 from .values import Row
@@ -93,8 +92,7 @@ class Snapshot:
                 group.create_task(self._overseer(large), name=f"copier-{self.work.path.name}-{number}")
 
     async def _worker(self, waiting: list[Item]) -> None:
-        async with Session(self.work.path) as session:
-            refuse_absence(self.work.path, self.work.identity)
+        async with self._session() as session:
             while waiting:
                 table, lane = waiting.pop()
                 async with self.slots.tables, _active(table, lane):
@@ -102,14 +100,16 @@ class Snapshot:
 
     async def _overseer(self, waiting: list[Item]) -> None:
         """Have lanes copied by another process, and do what that one could not."""
-        async with self.slots.processes, self.crew.take() as copier, Session(self.work.path) as session:
-            refuse_absence(self.work.path, self.work.identity)
+        async with self.slots.processes, self.crew.take() as copier, self._session() as session:
             while waiting:
                 table, lane = waiting.pop()
                 async with self.slots.tables, _active(table, lane):
                     await self._copied_elsewhere(copier, lane)
                     if not lane.at.copied:
                         await self._copy(session, lane)
+
+    def _session(self) -> Session:
+        return Session(self.work.path, guard=self.work.refuse_absence)
 
     async def _copied_elsewhere(self, copier: Copier, lane: Lane) -> None:
         await self._refresh(lane)
@@ -164,7 +164,7 @@ class Snapshot:
         while True:
             try:
                 async with self.slots.turn:
-                    return await session.run(read_chunk, lane, after, self.work.chunk_rows, pace)
+                    return await session.run(read_chunk, self.work, lane, after, pace)
             except sqlite3.Error as raised:
                 error = source_error(session, raised)
                 if not error.retryable:
@@ -233,13 +233,15 @@ class Snapshot:
 
 
 def read_chunk(
-    connection: sqlite3.Connection, lane: Lane, after: Cursor | None, rows: int, pace: Pace
+    connection: sqlite3.Connection, work: Work, lane: Lane, after: Cursor | None, pace: Pace
 ) -> Chunk:
     """Read the next chunk of a lane in reads so short that no writer minds."""
     plan, upto = lane.plan, decode(lane.at.upto) if lane.at.upto is not None else None
+    rows = work.chunk_rows
     chunk = Chunk([], after, last=False)
     size = 0
     while not chunk.last and len(chunk.rows) < rows and size < CHUNK_BYTES:
+        work.refuse_absence()
         begun = time.monotonic()
         limit = min(pace.rows, rows - len(chunk.rows))
         page = read_page(connection, plan, chunk.cursor, limit, upto)

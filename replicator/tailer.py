@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 
-from config.errors import LiteferryError, SchemaChanged, SourceError, TargetAway
+from config.errors import LiteferryError, SchemaChanged, SourceError, SourceMissing, TargetAway
 from triggers import changelog, refit
 from triggers.changelog import Place
 from triggers.connection import is_busy, reading
@@ -76,13 +76,14 @@ class Tailer:
     async def step(self) -> bool:
         """Read and apply what is new; return whether there was anything.
 
-        Raises SchemaChanged when the source must be looked at before anything more is read.
+        Raises SchemaChanged when the source must be looked at before anything more is read, SourceMissing
+        when its file is no longer where it was.
         A failure that a retry may mend is counted, waited out and reported as False; any other is raised.
         """
         try:
             async with self.applying:
                 done = await self.drain(self._session)
-        except SchemaChanged:
+        except (SchemaChanged, SourceMissing):
             raise
         except LiteferryError as error:
             if not error.retryable:

@@ -16,7 +16,6 @@ from triggers.session import Session
 from . import dml
 from .paging import Cursor, Pace
 from .plan import TablePlan
-from .presence import refuse_absence
 from .reader import read_page
 from .target import Connection, Target
 from .values import Row, same_row, to_source
@@ -84,8 +83,7 @@ class Verifier:
         """
         plans = [p for p in self._pipeline.plans.values() if table is None or p.name == table]
         reports = []
-        async with Session(self._pipeline.path) as session:
-            refuse_absence(self._pipeline.path, self._pipeline.identity)
+        async with self._pipeline.access.session() as session:
             for plan in plans:
                 report = TableReport(plan.name)
                 await self._count(session, plan, report)

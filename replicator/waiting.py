@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from config.errors import LiteferryError, SchemaChanged, TargetAway
+from config.errors import LiteferryError, SchemaChanged, SourceMissing, TargetAway
 
 from .backoff import Backoff
 from .status import Facts
@@ -26,14 +26,15 @@ class Waiting:
     async def retrying(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do some work until it is done, waiting out whatever a retry may mend.
 
-        Raises SchemaChanged at once, for then other work is to be done, and what is not retryable.
+        Raises SchemaChanged and SourceMissing at once, for then other work is to be done, and what is not
+        retryable.
         """
         backoff = Backoff()
         while True:
             try:
                 await work()
                 break
-            except SchemaChanged:
+            except (SchemaChanged, SourceMissing):
                 raise
             except LiteferryError as error:
                 if not error.retryable:

@@ -21,9 +21,13 @@ R = TypeVar("R")
 class Session:
     """A connection whose work runs on one thread, in the order in which it was asked for."""
 
-    def __init__(self, path: Path, *, writable: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, writable: bool = False, guard: Callable[[], None] | None = None
+    ) -> None:
+        """Take the file, and what is asked before each work, on its thread; it raises to keep from it."""
         self.path = path
         self._writable = writable
+        self._guard = guard or _let_pass
         self._executor: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
         #: Whose work the thread has in hand, and the lock to ask and tell.
@@ -34,7 +38,7 @@ class Session:
         name = f"sqlite-{'write' if self._writable else 'read'}-{self.path.name}"
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         try:
-            opened = self._executor.submit(connect, self.path, writable=self._writable)
+            opened = self._executor.submit(self._connect)
             self._connection = await asyncio.wrap_future(opened)
         except BaseException:
             self._executor.shutdown(wait=True)
@@ -56,6 +60,7 @@ class Session:
         over, so that no transaction is left behind with nobody to end it.
         """
         if self._executor is None or self._connection is None:
+            self._guard()
             msg = f"the session on {self.path.name!r} is closed"
             raise RuntimeError(msg)
         connection, ticket = self._connection, object()
@@ -63,6 +68,8 @@ class Session:
         def turn() -> R:
             self._take(ticket)
             try:
+                # at the last moment: a file may be taken away while its turn is waited for
+                self._guard()
                 return work(connection, *args, **kwargs)
             finally:
                 self._take(None)
@@ -89,6 +96,10 @@ class Session:
             if self._in_hand is ticket:
                 connection.interrupt()
 
+    def _connect(self) -> sqlite3.Connection:
+        self._guard()
+        return connect(self.path, writable=self._writable)
+
     async def close(self) -> None:
         """Close the connection and end its thread; harmless when closed already."""
         if self._executor is None:
@@ -102,3 +113,7 @@ class Session:
     def __del__(self) -> None:
         if self._executor is not None:
             warnings.warn(f"unclosed session on {self.path.name!r}", ResourceWarning, stacklevel=2)
+
+
+def _let_pass() -> None:
+    """Have nothing against it."""

@@ -14,6 +14,8 @@ CREATE TABLE IF NOT EXISTS liteferry.source (
     mark double precision,
     -- SQLite's own count of the source's schema changes, when they were last followed
     schema_version bigint,
+    -- the inode of the file that is followed: another one under its name may hold anything
+    inode bigint,
     beat double precision,
     consistent boolean NOT NULL DEFAULT false,
     changes bigint NOT NULL DEFAULT 0,
@@ -95,13 +97,13 @@ SELECT pg_advisory_xact_lock(7236913012)
 
 -- register --
 -- note a new source
-INSERT INTO liteferry.source (source_id, path, schema_name, state, position, mark, schema_version)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO liteferry.source (source_id, path, schema_name, state, position, mark, schema_version, inode)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 
 -- source --
 -- all that is known of a source; waits for a commit of ours whose answer got lost and that is still on its way
-SELECT source_id, path, schema_name, state, position, mark, schema_version, beat, consistent, changes, batches,
-    compared_at
+SELECT source_id, path, schema_name, state, position, mark, schema_version, inode, beat, consistent,
+    changes, batches, compared_at
 FROM liteferry.source WHERE source_id = $1 FOR UPDATE
 
 -- followed --
@@ -164,6 +166,11 @@ UPDATE liteferry.progress SET notes = notes || $3::jsonb WHERE source_id = $1 AN
 -- set_stale --
 -- note tables as in need of repair; each reason bears its time, and the newest stands
 UPDATE liteferry.progress SET stale = $3 WHERE source_id = $1 AND table_id = ANY($2::int[])
+
+-- replace_file --
+-- another file is followed from now on: whatever was read before was read from another one
+WITH marked AS (UPDATE liteferry.progress SET stale = $3 WHERE source_id = $1)
+UPDATE liteferry.source SET inode = $2, updated_at = now() WHERE source_id = $1
 
 -- set_unindexed --
 -- a table lacks indexes that it should have

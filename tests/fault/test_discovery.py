@@ -17,10 +17,16 @@ from tests.compare import differences
 from tests.fault.scene import HASTY, StartWriter, caught_up_with
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.sqlite import MakeSource
+from triggers import capture
+from triggers.key import choose
+from triggers.schema import tables
 
 Status = dict[str, Any]
 
 ONE_TABLE = "CREATE TABLE {0}(id INTEGER PRIMARY KEY, x TEXT); INSERT INTO {0}(x) VALUES ('one'), ('two');"
+
+#: Nobody looks at the values before they are copied.
+UNSEEN = {**HASTY, "LITEFERRY_PROFILE": "false"}
 
 #: Seconds within which a file with a table is a source.
 SOON = 5.0
@@ -286,3 +292,44 @@ async def test_a_file_that_may_not_be_read_joins_when_it_may(
     await until(running, noticed(locked, "Permission denied"))
     locked.chmod(0o600)
     await until(running, streams(locked), 20)
+
+
+async def test_a_newcomer_that_cannot_be_copied_is_told_of_and_goes_on_when_it_can(
+    folder: Path, daemon: StartDaemon, target_url: str
+) -> None:
+    """The others stream, a restart is not kept from them, and no cutover leaves its rows behind."""
+    new = folder / "new.db"
+    running = daemon(folder, target_url, env=UNSEEN)
+    await until(running, streams(folder / "first.db"), 30)
+    with closing(sqlite3.connect(folder.parent / "new.db")) as database:
+        database.executescript(ONE_TABLE.format("t") + "INSERT INTO t VALUES (9000, 'a' || char(0))")
+    shutil.move(folder.parent / "new.db", new)
+    await until(running, noticed(new, "could not be copied"), 10)
+    assert source(running.status(), new) is None
+    assert not running.status()["can_cutover"]
+    assert await asyncio.to_thread(running.stop) == 0
+    running = daemon(folder, target_url, env=UNSEEN)
+    status = await until(running, noticed(new, "could not be copied"), 10)
+    assert streams(folder / "first.db")(status)
+    with closing(sqlite3.connect(new)) as application:
+        application.executescript("UPDATE t SET x = 'mended' WHERE id = 9000")
+    await until(running, lambda s: streams(new)(s) and s["can_cutover"] and not s["notices"], 20)
+    await equal(running, new, target_url, "new")
+    await equal(running, folder / "first.db", target_url, "public")
+
+
+async def test_a_capture_that_this_target_does_not_know_is_told_of(
+    folder: Path, make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """A refused file keeps it, for it may be another target's; the notice tells how to take it out."""
+    odd = make_source("odd.db", ONE_TABLE.format("odd"))
+    with closing(sqlite3.connect(odd, isolation_level=None)) as database:
+        [table], _ = tables(database, ())
+        capture.install(database, [(table, choose(table))], 1)
+        database.execute("CREATE TABLE other(xmin INTEGER)")
+    running = daemon(folder, target_url, env=HASTY)
+    await until(running, streams(folder / "first.db"), 30)
+    shutil.move(odd, folder / "odd.db")
+    await until(running, noticed(folder / "odd.db", "liteferry uninstall"), 10)
+    with closing(sqlite3.connect(folder / "odd.db")) as database:
+        assert capture.source_id(database) is not None

@@ -12,7 +12,7 @@ import pytest
 import replicator
 from config.errors import ControlError
 from tests.compare import differences
-from tests.fault import test_schema_changes
+from tests.fault import test_replaced_source, test_schema_changes
 from tests.fault.scene import (
     COPIERS,
     HASTY,
@@ -75,7 +75,14 @@ def test_every_named_point_is_in_these_tests() -> None:
     code = "".join(path.read_text() for path in Path(replicator.__file__).parent.glob("*.py"))
     named = set(re.findall(r'failpoint\.reach\("([^"]+)"\)', code))
     elsewhere = ("compaction.before_commit", "compaction.after_commit")
-    tested = (*elsewhere, *ON_THE_WAY, *IN_CUTOVER, *IN_COPIER, *test_schema_changes.POINTS)
+    tested = (
+        *elsewhere,
+        *ON_THE_WAY,
+        *IN_CUTOVER,
+        *IN_COPIER,
+        *test_schema_changes.POINTS,
+        *test_replaced_source.POINTS,
+    )
     assert {point.partition("@")[0] for point in tested} == named
 
 

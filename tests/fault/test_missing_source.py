@@ -98,7 +98,7 @@ async def test_a_file_that_is_renamed_away_is_missed_until_it_is_back(
 async def test_another_file_in_its_place_is_told_and_not_touched(
     journal: str, make_source: MakeSource, writer: StartWriter, daemon: StartDaemon, target_url: str
 ) -> None:
-    """It is neither read nor locked nor written, and no journal of its application is taken away."""
+    """It is looked at and neither locked nor written, and no journal of its application is taken away."""
     path, new = make_source("in/app.db", TABLE, journal), make_source("new.db", TABLE, journal)
     running = daemon(path.parent, target_url, env=HASTY)
     await ready(running)
