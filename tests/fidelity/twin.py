@@ -27,8 +27,9 @@ class Twin:
 
     def __init__(self, captured: str = ":memory:", plain: str = ":memory:", patience: int = PATIENCE) -> None:
         """Open, or make, the file that will be captured and the one that will not."""
-        self.captured = sqlite3.connect(captured, isolation_level=None)
-        self.plain = sqlite3.connect(plain, isolation_level=None)
+        # a life beside a running engine is lived in threads, one after the other
+        self.captured = sqlite3.connect(captured, isolation_level=None, check_same_thread=False)
+        self.plain = sqlite3.connect(plain, isolation_level=None, check_same_thread=False)
         self._left = patience
         #: Names that tables had before they were renamed in the old way, a known limit.
         self._former: set[str] = set()
