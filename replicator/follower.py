@@ -21,7 +21,7 @@ from triggers.key import choose
 from triggers.refit import Edition, Survey
 from triggers.schema import Table
 
-from . import ddl, evolution, failpoint, ledger
+from . import ddl, evolution, failpoint, ledger, names
 from .changes import Change, Changes, may_be_renumbered, rebuild_swapped, stamped, why_stale
 from .evolution import Evolution, Kind
 from .faults import source_error
@@ -196,7 +196,8 @@ class Follower:
                 for change in told:
                     if change.old is not None and (change.new is None or change.kind is Kind.REBUILT):
                         await connection.execute(ddl.drop_table(change.old))
-                for change in changes.tables:
+                # what is renamed goes before what is made: a name may be wanted that is given up here
+                for change in sorted(changes.tables, key=lambda c: c.old is None or c.kind is Kind.REBUILT):
                     await self._apply(connection, change, [c.new for c in changes.tables if c.new])
                 await connection.execute(CONTROL["set_schema"], self._pipeline.source_id, version)
         except asyncpg.PostgresError as error:
@@ -226,13 +227,19 @@ class Follower:
             await ledger.set_plan(connection, source_id, number, new)
             await connection.execute(CONTROL["set_copied"], source_id, number)
         elif change.evolution is not None and (change.kind is Kind.ALTERED or change.evolution.reindexed):
-            for statement in evolution.alter(change.evolution, new):
+            old = change.evolution.old
+            if old.name != new.name:
+                await ledger.refuse_existing(connection, new.schema, [new.name])
+                await names.make_way(connection, new.schema, new.name)
+            there = await names.indexes_of(connection, old), await names.taken(connection, new.schema)
+            for statement in evolution.alter(change.evolution, new, *there):
                 await connection.execute(statement)
             await ledger.set_plan(connection, source_id, number, new)
 
     async def _create(self, connection: Connection, plan: TablePlan) -> None:
+        await names.make_way(connection, plan.schema, plan.name)
         await connection.execute(ddl.create_table(plan))
-        await connection.execute(ddl.replica_key(plan))
+        await connection.execute(ddl.replica_key(plan, await names.placed_key(connection, plan)))
         await connection.execute(ddl.comment(plan, self._facts.path))
         await connection.execute(ddl.guard(plan))
 

@@ -226,7 +226,7 @@ def test_tables_in_the_way_are_a_failure(
     answer = liteferry("check", make_source(script=GOOD), "--target", target_url, "--json")
 
     assert answer.status == 1
-    assert one(answer, "tables") == ("fail", "schema 'public' holds 1 of the tables already: 'users'")
+    assert one(answer, "tables") == ("fail", "schema 'public' holds 1 of the tables' names already: 'users'")
 
 
 def test_a_target_that_cannot_be_reached_is_a_failure(liteferry: Liteferry, make_source: MakeSource) -> None:
