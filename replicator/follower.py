@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import asyncpg
 import structlog
 
-from config.errors import CaptureBroken, SchemaDrift, SourceBusy, TargetError
+from config.errors import CaptureBroken, LiteferryError, SchemaDrift, SourceBusy, TargetError
 from triggers import capture, refit
 from triggers.capture import Captured
 from triggers.key import choose
@@ -54,11 +54,11 @@ class Follower:
         async with self._pipeline.tailer.applying:
             await self._refuse_another()
             while True:
-                changes = await self._changes()
-                self._refuse(changes)
-                await self._note_stale(changes)
-                failpoint.reach("follow.before_refit")
                 try:
+                    changes = await self._changes()
+                    self._refuse(changes)
+                    await self._note_stale(changes)
+                    failpoint.reach("follow.before_refit")
                     now = await self._refit(changes)
                 except refit.Moved:
                     continue
@@ -84,8 +84,21 @@ class Follower:
             )
 
     async def _changes(self) -> Changes:
+        """Look at everything. Raises Moved when the schema changes meanwhile."""
         pipeline = self._pipeline
         seen = await self._ask(refit.survey, pipeline.settings.exclude)
+        try:
+            return await self._changed(seen)
+        except (sqlite3.Error, LiteferryError) as error:
+            # a migration in several transactions may have taken away a table that was just seen
+            if await self._ask(refit.version) != seen.edition.version:
+                raise refit.Moved from error
+            if isinstance(error, sqlite3.Error):
+                raise source_error(pipeline.reader, error) from error
+            raise
+
+    async def _changed(self, seen: Survey) -> Changes:
+        pipeline = self._pipeline
         changes = Changes(seen)
         for number, old in pipeline.plans.items():
             changes.tables.append(await self._change(seen, number, old))
