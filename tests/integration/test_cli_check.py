@@ -89,9 +89,9 @@ def test_nothing_is_changed(liteferry: Liteferry, make_source: MakeSource, targe
         ),
         (
             "CREATE TABLE p(a); CREATE TABLE c(id INTEGER PRIMARY KEY, p REFERENCES p(a))",
-            "foreign keys",
-            "warn",
-            "refers to columns that are not unique",
+            "foreign key mismatch",
+            "fail",
+            "'c' refers to 'p' (a)",
         ),
         (
             "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT); INSERT INTO t VALUES(4, CAST(x'6100' AS TEXT))",
