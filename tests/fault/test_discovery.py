@@ -17,6 +17,7 @@ from tests.compare import differences
 from tests.fault.scene import HASTY, StartWriter, caught_up_with
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.sqlite import MakeSource
+from tests.fixtures.writer import Writer
 
 Status = dict[str, Any]
 
@@ -89,9 +90,7 @@ async def test_a_file_that_appears_and_is_written_joins_and_stays(
     running = daemon(folder, target_url, env=HASTY)
     status = await until(running, lambda s: s["can_cutover"], 30)
     assert [one["schema"] for one in status["sources"]] == ["public", "later"]
-    assert writing.stop().errors == []
-    await equal(running, later, target_url, "later")
-    await equal(running, folder / "first.db", target_url, "public")
+    await both_equal(writing, running, folder, later, target_url)
 
 
 async def test_many_files_that_appear_at_once_all_join(
@@ -250,9 +249,7 @@ async def test_killed_while_one_joins_it_joins_at_the_next_start(
     await until(running, streams(later), 30)
     status = await until(running, lambda s: s["can_cutover"], 30)
     assert sorted(one["schema"] for one in status["sources"]) == ["later", "public"]
-    assert writing.stop().errors == []
-    await equal(running, later, target_url, "later")
-    await equal(running, folder / "first.db", target_url, "public")
+    await both_equal(writing, running, folder, later, target_url)
 
 
 async def test_a_cutover_takes_the_newcomer_along_or_waits_for_it(
@@ -286,3 +283,10 @@ async def test_a_file_that_may_not_be_read_joins_when_it_may(
     await until(running, noticed(locked, "Permission denied"))
     locked.chmod(0o600)
     await until(running, streams(locked), 20)
+
+
+async def both_equal(writing: Writer, running: RunningDaemon, folder: Path, later: Path, url: str) -> None:
+    """Let the writer end, and assert that the first file and the newcomer have arrived whole."""
+    assert writing.stop().errors == []
+    await equal(running, later, url, "later")
+    await equal(running, folder / "first.db", url, "public")
