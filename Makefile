@@ -45,7 +45,7 @@ test-pg: $(VENV)/.dev $(PG_DIR)/.unpacked ## run the tests on another PostgreSQL
 	LITEFERRY_TEST_PG=embedded LITEFERRY_PG_BIN="$(CURDIR)/$(PG_DIR)/bin" $(BIN)/pytest $(ARGS)
 
 fuzz-sqlite: $(VENV)/.dev $(SQLITE_DIR)/libsqlite3.so.0 ## random applications with another SQLite: make fuzz-sqlite SQLITE=3.54.1 SEEDS=0-4999 (needs npm, gcc)
-	$(BIN)/python -m tests.fidelity.versions --alter --seeds $(SEEDS) --library $(SQLITE_DIR)
+	$(BIN)/python -m tests.fidelity.versions --alter --seeds $(SEEDS) --sqlite $(SQLITE_DIR)
 
 clean: ## delete .venv, .cache and what the tools leave behind
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist *.egg-info

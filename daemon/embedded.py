@@ -74,6 +74,16 @@ class EmbeddedPostgres:
         return self._port
 
     @property
+    def pid(self) -> int | None:
+        """Return the server's process, None while it does not run."""
+        return self._running[0].pid if self._running else None
+
+    @property
+    def scratch(self) -> Path:
+        """Return the folder of its temporary files."""
+        return self._scratch
+
+    @property
     def url(self) -> str:
         """Return the URL of the database `postgres`, as the superuser `postgres`."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"

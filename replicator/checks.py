@@ -71,10 +71,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else noun + 's'}"
 
 
-def shown(names: Sequence[str], most: int = SHOWN) -> str:
-    """Return names for a message, the first few of many."""
+def shown(names: Sequence[str], most: int = SHOWN, *, as_they_are: bool = False) -> str:
+    """Return names for a message, the first few of many; in quotes where they are not already."""
     more = len(names) - most
-    return ", ".join(map(repr, names[:most])) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(names[:most] if as_they_are else map(repr, names[:most])) + (
+        f" and {more} more" if more > 0 else ""
+    )
 
 
 def read_seconds(settings: Settings, journal_mode: str) -> float:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from config.errors import LiteferryError, ValueRefused
 from config.settings import Settings
+from triggers import relations
 from triggers.inspection import Violations, foreign_key_violations, unpredictable_uniques
 from triggers.key import KeyKind, choose
 from triggers.schema import Table
@@ -164,6 +165,11 @@ async def _convert(session: Session, plan: TablePlan, seconds: float, memory: in
 
 async def _foreign_keys(found: Findings, session: Session, tables: Sequence[Table], mode: str) -> None:
     seconds = FOREIGN_KEY_SECONDS if mode == "wal" else FOREIGN_KEY_SECONDS_ROLLBACK
+    broken = await session.run(relations.harmed, tables)
+    if broken:
+        names = shown([str(one) for one in broken], as_they_are=True)
+        text = f"no key behind {counted(len(broken), 'foreign key')}: {names}"
+        found.add("foreign key mismatch", Level.FAIL, text, relations.HINT)
     related = [table for table in tables if table.foreign_keys]
     counts = [await session.run(foreign_key_violations, table, seconds) for table in related]
     told = [text for count in counts for text in _violations(count)]

@@ -17,10 +17,11 @@ from triggers.connection import writing
 from triggers.identifier import quote
 from triggers.session import Session
 
-from . import ddl, loader
+from . import ddl, loader, names
 from .backoff import Backoff
 from .ddl import Note
 from .pipeline import Pipeline
+from .plan import TablePlan
 from .state import State
 from .target import CONTROL, Connection, Target, describe
 
@@ -168,23 +169,24 @@ async def validate(target: Target, pipelines: Sequence[Pipeline]) -> list[Note]:
                 notes += await _validate_one(target, plan.qualified, wanted)
             for wanted in ddl.secondary(plan):
                 if wanted.late:
-                    notes += await _build_late(target, plan.schema, wanted)
+                    notes += await _build_late(target, plan, wanted)
             async with target.connection() as connection:
                 await connection.execute(f"ANALYZE {plan.qualified}", timeout=loader.DAY)
     return notes
 
 
-async def _build_late(target: Target, schema: str, wanted: ddl.Object) -> list[Note]:
+async def _build_late(target: Target, plan: TablePlan, wanted: ddl.Object) -> list[Note]:
     """Build a unique index beside the application's writes; one that rows violate is a note."""
-    drop = f"DROP INDEX IF EXISTS {quote(schema)}.{quote(wanted.name)}"
     async with target.connection() as connection:
-        valid = await connection.fetchval(CONTROL["valid_index"], schema, wanted.name)
-        if valid:
-            return []
-        if valid is False:
-            await connection.execute(drop)
+        there = names.found(wanted.names, await names.indexes_of(connection, plan))
+        if there is not None:
+            if await connection.fetchval(CONTROL["valid_index"], plan.schema, there):
+                return []
+            await connection.execute(ddl.drop(plan, wanted, there))
+        one = await names.placed(connection, plan, wanted)
+        drop = ddl.drop(plan, one, one.name)
         try:
-            sql = wanted.sql.replace("CREATE UNIQUE INDEX", "CREATE UNIQUE INDEX CONCURRENTLY", 1)
+            sql = one.sql.replace("CREATE UNIQUE INDEX", "CREATE UNIQUE INDEX CONCURRENTLY", 1)
             await connection.execute(sql, timeout=loader.DAY)
         except asyncpg.PostgresError as error:
             if isinstance(error, asyncpg.PostgresConnectionError | asyncpg.OperatorInterventionError):

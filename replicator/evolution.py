@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from triggers.identifier import quote
 from triggers.key import Key
 from triggers.schema import Column, Index, Table
 
-from . import ddl
+from . import ddl, names
 from .defaults import translate
 from .plan import ColumnPlan, TablePlan
 
@@ -97,22 +97,25 @@ class Evolution:
         return TablePlan(self.table, self.key, self.old.schema, columns, self.old.rows)
 
 
-def alter(evolution: Evolution, new: TablePlan) -> list[str]:
+def alter(
+    evolution: Evolution, new: TablePlan, present: Collection[str], taken: Collection[str]
+) -> list[str]:
     """Return the statements that make the target's table one for the altered plan, but for its indexes.
 
-    Columns that are new accept NULL until their values have come, see `tighten`.
+    `present` are the names of its indexes, `taken` all names in the schema. Columns that are new accept NULL
+    until their values have come, see `tighten`. Raises TargetContents when no name is left.
     """
     old = evolution.old
-    statements = list(_drop_objects(evolution, new))
+    statements = list(_drop_objects(evolution, new, present))
     if old.name != new.name:
         statements.append(f"ALTER TABLE {old.qualified} RENAME TO {quote(new.name)}")
-    statements += _rename_objects(evolution, new)
+    statements += _rename_objects(evolution, new, present, {*taken, new.name})
     change = f"ALTER TABLE {new.qualified}"
     for before, after in evolution.renamed.items():
         statements.append(f"{change} RENAME COLUMN {quote(before)} TO {quote(after)}")
     kept = {evolution.renamed.get(c.source, c.source) for c in old.columns}
-    names = {c.target for c in new.columns}
-    statements += [f"{change} DROP COLUMN {quote(name)}" for name in sorted(kept - names)]
+    gone = kept - {c.target for c in new.columns}
+    statements += [f"{change} DROP COLUMN {quote(name)}" for name in sorted(gone)]
     for column in evolution.added:
         statements.append(f"{change} ADD COLUMN {_definition(new, column)}")
     statements += _loosen(evolution, new)
@@ -159,8 +162,8 @@ def _definition_of(index: Index) -> Index:
 
 def _as_renamed(evolution: Evolution) -> TablePlan:
     """Return the old plan under the new names of table and columns."""
-    old, names = evolution.old, evolution.renamed
-    rename = {c.name: names.get(c.name, c.name) for c in old.table.columns}
+    old, others = evolution.old, evolution.renamed
+    rename = {c.name: others.get(c.name, c.name) for c in old.table.columns}
     indexes = tuple(
         replace(
             index,
@@ -177,21 +180,28 @@ def _as_renamed(evolution: Evolution) -> TablePlan:
     return TablePlan(table, key, old.schema, planned, old.rows)
 
 
-def _drop_objects(evolution: Evolution, new: TablePlan) -> Iterator[str]:
+def _drop_objects(evolution: Evolution, new: TablePlan, present: Collection[str]) -> Iterator[str]:
     """Indexes and constraints that the source has no longer, under the names they have on the target."""
     wanted = {o.sql for o in ddl.secondary(new)}
     before, renamed = ddl.secondary(evolution.old), ddl.secondary(_as_renamed(evolution))
     for was, would_be in zip(before, renamed, strict=True):
-        if would_be.sql not in wanted:
-            yield ddl.drop(evolution.old, was)
+        there = names.found(was.names, present)
+        if would_be.sql not in wanted and there is not None:
+            yield ddl.drop(evolution.old, was, there)
 
 
-def _rename_objects(evolution: Evolution, new: TablePlan) -> Iterator[str]:
+def _rename_objects(
+    evolution: Evolution, new: TablePlan, present: Collection[str], taken: set[str]
+) -> Iterator[str]:
     wanted = {o.sql for o in ddl.secondary(new)}
     before, renamed = ddl.secondary(evolution.old), ddl.secondary(_as_renamed(evolution))
-    pairs = [(a.name, b.name) for a, b in zip(before, renamed, strict=True) if b.sql in wanted]
-    pairs.append((ddl.key_name(evolution.old), ddl.key_name(new)))
+    pairs = [(a.names, b.names) for a, b in zip(before, renamed, strict=True) if b.sql in wanted]
+    pairs.append((names.key_names(evolution.old), names.key_names(new)))
     for was, now in pairs:
-        if was != now:
-            # of a constraint too: its index bears its name, and the constraint follows
-            yield f"ALTER INDEX IF EXISTS {quote(new.schema)}.{quote(was)} RENAME TO {quote(now)}"
+        there = names.found(was, present)
+        if there is None or there in now:
+            continue
+        to = names.free(now, taken, new.schema)
+        taken.add(to)
+        # of a constraint too: its index bears its name, and the constraint follows
+        yield f"ALTER INDEX {quote(new.schema)}.{quote(there)} RENAME TO {quote(to)}"

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import asyncpg
 import structlog
 
-from config.errors import CaptureBroken, SchemaDrift, SourceBusy, SourceError, TargetError
+from config.errors import CaptureBroken, LiteferryError, SchemaDrift, SourceBusy, TargetError
 from triggers import capture, refit
 from triggers.capture import Captured
 from triggers.key import choose
 from triggers.refit import Edition, Survey
 from triggers.schema import Table
 
-from . import ddl, evolution, failpoint, ledger
+from . import ddl, evolution, failpoint, ledger, names
 from .changes import Change, Changes, may_be_renumbered, rebuild_swapped, stamped, why_stale
 from .evolution import Evolution, Kind
 from .faults import source_error
@@ -87,17 +87,20 @@ class Follower:
             )
 
     async def _changes(self) -> Changes:
-        """Look at the schema and what it means. Raises Moved when it changes while we look."""
-        seen = await self._ask(refit.survey, self._pipeline.settings.exclude)
+        """Look at everything. Raises Moved when the schema changes meanwhile."""
+        pipeline = self._pipeline
+        seen = await self._ask(refit.survey, pipeline.settings.exclude)
         try:
-            return await self._compared(seen)
-        except SourceError as error:
-            # a table that was there a moment ago, such as a migration's temporary one
-            if not error.retryable and await self._ask(refit.version) != seen.edition.version:
+            return await self._changed(seen)
+        except (sqlite3.Error, LiteferryError) as error:
+            # a migration in several transactions may have taken away a table that was just seen
+            if await self._ask(refit.version) != seen.edition.version:
                 raise refit.Moved from error
+            if isinstance(error, sqlite3.Error):
+                raise source_error(pipeline.reader, error) from error
             raise
 
-    async def _compared(self, seen: Survey) -> Changes:
+    async def _changed(self, seen: Survey) -> Changes:
         pipeline = self._pipeline
         changes = Changes(seen)
         for number, old in pipeline.plans.items():
@@ -213,8 +216,8 @@ class Follower:
                 for change in told:
                     if change.old is not None and (change.new is None or change.kind is Kind.REBUILT):
                         await connection.execute(ddl.drop_table(change.old))
-                # what keeps its table gives its old name up before another takes it
-                for change in sorted(changes.tables, key=lambda c: c.kind is Kind.REBUILT):
+                # what is renamed goes before what is made: a name may be wanted that is given up here
+                for change in sorted(changes.tables, key=lambda c: c.old is None or c.kind is Kind.REBUILT):
                     await self._apply(connection, change, [c.new for c in changes.tables if c.new])
                 moved = self._pipeline.source_id, version, self._has_moved(changes)
                 await connection.execute(CONTROL["set_schema"], *moved)
@@ -245,13 +248,19 @@ class Follower:
             await ledger.set_plan(connection, source_id, number, new)
             await connection.execute(CONTROL["set_copied"], source_id, number)
         elif change.evolution is not None and (change.kind is Kind.ALTERED or change.evolution.reindexed):
-            for statement in evolution.alter(change.evolution, new):
+            old = change.evolution.old
+            if old.name != new.name:
+                await ledger.refuse_existing(connection, new.schema, [new.name])
+                await names.make_way(connection, new.schema, new.name)
+            there = await names.indexes_of(connection, old), await names.taken(connection, new.schema)
+            for statement in evolution.alter(change.evolution, new, *there):
                 await connection.execute(statement)
             await ledger.set_plan(connection, source_id, number, new)
 
     async def _create(self, connection: Connection, plan: TablePlan) -> None:
+        await names.make_way(connection, plan.schema, plan.name)
         await connection.execute(ddl.create_table(plan))
-        await connection.execute(ddl.replica_key(plan))
+        await connection.execute(ddl.replica_key(plan, await names.placed_key(connection, plan)))
         await connection.execute(ddl.comment(plan, self._facts.path))
         await connection.execute(ddl.guard(plan))
 

@@ -206,11 +206,11 @@ def _moved(table_id: int) -> PositionConflict:
 async def refuse_existing(connection: Connection, schema: str, names: Sequence[str]) -> None:
     """Raise TargetContents when the target schema holds one of the tables already."""
     rows = await connection.fetch(CONTROL["existing"], schema, list(names))
-    found = sorted(row["relname"] for row in rows)
+    found = sorted(f"{row['relname']!r}{row['what']}" for row in rows)
     if found:
-        shown = ", ".join(repr(name) for name in found[:5]) + (" ..." if len(found) > 5 else "")
+        shown = ", ".join(found[:5]) + (" ..." if len(found) > 5 else "")
         raise TargetContents(
-            f"schema {schema!r} of the target holds {len(found)} of the tables already: {shown}",
+            f"schema {schema!r} of the target holds {len(found)} of the tables' names already: {shown}",
             hint="drop or rename them, or choose another schema with --schema; nothing was changed",
         )
 

@@ -12,7 +12,7 @@ from config.errors import TargetError
 from triggers.changelog import Place
 from triggers.identifier import quote
 
-from . import ddl, dml, ledger
+from . import ddl, dml, ledger, names
 from .ddl import Note, Object
 from .lanes import Bounds
 from .plan import TablePlan
@@ -46,6 +46,7 @@ async def create(
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
             await ledger.register(connection, source_id, path, schema, place, version, inode)
             for number, plan in plans.items():
+                await names.make_way(connection, schema, plan.name)
                 await connection.execute(ddl.create_table(plan))
                 await connection.execute(ddl.comment(plan, path))
                 await connection.execute(ddl.guard(plan))
@@ -68,13 +69,14 @@ async def add_keys(target: Target, plans: Sequence[TablePlan]) -> None:
 
 
 async def _add_key(connection: Connection, plan: TablePlan) -> None:
+    key = ddl.replica_key(plan, await names.placed_key(connection, plan))
     try:
         async with connection.transaction():
-            await connection.execute(ddl.replica_key(plan), timeout=DAY)
+            await connection.execute(key, timeout=DAY)
     except asyncpg.UniqueViolationError:
         gone = await connection.execute(dml.delete_duplicates(plan), timeout=DAY)
         log.info("rows that moved while copied", table=plan.name, rows=int(gone.split()[-1]))
-        await connection.execute(ddl.replica_key(plan), timeout=DAY)
+        await connection.execute(key, timeout=DAY)
 
 
 async def add_indexes(
@@ -97,9 +99,8 @@ async def add_indexes(
 async def missing(connection: Connection, plan: TablePlan) -> list[Object]:
     """Return the indexes and constraints that a table should have by now and has not."""
     wanted = [one for one in ddl.secondary(plan) if not one.late]
-    rows = await connection.fetch(CONTROL["existing"], plan.schema, [one.name for one in wanted])
-    present = {row["relname"] for row in rows}
-    return [one for one in wanted if one.name not in present]
+    present = await names.indexes_of(connection, plan)
+    return [one for one in wanted if names.found(one.names, present) is None]
 
 
 async def tighten(connection: Connection, plan: TablePlan, statements: Sequence[str]) -> list[Note]:
@@ -112,7 +113,7 @@ async def relax(connection: Connection, source_id: UUID, number: int, plan: Tabl
 
     It may be one that the source has dropped while nobody looked. Returns False for the table's key.
     """
-    if name == ddl.key_name(plan):
+    if name in names.key_names(plan):
         return False
     await connection.execute(f"ALTER TABLE {plan.qualified} DROP CONSTRAINT IF EXISTS {quote(name)}")
     await connection.execute(f"DROP INDEX IF EXISTS {quote(plan.schema)}.{quote(name)}")
@@ -126,7 +127,8 @@ async def build(connection: Connection, plan: TablePlan, objects: Sequence[Objec
     for wanted in objects:
         try:
             async with connection.transaction():
-                await connection.execute(wanted.sql, timeout=DAY)
+                one = await names.placed(connection, plan, wanted) if wanted.other else wanted
+                await connection.execute(one.sql, timeout=DAY)
         except asyncpg.PostgresError as error:
             if isinstance(error, asyncpg.PostgresConnectionError | asyncpg.OperatorInterventionError):
                 raise

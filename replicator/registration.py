@@ -11,8 +11,8 @@ from uuid import UUID
 
 import structlog
 
-from config.errors import CaptureBroken, SourceBusy, SourceError, TargetError
-from triggers import capture, changelog, fence, refit
+from config.errors import CaptureBroken, SourceBusy, SourceError, TargetError, Unsupported
+from triggers import capture, changelog, fence, refit, relations
 from triggers.capture import Captured
 from triggers.key import Key
 from triggers.schema import Table
@@ -111,6 +111,7 @@ class Registration:
         pipeline, target = self._pipeline, self._pipeline.target
         async with target.connection() as connection:
             await ledger.refuse_existing(connection, plan.schema, [p.name for p in plan.tables])
+        await self._refuse_harm(plan)
         captured = await self._install([(p.table, p.key) for p in plan.tables])
         failpoint.reach("install.after")
         self._source_id = await pipeline.reader.run(capture.source_id)
@@ -130,6 +131,15 @@ class Registration:
         if record is None:
             raise TargetError("the target has forgotten the source that was just registered")
         return record, plans
+
+    async def _refuse_harm(self, plan: SourcePlan) -> None:
+        broken = await self._pipeline.reader.run(relations.harmed, [p.table for p in plan.tables])
+        if broken:
+            raise Unsupported(
+                f"our triggers would make the application's INSERTs fail: foreign key of {broken[0]}, which "
+                "is no key and has no unique index",
+                hint=relations.HINT,
+            )
 
     async def take_up(self, record: SourceRecord) -> tuple[dict[int, TablePlan], set[int]]:
         """Return the plans that the target remembers, by number, and which of them fit no table any more.

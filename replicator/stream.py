@@ -43,7 +43,7 @@ class Stream:
                 moved = await self._pipeline.tailer.step()
                 self._tell()
                 if not moved:
-                    await self._pipeline.tailer.wait(self._nudged(wake), settings.poll_interval)
+                    await self._pipeline.tailer.wait(self._nudged(wake, mending), settings.poll_interval)
                 self._raise_alarm()
         finally:
             mending.cancel()
@@ -60,9 +60,10 @@ class Stream:
         if error is not None:
             raise error
 
-    def _nudged(self, wake: Wake) -> Wake:
+    def _nudged(self, wake: Wake, mending: asyncio.Task[None]) -> Wake:
         async def either(seconds: float) -> bool:
-            return await wake(seconds) or self._alarm is not None or self._has_mended()
+            # a healer that has met an error must not wait for the next write of an idle application
+            return await wake(seconds) or mending.done() or self._alarm is not None or self._has_mended()
 
         return either
 

@@ -152,9 +152,10 @@ async def _contents(found: Findings, connection: Connection, survey: Survey) -> 
         found.add("tables", Level.WARN if moved else Level.PASS, text)
         return
     rows = await connection.fetch(CONTROL["existing"], survey.spec.schema, survey.tables)
-    names = sorted(row["relname"] for row in rows)
+    names = sorted(f"{row['relname']!r}{row['what']}" for row in rows)
     if names:
-        text = f"schema {survey.spec.schema!r} holds {len(names)} of the tables already: {shown(names)}"
+        told = shown(names, as_they_are=True)
+        text = f"schema {survey.spec.schema!r} holds {len(names)} of the tables' names already: {told}"
         hint = "drop or rename them, or choose another schema with --schema"
         found.add("tables", Level.FAIL, text, hint)
     else:

@@ -56,12 +56,21 @@ def _double(value: Value) -> float:
     raise ValueError("the column holds 64-bit floating point numbers")
 
 
+def _whole(value: Value) -> Value:
+    """Return the 64-bit integer that a real is equal to, where there is one."""
+    whole = type(value) is float and value.is_integer() and -(1 << 63) <= value < 1 << 63
+    return int(value) if whole else value  # type: ignore[arg-type]  # a float by then
+
+
 def _numeric(value: Value) -> Decimal:
     if type(value) is int:
         return Decimal(value)
     if type(value) is float:
         if value == 0 and math.copysign(1, value) < 0:
             raise ValueError("numeric has no negative zero")
+        if abs(value) > 1 << 53 and type(whole := _whole(value)) is int:
+            # SQLite takes 2^62 for equal to its real: as a key it must be one on the target as well
+            return Decimal(whole)
         # The shortest text that reads back as this very double; Decimal(value) would show its 50 digits.
         return Decimal(repr(value))
     raise ValueError("the column holds numbers")
@@ -113,6 +122,17 @@ _BOOLEANS = {0: False, 1: True, None: None}
 _INTEGER_OR_NULL = frozenset({int, type(None)})
 
 
+def of_key(pg_type: str) -> Convert:
+    """Return the converter of a key to look for; it raises ValueError for one that cannot be there.
+
+    The log may have it as 1.0 where the row has 1, which to SQLite is the same key.
+    """
+    convert = _STRICT[pg_type]
+    if pg_type in _DRIVER_CHECKS:
+        return convert
+    return lambda value: convert(_whole(value))
+
+
 def strict(pg_type: str, numbers_as_text: bool = False) -> Convert:
     """Return the converter of one non-null value; it raises ValueError with the reason."""
     return _number_as_text if numbers_as_text else _STRICT[pg_type]
@@ -144,6 +164,7 @@ class Converter:
         self._names = [form.name for form in forms]
         self._strict = [strict(form.pg_type, form.numbers_as_text) for form in forms]
         self.key = tuple(key)
+        self._of_key = [of_key(forms[i].pg_type) for i in self.key]
         open_ = [i for i, form in enumerate(forms) if not form.passes]
         self._checked = [i for i in open_ if forms[i].pg_type in _INTEGERS]
         self._converted = [(i, self._strict[i]) for i in open_ if forms[i].pg_type not in _INTEGERS]
@@ -211,11 +232,10 @@ class Converter:
 
     def keys(self, keys: Iterable[Row]) -> list[Row]:
         """Return the keys that can be on the target at all, converted; the rest never got there."""
-        converters = [self._strict[i] for i in self.key]
         kept = []
         for key in keys:
             try:
-                kept.append(tuple(c(v) for c, v in zip(converters, key, strict=True)))
+                kept.append(tuple(c(v) for c, v in zip(self._of_key, key, strict=True)))
             except ValueError:
                 continue
         return kept

@@ -12,11 +12,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import random
+import select
 import signal
 import sqlite3
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -198,6 +199,28 @@ class Application:
         return f"doc/{self.chance.randint(0, 199):03}"
 
 
+class Stop:
+    """Set by a signal, waited for by the same thread.
+
+    No threading.Event: its lock may be held by the very wait that the handler interrupts.
+    """
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._writing, False)
+
+    def set(self, *_: object) -> None:
+        """Have it end; a signal handler."""
+        self.wanted = True
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._writing, b"!")
+
+    def wait(self, seconds: float) -> None:
+        """Wait for so long, or until it is set."""
+        select.select([self._reading], [], [], seconds)
+
+
 class Record:
     """What happened: a line per acknowledged transaction, and the totals."""
 
@@ -268,7 +291,7 @@ def count_up(application: Application) -> int:
     return int(number)
 
 
-def run(options: argparse.Namespace, record: Record, stop: threading.Event) -> None:
+def run(options: argparse.Namespace, record: Record, stop: Stop) -> None:
     """Write until stopped, fenced, or the time is over."""
     deadline = time.monotonic() + options.seconds
     timeout = options.busy_timeout_ms / 1000
@@ -277,7 +300,7 @@ def run(options: argparse.Namespace, record: Record, stop: threading.Event) -> N
         prepare(database)
         application = Application(database, random.Random(options.seed), options.seed)
         said = False
-        while not stop.is_set() and not record.fenced and time.monotonic() < deadline:
+        while not stop.wanted and not record.fenced and time.monotonic() < deadline:
             transact(application, record)
             if not said and record.transactions:
                 say({"ready": True})
@@ -302,8 +325,8 @@ def main() -> None:
     parser.add_argument("--journal", type=Path, help="a line of JSON per acknowledged transaction")
     parser.add_argument("--seconds", type=float, default=float("inf"))
     options = parser.parse_args()
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop = Stop()
+    signal.signal(signal.SIGTERM, stop.set)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(options.journal.open("a")) if options.journal else None
         record = Record(journal)

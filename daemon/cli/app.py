@@ -10,6 +10,7 @@ import click
 
 from config.errors import LiteferryError
 
+from . import INTERRUPTED
 from .check import check
 from .cutover import cutover
 from .demo import demo
@@ -21,8 +22,6 @@ from .uninstall import uninstall
 from .verify import verify
 
 VERBS: tuple[click.Command, ...] = (check, plan, run, status, verify, cutover, uninstall, demo)
-
-INTERRUPTED = 130
 
 
 class Failure(click.ClickException):

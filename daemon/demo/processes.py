@@ -17,6 +17,8 @@ from config.errors import ControlError, LiteferryError
 from daemon.control import ask
 from replicator.failpoint import VARIABLE as FAILPOINTS
 
+from .heir import Heir
+
 #: How long a process may take to end when asked to, before it is killed.
 PATIENCE_SECONDS = 15.0
 
@@ -41,6 +43,8 @@ class Child:
         self.log = folder / f"{name}.log"
         self._folder = folder
         self._process: asyncio.subprocess.Process | None = None
+        #: Who ends the process if ours is killed.
+        self.heir: Heir | None = None
 
     @property
     def process(self) -> asyncio.subprocess.Process:
@@ -64,6 +68,8 @@ class Child:
                 # so that Ctrl-C in the terminal reaches only us, and we end it in order
                 start_new_session=True,
             )
+        if self.heir is not None:
+            self.heir.takes("process", self._process.pid)
 
     def check(self) -> None:
         """Raise DemoFailed when the process has ended."""

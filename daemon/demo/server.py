@@ -21,6 +21,8 @@ from daemon.embedded import EmbeddedPostgres
 from daemon.pgbinaries import server_account, temporary_root
 from replicator.cutover import uninterrupted
 
+from .heir import Heir
+
 T = TypeVar("T")
 
 
@@ -54,11 +56,13 @@ def temporary_folder(keep: bool) -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def embedded(kept: Path | None) -> AsyncIterator[Server]:
+async def embedded(kept: Path | None, heir: Heir) -> AsyncIterator[Server]:
     """Run a server of our own; its data stay in `kept` if that is given. Raises LiteferryError."""
     server = await to_its_end(lambda: EmbeddedPostgres(kept))
+    heir.takes("folder", server.scratch)
     try:
         await to_its_end(server.start)
+        heir.takes("process", server.pid)
         version = await to_its_end(lambda: server.version)
         yield Server(server.url, f"{version}, a server of its own: {server.url}")
     finally:

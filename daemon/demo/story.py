@@ -18,6 +18,8 @@ from typing import Any
 from config.errors import CutoverRefused
 
 from .comparison import compare
+from .heir import Heir
+from .heir import heir as inherited
 from .probe import Probe, probing
 from .processes import Application, Child, Daemon, DemoFailed
 from .report import Figures
@@ -54,6 +56,7 @@ class Story:
     _server: Server
     _application: Application
     _daemon: Daemon
+    _heir: Heir
 
     def __init__(self, options: Options, screen: Screen, figures: Figures, stack: AsyncExitStack) -> None:
         self.figures = figures
@@ -87,10 +90,13 @@ class Story:
     async def _set_up(self) -> None:
         options, say = self._options, self._screen.say
         self._screen.say("A shop that writes to SQLite moves to PostgreSQL while it works.")
+        heir = self._heir = self._stack.enter_context(inherited())
         folder = self.folder = self._stack.enter_context(temporary_folder(options.keep))
+        if not options.keep:
+            heir.takes("folder", folder)
         given = options.target
         kept = folder / "postgres" if options.keep else None
-        making = embedded(kept) if given is None else borrowed(given, options.keep)
+        making = embedded(kept, heir) if given is None else borrowed(given, options.keep)
         self._server = await self._stack.enter_async_context(making)
         say(f"postgres     {self._server.text}")
         self._application = Application(folder)
@@ -108,6 +114,7 @@ class Story:
     async def _launch(self, child: Child, start: Coroutine[Any, Any, Any]) -> Any:
         self._stack.push_async_callback(child.end)
         self._children.append(child)
+        child.heir = self._heir
         return await start
 
     async def _copy(self) -> None:

@@ -207,9 +207,38 @@ UPDATE liteferry.source SET position = $3, mark = $4, consistent = false, update
 WHERE source_id = $1 AND position = $2
 
 -- existing --
--- which of some tables are there already
-SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname = $1 AND c.relname = ANY($2::text[])
+-- which names of some tables are taken already, and by what if it is no table; the indexes and sequences of a
+-- guarded table are ours, and give way
+SELECT c.relname, CASE WHEN d.refobjid IS NOT NULL OR i.indrelid IS NOT NULL
+    THEN format(' (%s of %s)', CASE c.relkind WHEN 'S' THEN 'a sequence' ELSE 'an index' END,
+        coalesce(i.indrelid, d.refobjid)::regclass)
+    WHEN c.relkind NOT IN ('r', 'p') THEN ' (not a table)' ELSE '' END AS what
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
+LEFT JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND c.relkind = 'S'
+    AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
+WHERE n.nspname = $1 AND c.relname = ANY($2::text[]) AND NOT EXISTS (SELECT FROM pg_trigger AS g
+    WHERE g.tgrelid = coalesce(i.indrelid, d.refobjid) AND g.tgname = 'liteferry_guard')
+
+-- in_the_way --
+-- the index or sequence of a guarded table that bears a name, and that table
+SELECT c.relkind::text AS kind, o.relname AS owner
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
+LEFT JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND c.relkind = 'S'
+    AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
+JOIN pg_class AS o ON o.oid = coalesce(i.indrelid, d.refobjid)
+WHERE n.nspname = $1 AND c.relname = $2
+    AND EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = o.oid AND g.tgname = 'liteferry_guard')
+
+-- indexes_of --
+-- the indexes of a table, those of its constraints among them
+SELECT c.relname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+WHERE i.indrelid = $1::text::regclass
+
+-- relations --
+-- every name that is taken in a schema
+SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1
 
 -- constraint_on --
 -- whether a table has a constraint of that name

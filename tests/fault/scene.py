@@ -117,6 +117,12 @@ async def end_equal(daemon: RunningDaemon, path: Path, url: str, seconds: float 
     assert await differences(path, url) == []
 
 
+async def ended_equal(writing: Writer, daemon: RunningDaemon, path: Path, url: str) -> None:
+    """Let the writer end, without an error in its life, and assert that both sides become equal."""
+    assert writing.stop().errors == []
+    await end_equal(daemon, path, url)
+
+
 async def versions(path: Path, url: str) -> dict[str, str]:
     """Return for every table a hash of its rows' transactions and places: rewritten rows change it."""
     with closing(sqlite3.connect(path)) as source:

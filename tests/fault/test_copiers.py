@@ -19,11 +19,11 @@ from tests.fault.scene import (
     StartWriter,
     copying,
     end_equal,
+    ended_equal,
     make_archive,
     poll,
     settle,
     source_of,
-    stop_all,
 )
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.proxy import Proxy
@@ -78,8 +78,7 @@ async def test_no_copier_outlives_its_daemon(
     await gone(copiers)
     second = daemon(path, target_url, env=ENV, args=SMALL_CHUNKS)
     await asyncio.to_thread(settle, second, path)
-    assert stop_all([writing]) == []
-    await end_equal(second, path, target_url)
+    await ended_equal(writing, second, path, target_url)
 
 
 async def test_copiers_share_the_lanes_and_end_with_the_copy(
@@ -90,8 +89,7 @@ async def test_copiers_share_the_lanes_and_end_with_the_copy(
     writing = writer(path, rate=300)
     running = daemon(path, target_url, env=ENV, args=SMALL_CHUNKS)
     await asyncio.to_thread(settle, running, path)
-    assert stop_all([writing]) == []
-    await end_equal(running, path, target_url)
+    await ended_equal(writing, running, path, target_url)
     assert running.log.count('"lane copied"') > 10
     assert "gave up" not in running.log
     assert copiers_of(running) == []

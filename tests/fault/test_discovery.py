@@ -17,6 +17,7 @@ from tests.compare import differences
 from tests.fault.scene import HASTY, StartWriter, caught_up_with
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.sqlite import MakeSource
+from tests.fixtures.writer import Writer
 from triggers import capture
 from triggers.key import choose
 from triggers.schema import tables
@@ -95,9 +96,7 @@ async def test_a_file_that_appears_and_is_written_joins_and_stays(
     running = daemon(folder, target_url, env=HASTY)
     status = await until(running, lambda s: s["can_cutover"], 30)
     assert [one["schema"] for one in status["sources"]] == ["public", "later"]
-    assert writing.stop().errors == []
-    await equal(running, later, target_url, "later")
-    await equal(running, folder / "first.db", target_url, "public")
+    await both_equal(writing, running, folder, later, target_url)
 
 
 async def test_many_files_that_appear_at_once_all_join(
@@ -256,9 +255,7 @@ async def test_killed_while_one_joins_it_joins_at_the_next_start(
     await until(running, streams(later), 30)
     status = await until(running, lambda s: s["can_cutover"], 30)
     assert sorted(one["schema"] for one in status["sources"]) == ["later", "public"]
-    assert writing.stop().errors == []
-    await equal(running, later, target_url, "later")
-    await equal(running, folder / "first.db", target_url, "public")
+    await both_equal(writing, running, folder, later, target_url)
 
 
 async def test_a_cutover_takes_the_newcomer_along_or_waits_for_it(
@@ -333,3 +330,10 @@ async def test_a_capture_that_this_target_does_not_know_is_told_of(
     await until(running, noticed(folder / "odd.db", "liteferry uninstall"), 10)
     with closing(sqlite3.connect(folder / "odd.db")) as database:
         assert capture.source_id(database) is not None
+
+
+async def both_equal(writing: Writer, running: RunningDaemon, folder: Path, later: Path, url: str) -> None:
+    """Let the writer end, and assert that the first file and the newcomer have arrived whole."""
+    assert writing.stop().errors == []
+    await equal(running, later, url, "later")
+    await equal(running, folder / "first.db", url, "public")

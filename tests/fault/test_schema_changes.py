@@ -11,11 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from replicator.preflight import profiled as look
+from replicator.types import Evidence
 from tests.compare import differences
 from tests.fault.scene import HASTY, StartWriter, end_equal, one_value, poll, settle, source_of, stop_all
+from tests.fidelity.engine import streaming
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.sqlite import MakeSource
 from tests.writer import SCHEMA as WRITER_SCHEMA
+from triggers.schema import Table
+from triggers.session import Session
 
 SCHEMA = """
 CREATE TABLE pulse(n INTEGER PRIMARY KEY);
@@ -409,3 +414,23 @@ async def test_nothing_else_is_read_again(source: Path, daemon: StartDaemon, tar
     after = await one_value(target_url, "SELECT md5(string_agg(xmin::text, ',' ORDER BY ctid)) FROM entry")
     assert before == after
     assert await differences(source, target_url) == []
+
+
+async def test_a_table_that_goes_just_as_it_is_seen_stops_nothing(
+    make_source: MakeSource, target_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A migration in several transactions drops the table that it has filled before we have counted it."""
+    path = make_source(script="CREATE TABLE t(id INTEGER PRIMARY KEY)")
+
+    async def profiled(session: Session, table: Table, seconds: float) -> list[Evidence]:
+        with closing(sqlite3.connect(path, timeout=10)) as application:
+            application.executescript("DROP TABLE IF EXISTS passing")
+        return await look(session, table, seconds)
+
+    async with streaming(path, target_url) as running:
+        await running.settled(path)
+        monkeypatch.setattr("replicator.follower.profiled", profiled)
+        with closing(sqlite3.connect(path, timeout=10)) as application:
+            application.executescript("CREATE TABLE passing(v INT); INSERT INTO t VALUES(1)")
+        await running.settled(path)
+        assert await differences(path, target_url) == []

@@ -17,6 +17,7 @@ from tests.fault.scene import (
     StartWriter,
     copying,
     end_equal,
+    ended_equal,
     make_archive,
     settle,
     stop_all,
@@ -43,8 +44,7 @@ async def test_a_second_daemon_is_refused(
     assert await asyncio.to_thread(second.wait_end) == 3
     assert REFUSED in second.log
     assert first.returncode is None
-    assert stop_all([writing]) == []
-    await end_equal(first, path, target_url)
+    await ended_equal(writing, first, path, target_url)
 
 
 async def test_of_two_started_at_once_one_works(
@@ -83,5 +83,4 @@ async def test_a_daemon_that_was_frozen_keeps_its_source(
     assert await asyncio.to_thread(second.wait_end) == 3
     await asyncio.sleep(3)
     first.signal(signal.SIGCONT)
-    assert stop_all([writing]) == []
-    await end_equal(first, path, target_url)
+    await ended_equal(writing, first, path, target_url)

@@ -17,6 +17,7 @@ from tests.fault.scene import (
     StartWriter,
     copying,
     end_equal,
+    ended_equal,
     make_archive,
     settle,
     source_of,
@@ -52,8 +53,7 @@ async def test_a_stop_is_obeyed_and_a_restart_goes_on(
     running = daemon(path, target_url, env=HASTY, args=SMALL_CHUNKS)
     again = await asyncio.to_thread(copying, running, 0)
     assert source_of(again)["rows_copied"] >= copied
-    assert stop_all([writing]) == []
-    await end_equal(running, path, target_url)
+    await ended_equal(writing, running, path, target_url)
 
 
 async def test_a_stop_is_obeyed_while_the_target_is_away(
@@ -76,8 +76,7 @@ async def test_a_stop_is_obeyed_while_the_target_is_away(
 
     await asyncio.to_thread(own_postgres.start)
     running = daemon(path, own_postgres.url, env=HASTY)
-    assert stop_all([writing]) == []
-    await end_equal(running, path, own_postgres.url)
+    await ended_equal(writing, running, path, own_postgres.url)
 
 
 async def test_a_stop_in_the_cutover_leaves_one_side_open(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from .schemas import TABLES, SchemaMaker, Sketch, quote
 from .statements import Shape, Statements, shapes
@@ -14,15 +15,33 @@ Try = Callable[[str], None]
 
 NEW_TYPES = ("", "INT", "TEXT", "REAL", "TEXT COLLATE NOCASE", "VARCHAR(9) NOT NULL DEFAULT 'a'")
 
+
+def any_table(chance: random.Random, name: str) -> str:
+    """Draw any table at all."""
+    return SchemaMaker(chance).table(name).sql
+
+
+@dataclass(frozen=True)
+class Style:
+    """What an application's statements, its new tables and its new columns are made of."""
+
+    statements: Callable[[random.Random, Sequence[Shape]], Statements] = Statements
+    table: Callable[[random.Random, str], str] = any_table
+    types: Sequence[str] = NEW_TYPES
+
+
 LEGACY = ("PRAGMA legacy_alter_table = on", "PRAGMA legacy_alter_table = off")
 
 
 class Alterations:
     """Draws bursts in which an application changes its schema and goes on writing."""
 
-    def __init__(self, chance: random.Random, scratch: sqlite3.Connection, attempt: Try) -> None:
+    def __init__(
+        self, chance: random.Random, scratch: sqlite3.Connection, attempt: Try, style: Style = Style()
+    ) -> None:
         """Take a database with the application's schema in it, to try things on."""
         self.chance = chance
+        self._style = style
         self._scratch = scratch
         self._attempt = attempt
         self._made = 0
@@ -49,7 +68,7 @@ class Alterations:
 
     def _write(self) -> str:
         there = shapes(self._scratch)
-        return Statements(self.chance, there).statement() if there else "SELECT 1"
+        return self._style.statements(self.chance, there).statement() if there else "SELECT 1"
 
     def _change(self) -> list[str]:
         there = shapes(self._scratch)
@@ -79,7 +98,7 @@ class Alterations:
     def _create_table(self) -> list[str]:
         taken = {shape.name.lower() for shape in shapes(self._scratch)}
         name = next((n for n in TABLES if n.lower() not in taken), self._fresh("more "))
-        return [SchemaMaker(self.chance).table(name).sql]
+        return [self._style.table(self.chance, name)]
 
     def _create_index(self, table: Shape) -> list[str]:
         declared = [f"{quote(table.alias)} INTEGER PRIMARY KEY"] if table.alias else [""]
@@ -104,7 +123,7 @@ class Alterations:
         return [f"DROP INDEX {quote(self.chance.choice(names))}"] if names else self._drop_column(table)
 
     def _add_column(self, table: Shape) -> list[str]:
-        column = f"{self._fresh('n')} {self.chance.choice(NEW_TYPES)}"
+        column = f"{self._fresh('n')} {self.chance.choice(self._style.types)}"
         return [f"ALTER TABLE {quote(table.name)} ADD COLUMN {column}"]
 
     def _drop_column(self, table: Shape) -> list[str]:
@@ -124,24 +143,25 @@ class Alterations:
     def _rebuild(self, table: Shape) -> list[str]:
         """Make a new table, fill it, drop the old one, rename: as SQLite's documentation says."""
         name, made = quote(table.name), quote(self._fresh("new "))
-        steps = [
-            f"CREATE TABLE {made}{self._body(table)}",
-            f"INSERT INTO {made}({self._columns(table)}) SELECT {self._columns(table)} FROM {name}",
-            f"DROP TABLE {name}",
-            f"ALTER TABLE {made} RENAME TO {name}",
-        ]
-        return self._as_migration([*steps, *self._again(table)])
+        return self._as_migration(
+            [*self._moved(table, name, made), f"ALTER TABLE {made} RENAME TO {name}", *self._again(table)]
+        )
 
     def _rebuild_backwards(self, table: Shape) -> list[str]:
         """Rename the old table out of the way first, as SQLite's documentation says not to."""
         name, old = quote(table.name), quote(self._fresh("old "))
-        steps = [
-            f"ALTER TABLE {name} RENAME TO {old}",
-            f"CREATE TABLE {name}{self._body(table)}",
-            f"INSERT INTO {name}({self._columns(table)}) SELECT {self._columns(table)} FROM {old}",
+        return self._as_migration(
+            [f"ALTER TABLE {name} RENAME TO {old}", *self._moved(table, old, name), *self._again(table)]
+        )
+
+    def _moved(self, table: Shape, old: str, new: str) -> list[str]:
+        """Return what makes a table of another name, and moves the rows there."""
+        columns = ", ".join(map(quote, table.columns))
+        return [
+            f"CREATE TABLE {new}{self._body(table)}",
+            f"INSERT INTO {new}({columns}) SELECT {columns} FROM {old}",
             f"DROP TABLE {old}",
         ]
-        return self._as_migration([*steps, *self._again(table)])
 
     def _as_migration(self, steps: list[str]) -> list[str]:
         if self._scratch.in_transaction:
@@ -158,9 +178,6 @@ class Alterations:
             "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (table.name,)
         ).fetchone()[0]
         return str(sql[sql.index("(") :])
-
-    def _columns(self, table: Shape) -> str:
-        return ", ".join(map(quote, table.columns))
 
     def _again(self, table: Shape) -> list[str]:
         return list(self._indexes(table).values()) if self.chance.random() < 0.7 else []

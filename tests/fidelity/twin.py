@@ -27,8 +27,9 @@ class Twin:
 
     def __init__(self, captured: str = ":memory:", plain: str = ":memory:", patience: int = PATIENCE) -> None:
         """Open, or make, the file that will be captured and the one that will not."""
-        self.captured = sqlite3.connect(captured, isolation_level=None)
-        self.plain = sqlite3.connect(plain, isolation_level=None)
+        # a life beside a running engine is lived in threads, one after the other
+        self.captured = sqlite3.connect(captured, isolation_level=None, check_same_thread=False)
+        self.plain = sqlite3.connect(plain, isolation_level=None, check_same_thread=False)
         self._left = patience
         #: Names that tables had before they were renamed in the old way, a known limit.
         self._former: set[str] = set()
@@ -208,7 +209,7 @@ def renamed_as_of_old(connection: sqlite3.Connection, statement: str) -> set[str
     renaming = re.match(r"ALTER TABLE (.*) RENAME TO ", statement)
     if renaming is None or not connection.execute("PRAGMA legacy_alter_table").fetchone()[0]:
         return set()
-    return {renaming[1].strip('"')}
+    return {renaming[1].removeprefix('"').removesuffix('"').replace('""', '"')}
 
 
 def left_behind(captured: sqlite3.Connection, former: set[str], told: str) -> bool:
@@ -219,7 +220,8 @@ def left_behind(captured: sqlite3.Connection, former: set[str], told: str) -> bo
     """
     missing = re.search(r"with capture .*no such table: main\.(.*?)['\"]\)", told)
     if missing is not None:
-        return missing[1] in former
+        # as repr has it
+        return missing[1].replace("\\'", "'") in former
     # what ALTER TABLE says of it while legacy_alter_table is on
     if "SQL logic error" not in told:
         return False

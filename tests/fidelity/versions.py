@@ -1,6 +1,6 @@
 """Run the capture fuzz with an application that brings another SQLite than liteferry's own.
 
-    python -m tests.fidelity.versions --seeds 0-999 [--library FOLDER] [--alter]
+    python -m tests.fidelity.versions --seeds 0-999 [--sqlite FOLDER] [--alter]
 
 The application's statements run in a process with FOLDER/libsqlite3.so.0; liteferry installs, reads and
 compares with its own library, as it would beside such an application. `make fuzz-sqlite` gets the library.
@@ -56,12 +56,12 @@ def main() -> int:
     """Run the seeds and tell what went wrong; the exit status is 1 when anything did."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--seeds", default="0-999")
-    options.add_argument("--library", type=Path)
+    options.add_argument("--sqlite", type=Path)
     options.add_argument("--alter", action="store_true", help="the application changes its schema as well")
     chosen = options.parse_args()
     first, _, last = chosen.seeds.partition("-")
     done, failed, begun = 0, 0, time.monotonic()
-    with closing(Worker(chosen.library)) as worker:
+    with closing(Worker(chosen.sqlite)) as worker:
         for seed, life in lives(range(int(first), int(last) + 1), chosen.alter):
             done += 1
             if told := wrong(life, worker):

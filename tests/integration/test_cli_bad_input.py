@@ -188,7 +188,7 @@ def test_a_table_that_is_there_already(call: Call, make_source: MakeSource, targ
     answer = call("run", source, "--target", target_url)
 
     assert answer.status == 4
-    assert "schema 'public' of the target holds 1 of the tables already: 'people'" in answer.errors
+    assert "schema 'public' of the target holds 1 of the tables' names already: 'people'" in answer.errors
     assert from_source(source, "SELECT count(*) FROM sqlite_master") == [(1,)]
     assert on_target(target_url, "SELECT * FROM people") == [(7,)]
 

@@ -89,9 +89,9 @@ def test_nothing_is_changed(liteferry: Liteferry, make_source: MakeSource, targe
         ),
         (
             "CREATE TABLE p(a); CREATE TABLE c(id INTEGER PRIMARY KEY, p REFERENCES p(a))",
-            "foreign keys",
-            "warn",
-            "refers to columns that are not unique",
+            "foreign key mismatch",
+            "fail",
+            "'c' refers to 'p' (a)",
         ),
         (
             "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT); INSERT INTO t VALUES(4, CAST(x'6100' AS TEXT))",
@@ -226,7 +226,7 @@ def test_tables_in_the_way_are_a_failure(
     answer = liteferry("check", make_source(script=GOOD), "--target", target_url, "--json")
 
     assert answer.status == 1
-    assert one(answer, "tables") == ("fail", "schema 'public' holds 1 of the tables already: 'users'")
+    assert one(answer, "tables") == ("fail", "schema 'public' holds 1 of the tables' names already: 'users'")
 
 
 def test_a_target_that_cannot_be_reached_is_a_failure(liteferry: Liteferry, make_source: MakeSource) -> None:

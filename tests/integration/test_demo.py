@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -173,6 +174,21 @@ def test_an_interruption_cleans_up(start: Start) -> None:
 
     assert running.process.returncode == 130
     assert running.leftovers() == []
+
+
+@pytest.mark.slow
+def test_a_kill_leaves_nothing_either(start: Start) -> None:
+    """Whoever waits for its end stops PostgreSQL, the application and the daemon, and removes the files."""
+    running = start("--seconds", 60)
+    running.wait_for("Streaming")
+    running.process.kill()
+    running.finish()
+    deadline = time.monotonic() + 20
+    while (left := running.leftovers()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+    assert running.process.returncode == -9
+    assert left == []
 
 
 @pytest.mark.parametrize(

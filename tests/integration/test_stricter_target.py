@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,51 @@ async def test_null_keys_that_no_walk_meets_are_refused(make_source: MakeSource,
     with pytest.raises(Unsupported, match="holds NULL"):
         async with streaming(path, load(None, sources=[path], target=target_url)):
             pass
+
+
+BIG = 2**62
+
+#: Keys that SQLite takes for one number though their classes differ: what there is, what is done, what stays.
+TWO_CLASSES = {
+    "a whole number is replaced by the real, which goes": (
+        "1), (5",
+        ["REPLACE INTO t VALUES (1.0, 2)", "DELETE FROM t WHERE k = 1"],
+        [5],
+    ),
+    "a large whole number becomes the real": (
+        f"{BIG}), (0.5",
+        [f"UPDATE t SET k = {float(BIG)!r} WHERE k > 1"],
+        [Decimal("0.5"), Decimal(BIG)],
+    ),
+    "a large real becomes the whole number": (
+        f"{float(BIG)!r}), (0.5",
+        [f"UPDATE t SET k = {BIG} WHERE k > 1"],
+        [Decimal("0.5"), Decimal(BIG)],
+    ),
+    "nothing is replaced by its negative, which goes": (
+        "0), (0.5",
+        ["REPLACE INTO t VALUES (-0.0, 2)", "DELETE FROM t WHERE k = 0"],
+        [Decimal("0.5")],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", TWO_CLASSES)
+async def test_a_key_goes_whose_number_is_logged_in_another_class(
+    make_source: MakeSource, target_url: str, what: str
+) -> None:
+    """1 and 1.0 are one key to SQLite, and on the target as well."""
+    rows, statements, left = TWO_CLASSES[what]
+    rows = rows.replace(")", ", 1)")
+    path = make_source(
+        "two.db", f"CREATE TABLE t(k NOT NULL PRIMARY KEY, v INT); INSERT INTO t VALUES ({rows}, 1)"
+    )
+    async with streaming(path, load(None, sources=[path], target=target_url)) as pipeline:
+        with sqlite3.connect(path, timeout=10) as writing:
+            for statement in statements:
+                writing.execute(statement)
+        writing.close()
+        await caught_up(pipeline)
+
+        async with pipeline.target.connection() as target:
+            assert [row["k"] for row in await target.fetch("SELECT k FROM t ORDER BY k")] == left

@@ -108,9 +108,9 @@ def test_libraries_come_out_in_the_same_form(stream: io.StringIO) -> None:
     """`logging` with its arguments, warnings of Python, and what they carry along."""
     configure(stream=stream)
 
-    logging.getLogger("some.library").error("lost %d of %s", 2, "three")
+    logging.getLogger("some.package").error("lost %d of %s", 2, "three")
     entry = last(stream)
-    assert (entry["event"], entry["level"], entry["logger"]) == ("lost 2 of three", "error", "some.library")
+    assert (entry["event"], entry["level"], entry["logger"]) == ("lost 2 of three", "error", "some.package")
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")

@@ -43,6 +43,9 @@ INF = math.inf
         ("double precision", -(2**63), -(2.0**63)),
         ("numeric", MAX, Decimal(MAX)),
         ("numeric", 0.1, Decimal("0.1")),
+        ("numeric", 2.0**62, Decimal(2**62)),
+        ("numeric", -(2.0**63), Decimal(-(2**63))),
+        ("numeric", 2.0**63, Decimal("9.223372036854776e18")),
         ("numeric", 1e23, Decimal("1e23")),
         ("numeric", -INF, Decimal("-Infinity")),
         ("numeric", 5e-324, Decimal("5e-324")),
@@ -198,7 +201,7 @@ def test_a_null_in_the_key_is_refused() -> None:
 def test_keys_that_cannot_be_on_the_target_are_left_out_of_deletes() -> None:
     """A row with such a key was refused; there is nothing to delete."""
     made = converter("bigint", "numeric", key=(0, 1))
-    keys = [(1, 0.5), ("x", 1), (2, -0.0), (MAX + 1, 1), (3, 4)]
+    keys = [(1, 0.5), ("x", 1), (2, "-0.0"), (MAX + 1, 1), (3, 4)]
     assert made.keys(keys) == [(1, Decimal("0.5")), (3, Decimal(4))]
 
 
@@ -257,3 +260,22 @@ def test_a_large_numeric_key_is_looked_up_as_a_real(value: Decimal) -> None:
     found = to_source(value)
     assert type(found) is float
     assert found == float(value)
+
+
+@pytest.mark.parametrize(
+    ("pg_type", "logged", "there"),
+    [
+        ("bigint", 1.0, [(1,)]),
+        ("bigint", 1.5, []),
+        ("bigint", "1", []),
+        ("boolean", 1.0, [(True,)]),
+        ("numeric", -0.0, [(Decimal(0),)]),
+        ("numeric", 1e300, [(Decimal("1e300"),)]),
+        ("double precision", 2, [(2.0,)]),
+        ("double precision", math.inf, [(math.inf,)]),
+        ("text", 1, []),
+    ],
+)
+def test_a_key_is_looked_for_as_the_target_has_it(pg_type: str, logged: Any, there: list[Any]) -> None:
+    """The log may have 1.0 for the key 1; what no row of the target can have is not looked for."""
+    assert Converter("t", [Form("k", pg_type)], [0]).keys([(logged,)]) == there
