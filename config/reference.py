@@ -40,6 +40,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "compact_entries",
         "lock_hold_ms",
         "drift_interval",
+        "foreign_keys_enforced",
         "compare_interval",
         "watch_interval",
     ),

@@ -190,6 +190,12 @@ class Settings(BaseSettings):
         le=3600,
         description="Time between checks that a source's tables and triggers are those of the plan.",
     )
+    foreign_keys_enforced: bool = Field(
+        default=True,
+        description="Whether the application may switch PRAGMA foreign_keys on. Then tables to which a "
+        "foreign key refers by columns that are no key cannot be captured, for with any trigger on them "
+        "SQLite refuses INSERTs into them. `false` if it never does: nothing is refused.",
+    )
     compare_interval: Duration = Field(
         default=86_400,
         ge=0,

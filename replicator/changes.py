@@ -29,6 +29,8 @@ class Change:
     refit: bool = False
     #: Why its rows must be read again, if they must.
     stale: str | None = None
+    #: Whether it may bear no triggers for now.
+    bare: bool = False
 
     @property
     def renamed(self) -> bool:

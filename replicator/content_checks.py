@@ -42,7 +42,8 @@ async def check_contents(
     _defaults(found, tables)
     if settings.profile:
         await _values(found, session, plans, seconds, settings.batch_memory_mb << 20)
-    await _foreign_keys(found, session, tables, mode)
+    level = Level.FAIL if settings.foreign_keys_enforced else Level.WARN
+    await _foreign_keys(found, session, tables, mode, level)
 
 
 async def _evidence(session: Session, table: Table, seconds: float | None) -> list[Evidence]:
@@ -163,13 +164,15 @@ async def _convert(session: Session, plan: TablePlan, seconds: float, memory: in
         after, last = page.cursor, page.last
 
 
-async def _foreign_keys(found: Findings, session: Session, tables: Sequence[Table], mode: str) -> None:
+async def _foreign_keys(
+    found: Findings, session: Session, tables: Sequence[Table], mode: str, harm: Level
+) -> None:
     seconds = FOREIGN_KEY_SECONDS if mode == "wal" else FOREIGN_KEY_SECONDS_ROLLBACK
     broken = await session.run(relations.harmed, tables)
     if broken:
         names = shown([str(one) for one in broken], as_they_are=True)
         text = f"no key behind {counted(len(broken), 'foreign key')}: {names}"
-        found.add("foreign key mismatch", Level.FAIL, text, relations.HINT)
+        found.add("foreign key mismatch", harm, text, relations.HINT)
     related = [table for table in tables if table.foreign_keys]
     counts = [await session.run(foreign_key_violations, table, seconds) for table in related]
     told = [text for count in counts for text in _violations(count)]

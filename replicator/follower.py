@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 
 from config.errors import CaptureBroken, LiteferryError, SchemaDrift, SourceBusy, TargetError
-from triggers import capture, refit
+from triggers import capture, refit, relations
 from triggers.capture import Captured
 from triggers.key import choose
 from triggers.refit import Edition, Survey
@@ -63,6 +63,7 @@ class Follower:
                 except refit.Moved:
                     continue
                 break
+            self._refuse_bare(changes)
             failpoint.reach("follow.after_refit")
             await self._alter_target(changes, now.version)
             failpoint.reach("follow.after_target")
@@ -89,7 +90,8 @@ class Follower:
     async def _changes(self) -> Changes:
         """Look at everything. Raises Moved when the schema changes meanwhile."""
         pipeline = self._pipeline
-        seen = await self._ask(refit.survey, pipeline.settings.exclude)
+        settings = pipeline.settings
+        seen = await self._ask(refit.survey, settings.exclude, enforced=settings.foreign_keys_enforced)
         try:
             return await self._changed(seen)
         except (sqlite3.Error, LiteferryError) as error:
@@ -109,9 +111,13 @@ class Follower:
         bearing = {t.name for n in pipeline.plans if (t := seen.table(n)) is not None}
         following = pipeline.settings.on_schema_change == "follow"
         numbers = [*pipeline.plans, *seen.names]
-        new = [table for table in seen.tables if table.name not in bearing]
+        new = [t for t in seen.tables if t.name not in bearing and t.name not in seen.harmed]
+        self._facts.objections = [
+            f"table {name!r} is not captured, for its INSERTs would fail with triggers: foreign key of {one}"
+            for name, one in seen.harmed.items()
+        ]
         if not following:
-            self._facts.objections = [f"table {t.name!r} appeared after the plan" for t in new]
+            self._facts.objections += [f"table {t.name!r} appeared after the plan" for t in new]
             new = []
         for table in new:
             numbers.append(max(numbers, default=0) + 1)
@@ -131,6 +137,10 @@ class Follower:
             change.new = await self._planned(table)
         else:
             change.new = step.plan(await self._added(step))
+        if table.name in seen.harmed:
+            # when it may bear triggers again, they are missing, and it is read again
+            change.bare = True
+            return change
         present = seen.state(Captured(number, table, change.new.key))
         change.refit = present is not capture.Installed.INSTALLED
         change.stale = why_stale(change, present)
@@ -161,6 +171,13 @@ class Follower:
             return {}
         whole = await self._planned(step.table)
         return {c.source: c for c in whole.columns}
+
+    def _refuse_bare(self, changes: Changes) -> None:
+        """Halt, where the policy says so, for a table that cannot be captured; its triggers are out now."""
+        if self._facts.objections and any(change.bare for change in changes.tables):
+            if self._pipeline.settings.on_schema_change == "halt":
+                raise SchemaDrift(self._facts.objections[0], hint=relations.HINT)
+            log.warning("not captured", source=self._facts.path, reasons=self._facts.objections)
 
     def _refuse(self, changes: Changes) -> None:
         """Halt where the policy says so, and name what has changed."""
@@ -196,12 +213,13 @@ class Follower:
     async def _refit(self, changes: Changes) -> Edition:
         wanted = [Captured(c.number, c.new.table, c.new.key) for c in changes.tables if c.new and c.refit]
         gone = [c.number for c in changes.tables if c.new is None]
-        if not wanted and not gone:
+        bare = [c.number for c in changes.tables if c.bare and changes.seen.bears(c.number)]
+        if not wanted and not gone and not bare:
             return changes.seen.edition
         writer = self._pipeline.writer
         while True:
             try:
-                return await writer.run(refit.refit, changes.seen, wanted, gone, 0.05)
+                return await writer.run(refit.refit, changes.seen, wanted, gone, bare, 0.05)
             except SourceBusy:
                 await asyncio.sleep(0.05)
             except sqlite3.Error as error:

@@ -134,7 +134,7 @@ class Registration:
 
     async def _refuse_harm(self, plan: SourcePlan) -> None:
         broken = await self._pipeline.reader.run(relations.harmed, [p.table for p in plan.tables])
-        if broken:
+        if broken and self._settings.foreign_keys_enforced:
             raise Unsupported(
                 f"our triggers would make the application's INSERTs fail: foreign key of {broken[0]}, which "
                 "is no key and has no unique index",

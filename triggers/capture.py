@@ -113,7 +113,7 @@ def compare(captured: Captured, present: Mapping[str, str], mark: str | None) ->
     if len(found) < len(wanted):
         return Installed.MISSING
     # among them what an index that is gone has left behind, which still names its columns
-    texts = {name: present[name] for name in _named_for(captured.id, present)}
+    texts = {name: present[name] for name in named_for(captured.id, present)}
     if texts == {t.name: t.sql for t in wanted}:
         return Installed.INSTALLED
     return Installed.OUTDATED if mark == _mark(texts.values()) else Installed.FOREIGN
@@ -206,12 +206,17 @@ def _numbers(connection: sqlite3.Connection, tables: Sequence[tuple[Table, Key]]
 
 def install_table(connection: sqlite3.Connection, captured: Captured) -> None:
     """Put a table's triggers in, in the place of any it has; inside the caller's transaction."""
-    for name in _named_for(captured.id, installed_triggers(connection)):
-        connection.execute(f"DROP TRIGGER {quote(name)}")
+    strip_table(connection, captured.id)
     for trigger in captured.triggers:
         connection.execute(trigger.sql)
     mark = _mark(trigger.sql for trigger in captured.triggers)
     _note(connection, captured.id, captured.table.name, captured.key, mark)
+
+
+def strip_table(connection: sqlite3.Connection, number: int) -> None:
+    """Take a table's triggers out; inside the caller's transaction."""
+    for name in named_for(number, installed_triggers(connection)):
+        connection.execute(f"DROP TRIGGER {quote(name)}")
 
 
 def _drop_triggers(connection: sqlite3.Connection, names: Sequence[str], budget: float) -> None:
@@ -221,7 +226,8 @@ def _drop_triggers(connection: sqlite3.Connection, names: Sequence[str], budget:
                 connection.execute(f"DROP TRIGGER IF EXISTS {quote(name)}")
 
 
-def _named_for(number: int, present: Iterable[str]) -> list[str]:
+def named_for(number: int, present: Iterable[str]) -> list[str]:
+    """Return which of some triggers are those of a table."""
     return [name for name in present if name.startswith(f"{PREFIX}{number}_")]
 
 

@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from . import capture, changelog
+from . import capture, changelog, relations
 from .capture import Captured
 from .changelog import Place
 from .connection import reading, writing
 from .identifier import quote
+from .relations import Mismatch
 from .schema import Skipped, Table, tables
 from .statements import load
 from .trigger_sql import MIN_KEY_COLUMNS, TABLES
@@ -45,11 +46,17 @@ class Survey:
     names: Mapping[int, str]
     #: What was noted of the triggers that were put in, by number.
     marks: Mapping[int, str]
+    #: Tables that may bear no trigger of ours now, for INSERTs into them would fail, and why, by name.
+    harmed: Mapping[str, Mismatch]
 
     def table(self, number: int) -> Table | None:
         """Return the table that bears a number, None when it is gone."""
         wanted = self.names.get(number)
         return next((t for t in self.tables if t.name == wanted), None)
+
+    def bears(self, number: int) -> bool:
+        """Tell whether a table has triggers of ours."""
+        return bool(capture.named_for(number, self.triggers))
 
     def state(self, captured: Captured) -> capture.Installed:
         """Compare a table's wanted triggers with those that are there."""
@@ -66,8 +73,11 @@ def edition(connection: sqlite3.Connection) -> Edition:
     return Edition(version(connection), capture.schema_mark(connection))
 
 
-def survey(connection: sqlite3.Connection, exclude: Collection[str]) -> Survey:
-    """Look at structure and triggers in one read transaction."""
+def survey(connection: sqlite3.Connection, exclude: Collection[str], *, enforced: bool) -> Survey:
+    """Look at structure and triggers in one read transaction.
+
+    `enforced` tells whether the application may have PRAGMA foreign_keys on.
+    """
     with reading(connection):
         found, skipped = tables(connection, exclude)
         owners = _owners(connection)
@@ -81,6 +91,7 @@ def survey(connection: sqlite3.Connection, exclude: Collection[str]) -> Survey:
             capture.installed_triggers(connection),
             {**unclaimed, **owners},
             capture.marks(connection),
+            {one.parent: one for one in relations.harmed(connection, found)} if enforced else {},
         )
 
 
@@ -116,9 +127,10 @@ def refit(
     seen: Survey,
     wanted: Sequence[Captured],
     gone: Collection[int],
+    bare: Collection[int],
     budget: float,
 ) -> Edition:
-    """Make the triggers of some tables those they must have, and forget tables that are gone.
+    """Make the triggers of some tables those they must have, forget tables that are gone, strip `bare` ones.
 
     A few tables per short transaction; returns what the schema is afterwards. Raises SourceBusy, and Moved
     when the schema is no longer the one that was surveyed.
@@ -131,6 +143,8 @@ def refit(
                 raise Moved
             if start == 0:
                 capture.prepare(connection, width)
+                for number in bare:
+                    capture.strip_table(connection, number)
                 for number in gone:
                     connection.execute(SQL["forget_table"], {"id": number})
             for one in wanted[start : start + capture.TABLES_PER_LOCK]:

@@ -17,7 +17,8 @@ from .schema import ForeignKey, Table
 #: What to do about a foreign key that refers to columns which are no key.
 HINT = (
     "CREATE UNIQUE INDEX on those columns of the parent, or leave the parent out with `exclude`: under "
-    "PRAGMA foreign_keys = ON SQLite refuses INSERTs into it once it has any trigger"
+    "PRAGMA foreign_keys = ON SQLite refuses INSERTs into it once it has any trigger. If the application "
+    "never switches that on, set `foreign_keys_enforced = false`"
 )
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -343,15 +344,47 @@ async def test_edited_triggers_are_put_right(
         {count}; PRAGMA writable_schema = RESET; INSERT INTO item VALUES(90004, 'slip', 'slipped', 1, 1)"""
     apply(source, edit.replace("{count}", "PRAGMA schema_version = 7777" if counted else "SELECT 1"))
 
-    async def noticed() -> bool | None:
-        return "its triggers were edited" in running.log or None
-
-    await poll(noticed)
+    await poll(logged(running, "its triggers were edited"))
     await poll(repaired(running, 1))
     await end_equal(running, source, target_url)
     with closing(sqlite3.connect(source)) as application:
         edited = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND sql LIKE '%WHEN 0%'"
         assert application.execute(edited).fetchone() == (0,)
+
+
+async def test_a_foreign_key_to_no_key_takes_the_triggers_away_until_it_has_one(
+    source: Path, daemon: StartDaemon, target_url: str
+) -> None:
+    """With foreign_keys on SQLite would refuse INSERTs into a parent with triggers; the cutover waits."""
+    running = daemon(source, target_url, env=HASTY)
+    await asyncio.to_thread(settle, running, source)
+    with closing(sqlite3.connect(source, timeout=10, isolation_level=None)) as application:
+        application.execute("PRAGMA foreign_keys = on")
+        application.execute("CREATE TABLE label(text TEXT REFERENCES item(name))")
+        await poll(logged(running, '"not captured"'))
+        await asyncio.to_thread(running.wait_until, told_of("is not captured"), 30, "the objection")
+        # a connection that does nothing but this INSERT would go on by the schema as it knows it
+        application.execute("SELECT count(*) FROM shop").fetchone()
+        application.execute("INSERT INTO item VALUES(90005, 'unseen', 'unseen', 1, 1)")
+        application.execute("CREATE UNIQUE INDEX item_unique_name ON item(name)")
+        application.execute("INSERT INTO label VALUES('unseen')")
+    await asyncio.to_thread(running.wait_ready)
+    pulse(source, 5)
+    await end_equal(running, source, target_url)
+
+
+def told_of(reason: str) -> Callable[[dict[str, Any]], bool]:
+    """Return the condition that a reason against a cutover is told."""
+    return lambda status: any(reason in one for one in status["reasons"])
+
+
+def logged(running: RunningDaemon, text: str) -> Callable[[], Awaitable[bool | None]]:
+    """Return a look whether the daemon has logged a text."""
+
+    async def look() -> bool | None:
+        return text in running.log or None
+
+    return look
 
 
 async def test_an_application_that_writes_all_the_time_is_followed(

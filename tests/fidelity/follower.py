@@ -9,6 +9,7 @@ from replicator.plan import ColumnPlan, TablePlan
 from replicator.reader import Batch, read_batch
 from triggers import capture, changelog
 from triggers.key import KeyKind, choose
+from triggers.relations import harmed
 from triggers.schema import Table, tables
 
 from .outcome import Row
@@ -32,6 +33,9 @@ class Follower:
 
     def _install(self) -> dict[int, TablePlan]:
         found, _ = tables(self._connection)
+        # what may bear no triggers is not captured
+        harm = {one.parent for one in harmed(self._connection, found)}
+        found = [table for table in found if table.name not in harm]
         wanted = [(table, choose(table, holding_null(self._connection, table))) for table in found]
         captured = capture.install(self._connection, wanted, BUDGET)
         self._schema_version = self._look()
