@@ -187,7 +187,7 @@ class Pipeline:
         if record is None:
             await self._registration.refuse_foreign_fence()
             await self._copying.warm()
-            record, plans = await self._registration.set_up(await self.plan())
+            record, plans = await self._registration.set_up()
             known = False
         else:
             plans, self.drifted = await self._registration.take_up(record)
@@ -215,7 +215,7 @@ class Pipeline:
                 await asyncio.sleep(MOMENT_SECONDS)
             except (CaptureBroken, Collision) as error:
                 self._interrupted()
-                if self.facts.state is not State.CUTTING_OVER:
+                if not self._is_moving():
                     # else the cutover meets the same under its lock, and is refused
                     await self._heal(error)
 
@@ -226,6 +226,9 @@ class Pipeline:
 
     def _is_over(self) -> bool:
         return self.facts.state is State.CUT_OVER
+
+    def _is_moving(self) -> bool:
+        return self.facts.state is State.CUTTING_OVER
 
     async def _heal(self, error: CaptureBroken | Collision) -> None:
         if isinstance(error, Collision):

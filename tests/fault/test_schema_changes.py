@@ -409,3 +409,35 @@ async def test_nothing_else_is_read_again(source: Path, daemon: StartDaemon, tar
     after = await one_value(target_url, "SELECT md5(string_agg(xmin::text, ',' ORDER BY ctid)) FROM entry")
     assert before == after
     assert await differences(source, target_url) == []
+
+
+async def test_a_change_while_everything_is_looked_at_for_the_first_time_breaks_no_write(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """The triggers that go in are those for the tables as they are by then."""
+    rows = "WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 300000) "
+    path = make_source(
+        script=f"CREATE TABLE a(id INTEGER PRIMARY KEY, code TEXT UNIQUE); {rows} INSERT INTO a SELECT n, 'c' || n "
+        "FROM i; CREATE TABLE t(id INTEGER PRIMARY KEY, code TEXT UNIQUE); INSERT INTO t(code) VALUES ('first')"
+    )
+    running = daemon(path, target_url, env=HASTY)
+    await asyncio.to_thread(running.wait_log, '"preflight"')
+    errors = await asyncio.to_thread(rename_and_write, path)
+    assert errors == []
+    await end_equal(running, path, target_url)
+
+
+def rename_and_write(path: Path) -> list[str]:
+    """Rename a key, then write for some seconds; return the errors."""
+    errors = []
+    with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as application:
+        time.sleep(0.15)
+        application.execute("ALTER TABLE t RENAME COLUMN id TO nr")
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            try:
+                application.execute("INSERT INTO t(code) VALUES(hex(randomblob(8)))")
+            except sqlite3.Error as error:
+                errors.append(str(error))
+            time.sleep(0.002)
+    return errors
