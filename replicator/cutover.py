@@ -132,7 +132,7 @@ class Cutover:
         await self._write_fences(sessions)
 
     def _refuse_doubt(self) -> None:
-        """Ask once more what may have come up since the gates were looked at; nothing comes up from here on."""
+        """Ask once more what may have come up since the gates were looked at; from here on nothing does."""
         for pipeline in self._pipelines:
             facts = pipeline.facts
             if facts.state is not State.CUTTING_OVER or facts.stale or facts.suspicion.blocks:
