@@ -45,6 +45,8 @@ class Follower:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._facts = pipeline.facts
+        #: Set while the target's tables may have been changed without our knowing.
+        self._unsure = False
 
     async def follow(self) -> None:
         """Look at the source's schema and follow what has changed; nothing is read meanwhile.
@@ -53,6 +55,8 @@ class Follower:
         """
         async with self._pipeline.tailer.applying:
             await self._refuse_another()
+            if self._unsure and await self._pipeline.take_up_again():
+                self._pipeline.healer.suspect("the schema has changed", pressing=True)
             while True:
                 try:
                     changes = await self._changes()
@@ -65,11 +69,13 @@ class Follower:
                 break
             self._refuse_bare(changes)
             failpoint.reach("follow.after_refit")
+            self._unsure = True
             await self._alter_target(changes, now.version)
             failpoint.reach("follow.after_target")
             await self._pipeline.replan(
                 {c.number: c.new for c in sorted(changes.tables, key=lambda c: c.number) if c.new}
             )
+            self._unsure = False
             if self._has_moved(changes):
                 # what was done and undone again since the last look shows in nothing but the rows
                 self._pipeline.healer.suspect("the schema has changed", pressing=True)

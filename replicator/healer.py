@@ -116,6 +116,7 @@ class Healer:
         failpoint.reach("recapture.after_mark")
         async with pipeline.tailer.applying:
             place = await self._install()
+            failpoint.reach("recapture.after_install")
             async with pipeline.target.transaction() as connection:
                 moved = pipeline.source_id, self._facts.position, place.position, place.mark
                 await connection.execute(CONTROL["begin_log"], *moved)
@@ -125,11 +126,10 @@ class Healer:
 
     async def _install(self) -> Place:
         writer = self._pipeline.writer
+        width = max((len(one.key.columns) for one in self._pipeline.captured), default=0)
         while True:
             try:
-                return await writer.run(
-                    refit.recapture, self._pipeline.source_id, self._pipeline.captured, 0.05
-                )
+                return await writer.run(refit.recapture, self._pipeline.source_id, width, 0.05)
             except SourceBusy:
                 await asyncio.sleep(0.05)
             except sqlite3.Error as error:

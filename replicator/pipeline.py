@@ -189,7 +189,7 @@ class Pipeline:
         if record is None:
             await self.registration.refuse_foreign_fence()
             await self._copying.warm()
-            record, plans = await self.registration.set_up(await self.plan())
+            record, plans = await self.registration.set_up()
             known = False
         else:
             plans, self.drifted = await self.registration.take_up(record)
@@ -293,6 +293,20 @@ class Pipeline:
         facts.table_changes = {r.table_id: r.changes for r in records}
         facts.notes = [dict(note) for r in records for note in r.notes]
         facts.stale = {r.table_id: r.stale for r in records if r.stale}
+
+    async def take_up_again(self) -> bool:
+        """Take up what the target keeps when its plans are newer than ours; tell whether they are.
+
+        The answer of the commit that made them may have got lost. Raises TargetAway.
+        """
+        record = await self.registration.record()
+        if record is None or record.schema_version == self.facts.schema_version:
+            return False
+        plans, self.drifted = await self.registration.take_up(record)
+        self._hold(plans)
+        self._adopt_tables(await self.registration.tables())
+        self.facts.schema_version = record.schema_version
+        return True
 
     async def replan(self, plans: Mapping[int, TablePlan]) -> None:
         """Go on by other plans, which the target has got already."""

@@ -11,9 +11,9 @@ from uuid import UUID
 
 import structlog
 
-from config.errors import CaptureBroken, SourceBusy, SourceError, TargetError, Unsupported
+from config.errors import CaptureBroken, SchemaChanged, SourceBusy, SourceError, TargetError, Unsupported
 from triggers import capture, changelog, fence, refit, relations
-from triggers.capture import Captured
+from triggers.capture import Captured, Known
 from triggers.key import Key
 from triggers.schema import Table
 
@@ -103,16 +103,36 @@ class Registration:
                 hint="give that target, or lift the fence with `liteferry uninstall --lift-fence`",
             )
 
-    async def set_up(self, plan: SourcePlan) -> tuple[SourceRecord, dict[int, TablePlan]]:
-        """Install the capture, then register with the target: a crash between leaves nothing to undo.
+    async def set_up(self) -> tuple[SourceRecord, dict[int, TablePlan]]:
+        """Plan the source, install the capture, and register with the target.
 
-        Return the target's record and the plans by number. Raises SourceBusy, TargetError, TargetAway.
+        All over again when the application changes its schema before the triggers are in. Return the target's
+        record and the plans by number. Raises SourceBusy, Unsupported, TargetError, TargetAway.
         """
+        reader = self._pipeline.reader
+        while True:
+            version = await reader.run(refit.version)
+            try:
+                return await self._register(await self._planned(version), Known(version))
+            except SchemaChanged:
+                log.info("the schema has changed, planning again", source=str(self._path))
+
+    async def _planned(self, version: int) -> SourcePlan:
+        try:
+            return await self._pipeline.plan()
+        except (sqlite3.Error, SourceError) as error:
+            # of a table that is gone, or another, since the schema was looked at
+            if await self._pipeline.reader.run(refit.version) != version:
+                raise SchemaChanged("the application has changed its schema") from error
+            raise
+
+    async def _register(self, plan: SourcePlan, known: Known) -> tuple[SourceRecord, dict[int, TablePlan]]:
+        """Install the capture, then register with the target: a crash between leaves nothing to undo."""
         pipeline, target = self._pipeline, self._pipeline.target
         async with target.connection() as connection:
             await ledger.refuse_existing(connection, plan.schema, [p.name for p in plan.tables])
         await self._refuse_harm(plan)
-        captured = await self._install([(p.table, p.key) for p in plan.tables])
+        captured = await self._install([(p.table, p.key) for p in plan.tables], known)
         failpoint.reach("install.after")
         self._source_id = await pipeline.reader.run(capture.source_id)
         by_name = {p.name: p for p in plan.tables}
@@ -173,12 +193,12 @@ class Registration:
             raise CaptureBroken(f"source {str(self._path)!r} has no capture installed")
         return self._source_id
 
-    async def _install(self, wanted: list[tuple[Table, Key]]) -> list[Captured]:
+    async def _install(self, wanted: list[tuple[Table, Key]], known: Known) -> list[Captured]:
         writer, timeout = self._pipeline.writer, self._settings.install_timeout
         deadline = time.monotonic() + timeout
         while True:
             try:
-                return await writer.run(capture.install, wanted, timeout / 10)
+                return await writer.run(capture.install, wanted, timeout / 10, known)
             except SourceBusy:
                 if time.monotonic() > deadline:
                     raise

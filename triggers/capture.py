@@ -8,10 +8,11 @@ import json
 import re
 import sqlite3
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from config.errors import CaptureBroken, SourceError
+from config.errors import CaptureBroken, SchemaChanged, SourceError
 
 from . import changelog, fence
 from .connection import writing
@@ -28,6 +29,7 @@ FORMAT = "1"
 
 #: Tables per write transaction: 500 at once hold the lock for 200 ms, four for two.
 TABLES_PER_LOCK = 4
+TRIGGERS_PER_LOCK = TABLES_PER_LOCK * 6
 
 #: A capture trigger's name; the fence's have no number behind the prefix.
 _NUMBERED = re.compile(rf"{PREFIX}(\d+)_")
@@ -70,17 +72,47 @@ def source_id(connection: sqlite3.Connection) -> uuid.UUID | None:
     return uuid.UUID(row[0]) if row else None
 
 
+class Known:
+    """SQLite's count of schema changes, as it was when the tables were looked at, and after our own since.
+
+    A trigger that names a column which is not there any more makes every write of the application fail.
+    """
+
+    def __init__(self, version: int | None = None) -> None:
+        """Take the count; None when nobody else can have changed the schema."""
+        self._version = version
+
+    @contextmanager
+    def writing(self, connection: sqlite3.Connection, budget: float) -> Iterator[None]:
+        """Hold a write transaction on the schema that is known. Raises SchemaChanged, SourceBusy."""
+        with writing(connection, budget):
+            if self._version is not None and _version(connection) != self._version:
+                raise SchemaChanged("the application has changed its schema", hint="it is looked at again")
+            yield
+            after = _version(connection)
+        self._version = after
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA main.schema_version").fetchone()[0])
+
+
 def install(
-    connection: sqlite3.Connection, tables: Sequence[tuple[Table, Key]], budget: float
+    connection: sqlite3.Connection,
+    tables: Sequence[tuple[Table, Key]],
+    budget: float,
+    known: Known | None = None,
 ) -> list[Captured]:
     """Put the change log and every table's triggers in, a few tables per short transaction.
 
     Running it again mends what is missing or outdated, takes out the triggers of tables that are no longer
     among `tables`, and leaves the rest alone. Raises SourceBusy when a lock is not had within `budget`
-    seconds; what was installed by then stays and does no harm.
+    seconds, SchemaChanged when the schema is not the one that is `known`; what was installed by then stays
+    and does no harm.
     """
+    known = known or Known()
     width = max([MIN_KEY_COLUMNS, *(len(key.columns) for _, key in tables)])
-    with writing(connection, budget):
+    with known.writing(connection, budget):
         prepare(connection, width)
         numbers = _numbers(connection, tables)
         captured = [Captured(numbers[table.name], table, key) for table, key in tables]
@@ -88,9 +120,11 @@ def install(
         present = installed_triggers(connection)
         stale = [c for c in captured if compare(c, present, None) is not Installed.INSTALLED]
         strays = _strays(captured, present)
-    _drop_triggers(connection, strays, budget)
+    for start in range(0, len(strays), TRIGGERS_PER_LOCK):
+        with known.writing(connection, budget):
+            _drop(connection, strays[start : start + TRIGGERS_PER_LOCK])
     for start in range(0, len(stale), TABLES_PER_LOCK):
-        with writing(connection, budget):
+        with known.writing(connection, budget):
             for one in stale[start : start + TABLES_PER_LOCK]:
                 install_table(connection, one)
     return captured
@@ -220,10 +254,14 @@ def strip_table(connection: sqlite3.Connection, number: int) -> None:
 
 
 def _drop_triggers(connection: sqlite3.Connection, names: Sequence[str], budget: float) -> None:
-    for start in range(0, len(names), TABLES_PER_LOCK * 6):
+    for start in range(0, len(names), TRIGGERS_PER_LOCK):
         with writing(connection, budget):
-            for name in names[start : start + TABLES_PER_LOCK * 6]:
-                connection.execute(f"DROP TRIGGER IF EXISTS {quote(name)}")
+            _drop(connection, names[start : start + TRIGGERS_PER_LOCK])
+
+
+def _drop(connection: sqlite3.Connection, names: Sequence[str]) -> None:
+    for name in names:
+        connection.execute(f"DROP TRIGGER IF EXISTS {quote(name)}")
 
 
 def named_for(number: int, present: Iterable[str]) -> list[str]:

@@ -154,24 +154,16 @@ def refit(
     return expected
 
 
-def recapture(
-    connection: sqlite3.Connection, source_id: UUID, captured: Sequence[Captured], budget: float
-) -> Place:
-    """Put log and triggers in again under the same id and numbers; return where the log begins.
+def recapture(connection: sqlite3.Connection, source_id: UUID, width: int, budget: float) -> Place:
+    """Put the log in again under the same id, for keys of `width` columns; return where it begins.
 
-    Tables that are not there any more are left out. Raises SourceBusy; what is in by then does no harm.
+    The triggers are put in when the schema is followed, for tables as they are then: one that names a column
+    which is gone would make the application's writes fail. Raises SourceBusy.
     """
-    width = max([MIN_KEY_COLUMNS, *(len(one.key.columns) for one in captured)])
     with writing(connection, budget):
-        capture.prepare(connection, width, source_id)
+        capture.prepare(connection, max(MIN_KEY_COLUMNS, width), source_id)
         # they told of the log that is no longer followed
         connection.execute(SQL["drop_gaps"])
         changelog.create_gaps(connection)
-        present = table_names(connection)
-    there = [one for one in captured if one.table.name.lower() in present]
-    for start in range(0, len(there), capture.TABLES_PER_LOCK):
-        with writing(connection, budget):
-            for one in there[start : start + capture.TABLES_PER_LOCK]:
-                capture.install_table(connection, one)
     with reading(connection):
         return changelog.place(connection, changelog.head(connection))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import asyncpg
 import pytest
@@ -129,6 +130,28 @@ async def test_a_chunk_whose_commit_is_on_its_way_is_not_taken_for_anothers(
     await end_equal(running, path, target_url)
     status = source_of(running.status())
     assert (status["rows_copied"], status["error"], status["target_connected"]) == (rows, None, True)
+
+
+@pytest.mark.parametrize("change", ["DROP COLUMN n", "RENAME COLUMN n TO number", "RENAME TO other"])
+async def test_a_schema_change_whose_commit_is_on_its_way_is_not_made_twice(
+    change: str, make_source: MakeSource, daemon: StartDaemon, proxy: MakeProxy, target_url: str
+) -> None:
+    """The connection dies at the COMMIT of the target's DDL; the daemon finds it done, and streams on."""
+    path = make_source(script=f"CREATE TABLE t(id INTEGER PRIMARY KEY, n INT, m INT); {numbers(500)}")
+    line = proxy(target_url)
+    running = daemon(path, line.url, env=HASTY)
+    await asyncio.to_thread(running.wait_ready)
+    async with gate(target_url, "liteferry.progress") as before_commit:
+        await before_commit.close()
+        with closing(sqlite3.connect(path, timeout=10)) as application:
+            application.execute(f"ALTER TABLE t {change}")
+        backend = await before_commit.somebody_waits()
+        line.cut()
+        await before_commit.others_wait_for(backend)
+        await before_commit.open()
+    await end_equal(running, path, target_url)
+    await asyncio.to_thread(running.wait_ready)
+    assert "read again" not in running.log
 
 
 async def test_a_decision_whose_commit_is_on_its_way_is_waited_for(

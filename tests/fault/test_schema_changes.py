@@ -330,6 +330,37 @@ async def test_a_lost_log_is_begun_anew(how: str, source: Path, daemon: StartDae
     await end_equal(second, source, target_url)
 
 
+async def test_a_capture_lost_before_a_change_of_the_schema_breaks_no_write(
+    source: Path, daemon: StartDaemon, target_url: str
+) -> None:
+    """Somebody has tidied up and renamed a key: no trigger that names the old one is put in."""
+    # the process stands still there for a while, with the log in again
+    env = {**HASTY, "LITEFERRY_FAILPOINTS": "recapture.after_install=1"}
+    running = daemon(source, target_url, env=env)
+    await asyncio.to_thread(settle, running, source)
+    with closing(sqlite3.connect(source, timeout=10, isolation_level=None)) as application:
+        application.execute("BEGIN")
+        ours = "SELECT type, name FROM sqlite_master WHERE name GLOB '_liteferry_*' ORDER BY type DESC"
+        for kind, name in application.execute(ours).fetchall():
+            application.execute(f'DROP {kind} IF EXISTS "{name}"')
+        application.execute("ALTER TABLE item RENAME COLUMN id TO nr")
+        application.execute("COMMIT")
+        await poll(log_is_back(source))
+        application.execute("INSERT INTO item VALUES(90005, 'late', 'late', 1, 1)")
+    await end_equal(running, source, target_url)
+
+
+def log_is_back(path: Path) -> Callable[[], Awaitable[bool | None]]:
+    """Return a look whether our log is in the file."""
+
+    async def look() -> bool | None:
+        with closing(sqlite3.connect(path, timeout=10)) as database:
+            found = "SELECT count(*) FROM sqlite_master WHERE name IN ('_liteferry_log', '_liteferry_gaps')"
+            return database.execute(found).fetchone() == (2,) or None
+
+    return look
+
+
 @pytest.mark.parametrize("counted", [True, False], ids=["counted", "silent"])
 async def test_edited_triggers_are_put_right(
     counted: bool, source: Path, daemon: StartDaemon, target_url: str
@@ -467,3 +498,36 @@ async def test_a_table_that_goes_just_as_it_is_seen_stops_nothing(
             application.executescript("CREATE TABLE passing(v INT); INSERT INTO t VALUES(1)")
         await running.settled(path)
         assert await differences(path, target_url) == []
+
+
+async def test_a_change_while_everything_is_looked_at_for_the_first_time_breaks_no_write(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """The triggers that go in are those for the tables as they are by then."""
+    rows = "WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 300000) "
+    path = make_source(
+        script="CREATE TABLE a(id INTEGER PRIMARY KEY, code TEXT UNIQUE); "
+        f"{rows} INSERT INTO a SELECT n, 'c' || n FROM i; "
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, code TEXT UNIQUE); INSERT INTO t(code) VALUES ('first')"
+    )
+    running = daemon(path, target_url, env=HASTY)
+    await asyncio.to_thread(running.wait_log, '"preflight"')
+    errors = await asyncio.to_thread(rename_and_write, path)
+    assert errors == []
+    await end_equal(running, path, target_url)
+
+
+def rename_and_write(path: Path) -> list[str]:
+    """Rename a key, then write for some seconds; return the errors."""
+    errors = []
+    with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as application:
+        time.sleep(0.15)
+        application.execute("ALTER TABLE t RENAME COLUMN id TO nr")
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            try:
+                application.execute("INSERT INTO t(code) VALUES(hex(randomblob(8)))")
+            except sqlite3.Error as error:
+                errors.append(str(error))
+            time.sleep(0.002)
+    return errors
