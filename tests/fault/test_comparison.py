@@ -38,7 +38,8 @@ TAMPER = """
 
 def repaired(rows: int) -> Callable[[dict[str, Any]], bool]:
     """Return the condition that so many rows have been repaired."""
-    return lambda status: bool(source_of(status)["repaired_rows"] >= rows)
+    # a daemon that has just started knows no source yet
+    return lambda s: bool(s["sources"]) and bool(source_of(s)["repaired_rows"] >= rows)
 
 
 async def tamper(url: str) -> None:
