@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import asyncpg
 import structlog
 
-from config.errors import CaptureBroken, LiteferryError, SchemaDrift, SourceBusy, TargetError
+from config.errors import CaptureBroken, LiteferryError, SchemaDrift, SourceBusy, TargetError, Unsupported
 from triggers import capture, refit, relations
 from triggers.capture import Captured
 from triggers.key import choose
@@ -126,8 +126,13 @@ class Follower:
             self._facts.objections += [f"table {t.name!r} appeared after the plan" for t in new]
             new = []
         for table in new:
-            numbers.append(max(numbers, default=0) + 1)
-            changes.tables.append(await self._new(numbers[-1], table))
+            number = max(numbers, default=0) + 1
+            try:
+                changes.tables.append(await self._new(number, table))
+                numbers.append(number)
+            except Unsupported as error:
+                # what was there before streams on; the cutover waits for somebody to look at it
+                self._facts.objections.append(f"{error}: it is not replicated")
         return changes
 
     async def _change(self, seen: Survey, number: int, old: TablePlan) -> Change:

@@ -42,7 +42,8 @@ def bounds(connection: sqlite3.Connection, plan: TablePlan, lane_rows: int) -> l
         return [Bounds()]
     column, table = quote(plan.paging.columns[0]), quote(plan.name)
     # two subqueries, for both at once would read the whole table
-    query = f"SELECT (SELECT min({column}) FROM main.{table}), (SELECT max({column}) FROM main.{table})"
+    least, most = (f"SELECT {f}(t.{column}) FROM main.{table} AS t" for f in ("min", "max"))
+    query = f"SELECT ({least}), ({most})"
     low, high = connection.execute(query).fetchone()
     return [Bounds()] if low is None else split(low, high, plan.rows, lane_rows)
 

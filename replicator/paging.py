@@ -35,7 +35,7 @@ class Paging:
     def terms(self) -> list[str]:
         """Return the ordering terms, each with the collation of the index to walk."""
         return [
-            quote(c) + (f" COLLATE {quote(k)}" if k else "")
+            f"t.{quote(c)}" + (f" COLLATE {quote(k)}" if k else "")
             for c, k in zip(self.columns, self.collations, strict=True)
         ]
 
@@ -49,12 +49,15 @@ class Paging:
     ) -> tuple[str, list[Value]]:
         """Return the query and parameters that read the next rows after a cursor.
 
+        `select` names the columns as those of `t`: SQLite takes a quoted word that names no column, because
+        the application has just dropped it, for a text.
+
         `upto` is the last place to read, for a walk along one column.
         """
         order = ", ".join(
             t + (" DESC" if d else "") for t, d in zip(self.terms, self.descending, strict=True)
         )
-        head, tail = f"SELECT {select} FROM main.{quote(self.table)}", f"ORDER BY {order} LIMIT ?"
+        head, tail = f"SELECT {select} FROM main.{quote(self.table)} AS t", f"ORDER BY {order} LIMIT ?"
         if after is None or len(after) == 1:
             conditions, parameters = self._between(after, upto)
             where = f" WHERE {' AND '.join(conditions)}" if conditions else ""

@@ -56,7 +56,7 @@ def _refuse_unreachable(connection: sqlite3.Connection, table: Table) -> None:
     if table.rowid_name is not None or table.without_rowid:
         return
     for column in table.primary_key:
-        sql = f"SELECT 1 FROM main.{quote(table.name)} WHERE {quote(column.name)} IS NULL LIMIT 1"
+        sql = f"SELECT 1 FROM main.{quote(table.name)} AS t WHERE t.{quote(column.name)} IS NULL LIMIT 1"
         if connection.execute(sql).fetchone():
             raise Unsupported(
                 f"table {table.name!r}: its key {column.name!r} holds NULL, and columns hide the rowid",

@@ -38,7 +38,7 @@ class Profile:
         self._pace = Pace(seconds, most=200_000)
         # of a subquery SQLite wants to know every collation, also one that only the application has
         names = [quote(c.name) for c in table.columns]
-        self._columns = ", ".join(f"{name} COLLATE BINARY AS {name}" for name in names)
+        self._columns = ", ".join(f"t.{name} COLLATE BINARY AS {name}" for name in names)
         self._counts = [[0] * _FACTS for _ in table.columns]
         self._likely = [_LIKELY.get(affinity(c.declared), "text") for c in table.columns]
         self._after: Cursor | None = None
@@ -57,7 +57,7 @@ class Profile:
                 rows = self._count(connection, some, inner, parameters)
             if rows == limit:
                 edge = self._paging.page(
-                    ", ".join(map(quote, self._paging.columns)), self._after, 1, limit - 1
+                    ", ".join(f"t.{quote(c)}" for c in self._paging.columns), self._after, 1, limit - 1
                 )
                 self._after = tuple(connection.execute(*edge).fetchone())
         self.rows += rows
@@ -142,6 +142,6 @@ def estimate(connection: sqlite3.Connection, table: Table, key: Key) -> int:
     rowid = quote(table.rowid_name)
     name = quote(table.name)
     low, high = connection.execute(
-        f"SELECT (SELECT min({rowid}) FROM main.{name}), (SELECT max({rowid}) FROM main.{name})"
+        f"SELECT (SELECT min(t.{rowid}) FROM main.{name} AS t), (SELECT max(t.{rowid}) FROM main.{name} AS t)"
     ).fetchone()
     return 0 if high is None else max(0, high - low + 1)

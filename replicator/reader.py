@@ -70,10 +70,9 @@ def read_page(
     """Read up to `limit` rows behind a cursor in a read transaction of its own. Raises ValueRefused."""
     walk = plan.paging
     names = [c.source for c in plan.record]
-    record = ", ".join(map(quote, names))
     within = set(walk.columns) <= set(names)
     extra = () if within else walk.columns
-    select = ", ".join([*map(quote, extra), record])
+    select = ", ".join(f"t.{quote(name)}" for name in [*extra, *names])
     sql, parameters = walk.page(select, after, limit, upto=upto)
     with naming_bad_text(connection, plan, sql, parameters, len(extra)):
         rows = connection.execute(sql, parameters).fetchall()
@@ -216,7 +215,7 @@ def _check_null_key(connection: sqlite3.Connection, plan: TablePlan) -> None:
     if plan.key.kind is not KeyKind.PRIMARY or plan.table.without_rowid:
         return
     for column in plan.key.columns:
-        sql = f"SELECT 1 FROM main.{quote(plan.name)} WHERE {quote(column)} IS NULL LIMIT 1"
+        sql = f"SELECT 1 FROM main.{quote(plan.name)} AS t WHERE t.{quote(column)} IS NULL LIMIT 1"
         if connection.execute(sql).fetchone():
             reason = "a primary key of PostgreSQL cannot hold NULL"
             raise ValueRefused(plan.name, "NULL", column, "null", reason)

@@ -208,9 +208,9 @@ def _count_rows(connection: sqlite3.Connection, plan: TablePlan) -> int:
 
 def absent(connection: sqlite3.Connection, plan: TablePlan, keys: list[Row]) -> list[Row]:
     """Return those keys of the target that the source does not have, compared exactly."""
-    terms = " AND ".join(f"{quote(c)} = ?" for c in plan.key.columns)
-    columns = ", ".join(quote(c) for c in plan.key.columns)
-    sql = f"SELECT {columns} FROM main.{quote(plan.name)} WHERE {terms}"
+    terms = " AND ".join(f"t.{quote(c)} = ?" for c in plan.key.columns)
+    columns = ", ".join(f"t.{quote(c)}" for c in plan.key.columns)
+    sql = f"SELECT {columns} FROM main.{quote(plan.name)} AS t WHERE {terms}"
     missing = []
     for key in keys:
         wanted = tuple(map(to_source, key))

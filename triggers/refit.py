@@ -116,7 +116,7 @@ def holding_null(connection: sqlite3.Connection, table: Table) -> list[str]:
         return []
     found = []
     for column in table.primary_key:
-        sql = f"SELECT 1 FROM main.{quote(table.name)} WHERE {quote(column.name)} IS NULL LIMIT 1"
+        sql = f"SELECT 1 FROM main.{quote(table.name)} AS t WHERE t.{quote(column.name)} IS NULL LIMIT 1"
         if not column.not_null and connection.execute(sql).fetchone():
             found.append(column.name)
     return found

@@ -383,6 +383,22 @@ async def test_edited_triggers_are_put_right(
         assert application.execute(edited).fetchone() == (0,)
 
 
+async def test_a_new_table_that_cannot_be_carried_stands_against_the_cutover_only(
+    source: Path, daemon: StartDaemon, target_url: str
+) -> None:
+    """The others stream on; without it, or with another structure, the objection goes."""
+    running = daemon(source, target_url, env=HASTY)
+    await asyncio.to_thread(settle, running, source)
+    apply(source, "CREATE TABLE note(id INTEGER PRIMARY KEY, xmin INT); INSERT INTO note VALUES(1, 2)")
+    pulse(source, 2)
+    await asyncio.to_thread(running.wait_until, told_of("it is not replicated"), 30, "the objection")
+    apply(source, "ALTER TABLE note RENAME COLUMN xmin TO least")
+    await asyncio.to_thread(running.wait_ready)
+    pulse(source, 3)
+    await end_equal(running, source, target_url)
+    assert await missing_tables(source, target_url) == []
+
+
 async def test_a_foreign_key_to_no_key_takes_the_triggers_away_until_it_has_one(
     source: Path, daemon: StartDaemon, target_url: str
 ) -> None:

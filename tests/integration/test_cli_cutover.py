@@ -40,7 +40,7 @@ def streaming(daemon: StartDaemon, source: Path, target_url: str) -> RunningDaem
 def objecting(streaming: RunningDaemon, source: Path) -> RunningDaemon:
     """Run a daemon that streams, but is not ready for as long as the table `extra` is there."""
     on_source(source, "CREATE TABLE extra(id INTEGER PRIMARY KEY)")
-    streaming.wait_until(lambda status: not status["can_cutover"], what="objection")
+    streaming.wait_until(lambda status: "'extra'" in "".join(status["reasons"]), what="objection")
     return streaming
 
 

@@ -130,10 +130,10 @@ def test_an_override_to_text_still_refuses_what_is_no_text(value: Any) -> None:
 
 @given(st.floats(allow_nan=False).filter(lambda v: v != 0 or math.copysign(1, v) > 0))
 def test_every_double_is_read_back_from_its_numeric(value: float) -> None:
-    """Its shortest digits, not its fifty."""
+    """Its shortest digits, not its fifty; a whole number that SQLite takes for an integer has all of it."""
     decimal = strict("numeric")(value)
     assert float(decimal) == value
-    assert len(decimal.as_tuple().digits) <= 17
+    assert len(decimal.as_tuple().digits) <= 17 or decimal == int(value) < 2**63
 
 
 @given(st.integers(-(2**63), MAX))

@@ -26,7 +26,7 @@ END;
 -- changes
 SELECT l.k1, t."id", t."at", t."payload" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."events" AS t ON t."id" = l.k1;
 -- next page
-SELECT * FROM main."events" WHERE "id" > ? ORDER BY "id" LIMIT ? OFFSET ?;
+SELECT * FROM main."events" AS t WHERE t."id" > ? ORDER BY t."id" LIMIT ? OFFSET ?;
 
 -- target
 CREATE SCHEMA IF NOT EXISTS "public";

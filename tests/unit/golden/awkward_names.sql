@@ -36,7 +36,7 @@ END;
 -- changes
 SELECT l.k1, t."select", t."a b", t."É", t."é" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."it's ""t""" AS t ON t."select" = l.k1;
 -- next page
-SELECT * FROM main."it's ""t""" WHERE "select" > ? ORDER BY "select" LIMIT ? OFFSET ?;
+SELECT * FROM main."it's ""t""" AS t WHERE t."select" > ? ORDER BY t."select" LIMIT ? OFFSET ?;
 
 -- target
 CREATE SCHEMA IF NOT EXISTS "public";

@@ -43,7 +43,7 @@ END;
 -- changes
 SELECT l.k1, l.k2, t."lang", t."word", t."n" FROM (SELECT DISTINCT k1, k2 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."words" AS t ON t."lang" COLLATE "BINARY" = l.k1 AND t."word" COLLATE "NOCASE" = l.k2;
 -- next page
-SELECT * FROM main."words" WHERE "rowid" > ? ORDER BY "rowid" LIMIT ? OFFSET ?;
+SELECT * FROM main."words" AS t WHERE t."rowid" > ? ORDER BY t."rowid" LIMIT ? OFFSET ?;
 
 -- target
 CREATE SCHEMA IF NOT EXISTS "public";

@@ -26,7 +26,7 @@ END;
 -- changes
 SELECT l.k1, t."id", t."n", t."r", t."s", t."b", t."d", t."t", t."f", t."w", t."x" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."t" AS t ON t."id" = l.k1;
 -- next page
-SELECT * FROM main."t" WHERE "id" > ? ORDER BY "id" LIMIT ? OFFSET ?;
+SELECT * FROM main."t" AS t WHERE t."id" > ? ORDER BY t."id" LIMIT ? OFFSET ?;
 
 -- target
 CREATE SCHEMA IF NOT EXISTS "public";

@@ -37,7 +37,7 @@ END;
 -- changes
 SELECT l.k1, t."id", t."mail", t."n" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."people" AS t ON t."id" = l.k1;
 -- next page
-SELECT * FROM main."people" WHERE "id" > ? ORDER BY "id" LIMIT ? OFFSET ?;
+SELECT * FROM main."people" AS t WHERE t."id" > ? ORDER BY t."id" LIMIT ? OFFSET ?;
 
 -- target
 CREATE SCHEMA IF NOT EXISTS "public";

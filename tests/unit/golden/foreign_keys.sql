@@ -28,7 +28,7 @@ END;
 -- changes
 SELECT l.k1, t."id", t."up" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."a" AS t ON t."id" = l.k1;
 -- next page
-SELECT * FROM main."a" WHERE "id" > ? ORDER BY "id" LIMIT ? OFFSET ?;
+SELECT * FROM main."a" AS t WHERE t."id" > ? ORDER BY t."id" LIMIT ? OFFSET ?;
 
 -- capture of b: primary, fbadebeb3f6f25d5
 CREATE TRIGGER "_liteferry_2_ai" AFTER INSERT ON "b"
@@ -67,7 +67,7 @@ END;
 -- changes
 SELECT l.k1, l.k2, t."x", t."y", t."z" FROM (SELECT DISTINCT k1, k2 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."b" AS t ON t."x" COLLATE "BINARY" = l.k1 AND t."y" COLLATE "BINARY" = l.k2;
 -- next page
-SELECT * FROM main."b" WHERE "rowid" > ? ORDER BY "rowid" LIMIT ? OFFSET ?;
+SELECT * FROM main."b" AS t WHERE t."rowid" > ? ORDER BY t."rowid" LIMIT ? OFFSET ?;
 
 -- capture of c: primary, f5b07502a147f8fa
 CREATE TRIGGER "_liteferry_3_ai" AFTER INSERT ON "c"
@@ -106,7 +106,7 @@ END;
 -- changes
 SELECT l.k1, t."id", t."x", t."y", t."a" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."c" AS t ON t."id" COLLATE "BINARY" = l.k1;
 -- next page
-SELECT * FROM main."c" WHERE "rowid" > ? ORDER BY "rowid" LIMIT ? OFFSET ?;
+SELECT * FROM main."c" AS t WHERE t."rowid" > ? ORDER BY t."rowid" LIMIT ? OFFSET ?;
 
 -- target
 CREATE SCHEMA IF NOT EXISTS "public";

@@ -34,7 +34,7 @@ END;
 -- changes
 SELECT l.k1, t."rowid", t."at", t."text" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."log" AS t ON t."rowid" = l.k1;
 -- next page
-SELECT * FROM main."log" WHERE "rowid" > ? ORDER BY "rowid" LIMIT ? OFFSET ?;
+SELECT * FROM main."log" AS t WHERE t."rowid" > ? ORDER BY t."rowid" LIMIT ? OFFSET ?;
 
 -- target
 CREATE SCHEMA IF NOT EXISTS "public";

@@ -35,7 +35,7 @@ END;
 -- changes
 SELECT l.k1, t."id", t."column_column_column_column_column_column_column_column_" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."long_long_long_long_long_long_long_long_long_long_long_long_" AS t ON t."id" = l.k1;
 -- next page
-SELECT * FROM main."long_long_long_long_long_long_long_long_long_long_long_long_" WHERE "id" > ? ORDER BY "id" LIMIT ? OFFSET ?;
+SELECT * FROM main."long_long_long_long_long_long_long_long_long_long_long_long_" AS t WHERE t."id" > ? ORDER BY t."id" LIMIT ? OFFSET ?;
 
 -- target
 CREATE SCHEMA IF NOT EXISTS "public";

@@ -30,7 +30,7 @@ END;
 -- changes
 SELECT l.k1, t."rowid", t."oid", t."_rowid_" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."t" AS t ON t."rowid" COLLATE "BINARY" = l.k1;
 -- next page
-SELECT * FROM main."t" WHERE "rowid" COLLATE "BINARY" > ? ORDER BY "rowid" COLLATE "BINARY" LIMIT ? OFFSET ?;
+SELECT * FROM main."t" AS t WHERE t."rowid" COLLATE "BINARY" > ? ORDER BY t."rowid" COLLATE "BINARY" LIMIT ? OFFSET ?;
 
 -- target
 CREATE SCHEMA IF NOT EXISTS "public";

@@ -38,7 +38,7 @@ END;
 -- changes
 SELECT l.k1, t."id", t."v" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."t" AS t ON t."id" COLLATE "BINARY" = l.k1;
 -- next page
-SELECT * FROM main."t" WHERE "rowid" > ? ORDER BY "rowid" LIMIT ? OFFSET ?;
+SELECT * FROM main."t" AS t WHERE t."rowid" > ? ORDER BY t."rowid" LIMIT ? OFFSET ?;
 
 -- target
 CREATE SCHEMA IF NOT EXISTS "public";

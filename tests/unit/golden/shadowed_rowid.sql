@@ -26,7 +26,7 @@ END;
 -- changes
 SELECT l.k1, t."oid", t."rowid", t."_rowid_", t."v" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."t" AS t ON t."oid" = l.k1;
 -- next page
-SELECT * FROM main."t" WHERE "oid" > ? ORDER BY "oid" LIMIT ? OFFSET ?;
+SELECT * FROM main."t" AS t WHERE t."oid" > ? ORDER BY t."oid" LIMIT ? OFFSET ?;
 
 -- target
 CREATE SCHEMA IF NOT EXISTS "public";

@@ -45,7 +45,7 @@ END;
 -- changes
 SELECT l.k1, l.k2, t."a", t."code", t."region", t."note" FROM (SELECT DISTINCT k1, k2 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."t" AS t ON t."region" COLLATE "BINARY" = l.k1 AND t."code" COLLATE "BINARY" = l.k2;
 -- next page
-SELECT * FROM main."t" WHERE "rowid" > ? ORDER BY "rowid" LIMIT ? OFFSET ?;
+SELECT * FROM main."t" AS t WHERE t."rowid" > ? ORDER BY t."rowid" LIMIT ? OFFSET ?;
 
 -- target
 CREATE SCHEMA IF NOT EXISTS "public";

@@ -30,7 +30,7 @@ END;
 -- changes
 SELECT l.k1, l.k2, t."game", t."at", t."who" FROM (SELECT DISTINCT k1, k2 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."scores" AS t ON t."game" COLLATE "BINARY" = l.k1 AND t."at" COLLATE "BINARY" = l.k2;
 -- next page
-SELECT * FROM (SELECT * FROM main."scores" WHERE "game" COLLATE "BINARY" = ? AND "at" COLLATE "BINARY" < ? ORDER BY "game" COLLATE "BINARY", "at" COLLATE "BINARY" DESC LIMIT ?) UNION ALL SELECT * FROM (SELECT * FROM main."scores" WHERE "game" COLLATE "BINARY" > ? ORDER BY "game" COLLATE "BINARY", "at" COLLATE "BINARY" DESC LIMIT ?) LIMIT ? OFFSET ?;
+SELECT * FROM (SELECT * FROM main."scores" AS t WHERE t."game" COLLATE "BINARY" = ? AND t."at" COLLATE "BINARY" < ? ORDER BY t."game" COLLATE "BINARY", t."at" COLLATE "BINARY" DESC LIMIT ?) UNION ALL SELECT * FROM (SELECT * FROM main."scores" AS t WHERE t."game" COLLATE "BINARY" > ? ORDER BY t."game" COLLATE "BINARY", t."at" COLLATE "BINARY" DESC LIMIT ?) LIMIT ? OFFSET ?;
 
 -- target
 CREATE SCHEMA IF NOT EXISTS "public";
