@@ -33,6 +33,7 @@ from .ledger import SourceRecord, TableRecord
 from .plan import SourcePlan, TablePlan
 from .preflight import make_plan, structure
 from .presence import Identity, Presence, look, refuse_absence
+from .quarantine import Quarantine
 from .registration import Registration
 from .state import State, advance
 from .status import Facts
@@ -174,7 +175,7 @@ class Pipeline:
         """Learn from the target how far it is, to `run` again after an error. Raises TargetAway."""
         record = await self._registration.record()
         if self.tailing and record is not None:
-            self._adopt(record, await self._registration.tables())
+            await self._adopt(record, await self._registration.tables())
 
     async def prepare(self) -> None:
         """Look at both sides, and set up or take up the migration; returns when copying may begin.
@@ -194,7 +195,7 @@ class Pipeline:
             known = True
         self._hold(plans)
         fenced = await self.reader.run(fence.fenced_by)
-        self._adopt(record, await self._registration.tables())
+        await self._adopt(record, await self._registration.tables())
         self.healer.comparison.taken_up(record, known=known)
         if record.state is State.CUT_OVER:
             self.enter(State.CUT_OVER)
@@ -262,7 +263,7 @@ class Pipeline:
         async with self.target.connection() as connection:
             await connection.execute(CONTROL["set_state"], self.source_id, State.STREAMING.value)
 
-    def _adopt(self, record: SourceRecord, records: list[TableRecord]) -> None:
+    async def _adopt(self, record: SourceRecord, records: list[TableRecord]) -> None:
         facts = self.facts
         facts.schema, facts.beat = record.schema, record.beat
         facts.position, facts.mark = record.position, record.mark
@@ -271,7 +272,11 @@ class Pipeline:
         facts.connected = True
         self._adopt_tables(records)
         memory = self.settings.batch_memory_mb << 20
-        self._tailer = Tailer(self.reader, self.target, record.source_id, self.plans, facts, memory)
+        self.quarantine = Quarantine(record.source_id, facts)
+        await self.quarantine.count(self.target)
+        self._tailer = Tailer(
+            self.reader, self.target, self.quarantine, self.plans, memory, halt=self.halts_on_refusal
+        )
 
     def _adopt_tables(self, records: list[TableRecord]) -> None:
         facts = self.facts
@@ -291,6 +296,11 @@ class Pipeline:
         self.plans.clear()
         self.plans.update(plans)
         self.captured = [Captured(n, p.table, p.key) for n, p in plans.items()]
+
+    @property
+    def halts_on_refusal(self) -> bool:
+        """Tell whether a value that the target cannot hold ends the daemon."""
+        return self.settings.on_bad_value == "halt"
 
     @property
     def read_seconds(self) -> float:
