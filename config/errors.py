@@ -11,6 +11,7 @@
     │   ├── SchemaDrift        the source's tables are no longer those of the plan
     │   └── CaptureBroken      triggers or change log are gone or rewound: rows may have been missed
     ├── TargetError            the PostgreSQL side
+    │   ├── RowsRefused        PostgreSQL refused rows that look right
     │   ├── TargetAway         no connection, or lost in the middle (retryable)
     │   └── TargetContents     the target holds something that is not ours to touch
     ├── DiskFull               no room for temporary files (retryable)
@@ -109,6 +110,10 @@ class ValueRefused(LiteferryError):
         )
         self.table, self.key, self.column = table, key, column
         self.storage_class, self.reason = storage_class, reason
+
+
+class RowsRefused(TargetError):
+    """PostgreSQL refused rows that look right, without telling which."""
 
 
 class PositionConflict(LiteferryError):

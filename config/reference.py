@@ -39,6 +39,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "on_schema_change",
         "compact_entries",
         "lock_hold_ms",
+        "on_bad_value",
         "drift_interval",
         "foreign_keys_enforced",
         "compare_interval",

@@ -184,6 +184,13 @@ class Settings(BaseSettings):
         "changed likewise, triggers are put in again, and what may have been missed is read again. `halt`: "
         "the daemon ends with an error that names the table.",
     )
+    on_bad_value: Literal["quarantine", "halt"] = Field(
+        default="quarantine",
+        description="What to do with a row that PostgreSQL cannot hold as it is: a text with NUL or not in "
+        "UTF-8, a value of another type than the column's. `quarantine`: the row is kept aside with the "
+        "reason, the others go on, and a cutover waits until the row is right or its absence accepted. "
+        "`halt`: the daemon ends with an error that names table, key and column.",
+    )
     drift_interval: Duration = Field(
         default=2,
         ge=0.1,

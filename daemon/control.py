@@ -25,6 +25,11 @@ Command = Callable[..., Awaitable[dict[str, Any]]]
 
 #: What a command takes, and of which type.
 CUTOVER: Parameters = {"max_pause": (float, int, NoneType), "rehearse": bool, "dry_run": bool}
+QUARANTINE: dict[str, Parameters] = {
+    "list": {"table": (str, NoneType), "limit": int},
+    "retry": {"table": (str, NoneType)},
+    "accept": {"table": str},
+}
 VERIFY: Parameters = {"counts_only": bool, "table": (str, NoneType)}
 
 
@@ -33,7 +38,18 @@ def build_control(supervisor: Supervisor) -> web.Application:
     app = build_app(supervisor)
     app.router.add_post("/control/cutover", _answering(supervisor.cutover, CUTOVER))
     app.router.add_post("/control/verify", _answering(supervisor.verify, VERIFY))
+    for name, known in QUARANTINE.items():
+        app.router.add_post(f"/control/quarantine/{name}", _answering(_quarantine(supervisor, name), known))
     return app
+
+
+def _quarantine(supervisor: Supervisor, name: str) -> Command:
+    async def command(**parameters: Any) -> dict[str, Any]:
+        wards = supervisor.wards()
+        does: dict[str, Command] = {"list": wards.listed, "retry": wards.retry, "accept": wards.accept}
+        return await does[name](**parameters)
+
+    return command
 
 
 def _answering(command: Command, known: Parameters) -> Callable[[web.Request], Awaitable[web.Response]]:

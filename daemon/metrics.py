@@ -257,6 +257,12 @@ METRICS: tuple[Metric, ...] = (
         "source",
     ),
     _gauge(
+        "quarantined_rows",
+        _source("quarantined"),
+        "Rows that PostgreSQL cannot hold and that are kept aside.",
+        "source",
+    ),
+    _gauge(
         "stale_tables",
         _source("stale_tables"),
         "Tables that may have missed something and are being read again.",

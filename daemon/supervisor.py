@@ -30,6 +30,7 @@ from .notify import Notifier
 from .roster import Roster
 from .schedule import Schedule
 from .wakeup import Wakeup
+from .wards import Wards
 
 log = structlog.get_logger("liteferry")
 
@@ -237,6 +238,10 @@ class Supervisor:
                 "applied": sum(f.changes for f in facts),
             }
         )
+
+    def wards(self) -> Wards:
+        """Return the rows that the target cannot hold."""
+        return Wards(self._target, self._pipelines)
 
     async def verify(self, *, counts_only: bool = False, table: str | None = None) -> dict[str, Any]:
         """Compare both sides and return the report of every source."""

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from uuid import UUID
 
 import asyncpg
 
-from config.errors import LiteferryError, TargetError, ValueRefused
+from config.errors import LiteferryError, RowsRefused, TargetError, ValueRefused
 
 from . import dml, failpoint, ledger
 from .plan import TablePlan
+from .quarantine import VALUE_ERRORS, Quarantine, store
 from .reader import Batch
 from .spool import Block
 from .target import CONTROL, Connection, Target, describe
 from .values import Row
-
-#: The driver refuses a value it cannot encode before it is sent; the server some that it was sent.
-VALUE_ERRORS = (asyncpg.DataError, asyncpg.ProgramLimitExceededError, TypeError, ValueError, OverflowError)
 
 
 class Entangled(Exception):
@@ -45,28 +42,41 @@ class Collision(TargetError):
 class Applier:
     """Brings batches of one source to the target and moves its position with them."""
 
-    def __init__(self, target: Target, source_id: UUID, plans: Mapping[int, TablePlan]) -> None:
+    def __init__(
+        self, target: Target, quarantine: Quarantine, plans: Mapping[int, TablePlan], *, halt: bool
+    ) -> None:
+        """Take the target, where refused rows go unless they are to `halt` the stream, and the plans."""
         self._target = target
-        self._source_id = source_id
+        self._quarantine = quarantine
+        self._source_id = quarantine.source_id
         self._plans = plans
+        self._halt = halt
 
     async def apply(self, batch: Batch) -> None:
         """Apply a batch and move the position, all in one transaction.
 
         Raises TargetAway when a retry may help (the position tells then whether the commit was done),
-        ValueRefused for a value that cannot be stored, PositionConflict when another daemon is at work,
-        Entangled for an incomplete batch that cannot go in alone.
+        PositionConflict when another daemon is at work, Entangled for an incomplete batch that cannot go in
+        alone; with `halt` ValueRefused and RowsRefused for what cannot be stored.
         """
         try:
-            await self._attempt(batch, swap=False)
+            await self._apply(batch, careful=False)
+        except (ValueRefused, RowsRefused):
+            if self._halt:
+                raise
+            await self._apply(batch, careful=True)
+
+    async def _apply(self, batch: Batch, *, careful: bool) -> None:
+        try:
+            await self._attempt(batch, swap=False, careful=careful)
         except asyncpg.UniqueViolationError:
             # Two rows may have exchanged a unique value: row by row that collides half-way, though the
             # final state does not. Without the touched rows in the way it goes in.
-            await self._attempt_swapped(batch)
+            await self._attempt_swapped(batch, careful=careful)
 
-    async def _attempt_swapped(self, batch: Batch) -> None:
+    async def _attempt_swapped(self, batch: Batch, *, careful: bool) -> None:
         try:
-            await self._attempt(batch, swap=True)
+            await self._attempt(batch, swap=True, careful=careful)
         except asyncpg.UniqueViolationError as error:
             if not batch.complete:
                 # Short of the log's end a row can hold a value that its former owner gives up only later in
@@ -74,21 +84,29 @@ class Applier:
                 raise Entangled from None
             raise Collision.of(error) from None
 
-    async def _attempt(self, batch: Batch, swap: bool) -> None:
+    async def _attempt(self, batch: Batch, *, swap: bool, careful: bool) -> None:
         async with self._target.transaction() as connection:
             for block in batch.spool:
+                if not careful:
+                    await self._release(connection, block, self._keys(block))
                 gone = [*block.gone, *self._keys(block)] if swap else block.gone
                 await self._delete(connection, block, gone)
             for block in batch.spool:
-                await self._write(connection, block, swap)
+                write = self._write_carefully if careful else self._write
+                await write(connection, block, swap)
             failpoint.reach("apply.before_position")
             await self._move(connection, batch)
             failpoint.reach("apply.before_commit")
         failpoint.reach("apply.after_commit")
+        if careful or any(number in self._quarantine.facts.quarantined for number in batch.touched):
+            await self._quarantine.count(self._target)
 
     def _keys(self, block: Block) -> list[Row]:
         places = self._plans[block.table_id].key_places
         return [tuple(row[i] for i in places) for row in block.rows]
+
+    async def _release(self, connection: Connection, block: Block, stored: Sequence[Row]) -> None:
+        await self._quarantine.release(connection, block.table_id, [*block.gone, *stored])
 
     async def _delete(self, connection: Connection, block: Block, gone: list[Row]) -> None:
         plan = self._plans[block.table_id]
@@ -109,6 +127,22 @@ class Applier:
         except (*VALUE_ERRORS, asyncpg.IntegrityConstraintViolationError) as error:
             raise refused(plan, block.rows, error) from None
 
+    async def _write_carefully(self, connection: Connection, block: Block, swap: bool) -> None:
+        """Write what can be stored, and put the rest in quarantine; what it was before is deleted."""
+        plan = self._plans[block.table_id]
+        statement = dml.insert(plan) if swap else dml.upsert(plan)
+        good, refusals = plan.converter.sift(block.rows)
+
+        async def send(rows: list[Row]) -> None:
+            await connection.execute(statement, *map(list, zip(*rows, strict=True)))
+
+        refusals += await store(connection, good, send)
+        refused = {tuple(r.row[i] for i in plan.key_places) for r in refusals}
+        await self._delete(connection, block, list(refused))
+        await self._quarantine.put(connection, block.table_id, plan, refusals)
+        # not before: what was accepted and is the same again stays accepted
+        await self._release(connection, block, [key for key in self._keys(block) if key not in refused])
+
     async def _move(self, connection: Connection, batch: Batch) -> None:
         await ledger.move(
             connection, self._source_id, batch.low, batch.place, batch.beat, consistent=batch.complete
@@ -126,7 +160,7 @@ def refused(plan: TablePlan, rows: Sequence[Row], error: BaseException) -> Litef
         plan.converter.refuse(rows)
     except ValueRefused as named:
         return named
-    return TargetError(
+    return RowsRefused(
         f"table {plan.name!r}: the target refused rows that look right: {describe(error)}",
         hint="look into PostgreSQL's log for the statement; nothing of this batch was stored",
     )

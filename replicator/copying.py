@@ -71,6 +71,8 @@ class Copying:
             settings.parallel,
             # in a rollback journal every reader more makes the application's writers wait longer
             settings.lane_rows if self._facts.journal_mode == "wal" else None,
+            pipeline.quarantine,
+            pipeline.halts_on_refusal,
             self._waiting.failed,
             self._waiting.recovered,
         )

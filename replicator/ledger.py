@@ -91,7 +91,7 @@ class TableRecord:
 async def prepare(connection: Connection) -> None:
     """Create liteferry's own schema on the target where it is not there yet."""
     await connection.execute(CONTROL["lock_setup"])
-    for name in ("schema", "source", "progress", "lane", "cutover", "guard"):
+    for name in ("schema", "source", "progress", "lane", "quarantine", "cutover", "guard"):
         await connection.execute(CONTROL[f"create_{name}"])
 
 

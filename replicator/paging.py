@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from triggers.identifier import quote
 
-from .values import Value
+from .values import BadText, Value
 
 if TYPE_CHECKING:
     from triggers.key import Key
@@ -101,11 +101,13 @@ def paging(table: Table, key: Key) -> Paging:
     return Paging(table.name, key.columns, collations, key.descending or (False,) * len(key.columns))
 
 
-def encode(cursor: Sequence[Value]) -> str:
+def encode(cursor: Sequence[Value | BadText]) -> str:
     """Return a cursor as text that keeps every storage class, for the progress kept on the target."""
     tagged: list[list[str | None]] = []
     for value in cursor:
-        if isinstance(value, bytes):
+        if isinstance(value, BadText):
+            tagged.append(["text that is not UTF-8", value.raw.hex()])
+        elif isinstance(value, bytes):
             tagged.append(["blob", value.hex()])
         elif isinstance(value, float):
             tagged.append(["real", value.hex()])

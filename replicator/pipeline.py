@@ -34,6 +34,7 @@ from .ledger import SourceRecord, TableRecord
 from .plan import SourcePlan, TablePlan
 from .preflight import make_plan, structure
 from .presence import Identity
+from .quarantine import Quarantine
 from .registration import Registration
 from .state import State, advance
 from .status import Facts
@@ -173,7 +174,7 @@ class Pipeline:
         """Learn from the target how far it is, to `run` again after an error. Raises TargetAway."""
         record = await self.registration.record()
         if self.tailing and record is not None:
-            self._adopt(record, await self.registration.tables())
+            await self._adopt(record, await self.registration.tables())
 
     async def _note_journal_mode(self) -> None:
         self.facts.journal_mode = await self.watcher.run(journal_mode)
@@ -196,7 +197,7 @@ class Pipeline:
             known = True
         self._hold(plans)
         fenced = await self.reader.run(fence.fenced_by)
-        self._adopt(record, await self.registration.tables())
+        await self._adopt(record, await self.registration.tables())
         self.healer.comparison.taken_up(record, known=known)
         if record.state is State.CUT_OVER:
             self.enter(State.CUT_OVER)
@@ -276,7 +277,7 @@ class Pipeline:
         async with self.target.connection() as connection:
             await connection.execute(CONTROL["set_state"], self.source_id, State.STREAMING.value)
 
-    def _adopt(self, record: SourceRecord, records: list[TableRecord]) -> None:
+    async def _adopt(self, record: SourceRecord, records: list[TableRecord]) -> None:
         facts = self.facts
         facts.schema, facts.beat = record.schema, record.beat
         facts.position, facts.mark = record.position, record.mark
@@ -285,7 +286,11 @@ class Pipeline:
         facts.connected = True
         self._adopt_tables(records)
         memory = self.settings.batch_memory_mb << 20
-        self._tailer = Tailer(self.reader, self.target, record.source_id, self.plans, facts, memory)
+        self.quarantine = Quarantine(record.source_id, facts)
+        await self.quarantine.count(self.target)
+        self._tailer = Tailer(
+            self.reader, self.target, self.quarantine, self.plans, memory, halt=self.halts_on_refusal
+        )
 
     def _adopt_tables(self, records: list[TableRecord]) -> None:
         facts = self.facts
@@ -319,6 +324,11 @@ class Pipeline:
         self.plans.clear()
         self.plans.update(plans)
         self.captured = [Captured(n, p.table, p.key) for n, p in plans.items()]
+
+    @property
+    def halts_on_refusal(self) -> bool:
+        """Tell whether a value that the target cannot hold ends the daemon."""
+        return self.settings.on_bad_value == "halt"
 
     @property
     def read_seconds(self) -> float:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
 
-from config.errors import SchemaChanged, ValueRefused
+from config.errors import SchemaChanged
 from triggers import changelog, refit
 from triggers.changelog import Place
 from triggers.connection import reading
@@ -18,7 +18,7 @@ from triggers.key import KeyKind
 from .paging import Cursor
 from .plan import TablePlan
 from .spool import Block, Spool
-from .values import BadText, Row, mark_bad_text, storage_class
+from .values import Row, mark_bad_text
 
 #: Rows per block, and so per statement on the target; fewer where rows are large.
 BLOCK_ROWS = 2_000
@@ -67,15 +67,20 @@ def read_page(
     limit: int,
     upto: Cursor | None = None,
 ) -> Page:
-    """Read up to `limit` rows behind a cursor in a read transaction of its own. Raises ValueRefused."""
+    """Read up to `limit` rows behind a cursor in a read transaction of its own."""
     walk = plan.paging
     names = [c.source for c in plan.record]
     within = set(walk.columns) <= set(names)
     extra = () if within else walk.columns
     select = ", ".join(f"t.{quote(name)}" for name in [*extra, *names])
     sql, parameters = walk.page(select, after, limit, upto=upto)
-    with naming_bad_text(connection, plan, sql, parameters, len(extra)):
+    try:
         rows = connection.execute(sql, parameters).fetchall()
+    except sqlite3.OperationalError as error:
+        if not _is_bad_text(error):
+            raise
+        with marking_bad_text(connection):
+            rows = connection.execute(sql, parameters).fetchall()
     places = [names.index(c) for c in walk.columns] if within else range(len(extra))
     cursor = tuple(rows[-1][i] for i in places) if rows else after
     return Page([row[len(extra) :] for row in rows] if extra else rows, cursor, len(rows) < limit)
@@ -93,7 +98,7 @@ def read_batch(
 
     With `most`, at most that many entries: for rollback-journal files, where a long read would stall the
     writer. The batch is then not `complete` while more is waiting. `schema` is the version of the schema
-    that the plans are for. Raises ValueRefused, SchemaChanged, and OSError when the temporary folder is full.
+    that the plans are for. Raises SchemaChanged, and OSError when the temporary folder is full.
     """
     if connection.in_transaction:
         # the cutover reads inside the write lock that it already holds
@@ -132,12 +137,8 @@ def _read(
     except sqlite3.OperationalError as error:
         if not _is_bad_text(error):
             raise
-        # No row holds the text, or it would have been named: a key that came and went, and was never copied.
-        connection.text_factory = mark_bad_text
-        try:
+        with marking_bad_text(connection):
             spool = _spooled(connection, plans, (position, high), touched, memory)
-        finally:
-            connection.text_factory = str
     return Batch(position, changelog.place(connection, high), touched, beat, high == newest, spool)
 
 
@@ -168,10 +169,9 @@ def _changes(
     parameters = {"t": number, "low": low, "high": high}
     width = len(plan.key.columns)
     size = max(1, min(BLOCK_ROWS, BLOCK_BYTES // max(1, plan.row_bytes)))
-    with naming_bad_text(connection, plan, sql, parameters, width):
-        cursor = connection.execute(sql, parameters)
-        while rows := cursor.fetchmany(size):
-            yield _split(connection, number, plan, rows, width)
+    cursor = connection.execute(sql, parameters)
+    while rows := cursor.fetchmany(size):
+        yield _split(connection, number, plan, rows, width)
 
 
 def _split(
@@ -179,9 +179,6 @@ def _split(
 ) -> Block:
     # The join found rows by the key column's collation: under NOCASE the key 'A' finds the row 'a'.
     # Python's equality is exact for texts, and takes 1 for 1.0 as PostgreSQL does.
-    if connection.text_factory is mark_bad_text:
-        plan.converter.refuse(row[width:] for row in rows if row[width + plan.key_places[0]] is not None)
-        rows = [row for row in rows if not any(isinstance(value, BadText) for value in row[:width])]
     logged = itemgetter(*range(width))
     found = itemgetter(*(width + place for place in plan.key_places))
     if any(None in row[:width] for row in rows):
@@ -211,44 +208,28 @@ def changes_sql(plan: TablePlan) -> str:
 
 
 def _check_null_key(connection: sqlite3.Connection, plan: TablePlan) -> None:
-    """A NULL in the log is mostly a BEFORE trigger's guess; a NULL in the table's key is a row we'd lose."""
+    """A NULL in the log is mostly a BEFORE trigger's guess; a NULL in the table's key is a row we'd lose.
+
+    Raises SchemaChanged for one: looked at again, the table gets its rowid as key.
+    """
     if plan.key.kind is not KeyKind.PRIMARY or plan.table.without_rowid:
         return
     for column in plan.key.columns:
         sql = f"SELECT 1 FROM main.{quote(plan.name)} AS t WHERE t.{quote(column)} IS NULL LIMIT 1"
         if connection.execute(sql).fetchone():
-            reason = "a primary key of PostgreSQL cannot hold NULL"
-            raise ValueRefused(plan.name, "NULL", column, "null", reason)
+            raise SchemaChanged(f"table {plan.name!r}: its key {column!r} holds NULL now")
 
 
 @contextmanager
-def naming_bad_text(
-    connection: sqlite3.Connection, plan: TablePlan, sql: str, parameters: object, skip: int
-) -> Iterator[None]:
-    """Turn the driver's complaint about a text that is not UTF-8, which quotes it, into a ValueRefused."""
+def marking_bad_text(connection: sqlite3.Connection) -> Iterator[None]:
+    """Have texts that are not UTF-8 come as BadText instead of ending the read."""
+    connection.text_factory = mark_bad_text
     try:
         yield
-    except sqlite3.OperationalError as error:
-        if not _is_bad_text(error):
-            raise
-        _find_bad_text(connection, plan, sql, parameters, skip)
-        raise
+    finally:
+        connection.text_factory = str
 
 
 def _is_bad_text(error: sqlite3.OperationalError) -> bool:
+    # the driver's message quotes the text
     return "decode to UTF-8" in str(error)
-
-
-def _find_bad_text(
-    connection: sqlite3.Connection, plan: TablePlan, sql: str, parameters: object, skip: int
-) -> None:
-    connection.text_factory = mark_bad_text
-    try:
-        for row in connection.execute(sql, parameters):  # type: ignore[arg-type]  # list or dict, as given
-            for column, value in zip(plan.record, row[skip:], strict=True):
-                if isinstance(value, BadText):
-                    key = plan.converter.key_text(row[skip:])
-                    reason = "PostgreSQL text must be valid UTF-8"
-                    raise ValueRefused(plan.name, key, column.source, storage_class(value), reason) from None
-    finally:
-        connection.text_factory = str

@@ -6,20 +6,23 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import asyncpg
 import structlog
 
+from config.errors import RowsRefused, ValueRefused
 from triggers.session import Session
 
 from . import dml, evolution, failpoint, ledger, loader
-from .applier import VALUE_ERRORS, Collision, refused
+from .applier import Collision, refused
 from .paging import Cursor, Pace
 from .plan import TablePlan
+from .quarantine import VALUE_ERRORS, store
 from .reader import read_page
-from .target import CONTROL
+from .target import CONTROL, Connection
 from .values import Row
 from .verifier import CHUNK_ROWS, absent, differences, target_keys
 
@@ -65,13 +68,29 @@ class Repair:
         does.
         """
         self._rest = rest or self._rest
+        begun = await self._time()
         async with self._pipeline.access.session() as session:
             await self._fill(session)
             await self._purge(session)
+        await self._forget(begun)
         changed = self.written + self.deleted
         if changed or self._reason:
             log.warning("repaired", table=self._plan.name, written=self.written, deleted=self.deleted)
         return changed
+
+    async def _time(self) -> datetime:
+        """Return PostgreSQL's time, by which quarantined rows are dated."""
+        async with self._pipeline.target.connection() as connection:
+            return cast("datetime", await connection.fetchval("SELECT clock_timestamp()"))
+
+    async def _forget(self, begun: datetime) -> None:
+        """Release what was in quarantine before, and was not met."""
+        quarantine = self._pipeline.quarantine
+        if quarantine.facts.quarantined.get(self._number):
+            async with self._pipeline.target.connection() as connection:
+                place = quarantine.source_id, self._number
+                await connection.execute(CONTROL["release_unseen"], *place, begun)
+            await quarantine.count(self._pipeline.target)
 
     async def _fill(self, session: Session) -> None:
         """Write what is missing or different."""
@@ -83,7 +102,7 @@ class Repair:
             )
             async with self._pipeline.tailer.aligned(session, look) as (page, reading):
                 begun = time.monotonic()
-                await self._write(self._plan.converter.rows(page.rows), page.rows)
+                await self._write(page.rows)
                 writing = time.monotonic() - begun
             # in rollback-journal mode the application's writers wait for our reads, which must be shorter
             slowest = max(writing, reading * WRITE_SECONDS / self._pipeline.read_seconds)
@@ -92,20 +111,63 @@ class Repair:
             failpoint.reach("repair.after_chunk")
             await asyncio.sleep((reading + writing) * self._rest())
 
-    async def _write(self, wanted: Sequence[Row], rows: Sequence[Row]) -> None:
+    async def _write(self, rows: Sequence[Row]) -> None:
+        try:
+            await self._write_all(rows)
+        except (ValueRefused, RowsRefused):
+            if self._pipeline.halts_on_refusal:
+                raise
+            await self._write_carefully(rows)
+
+    async def _write_all(self, rows: Sequence[Row]) -> None:
+        wanted = self._plan.converter.rows(rows)
         async with self._pipeline.target.transaction() as connection:
-            found = await differences(connection, self._plan, wanted)
-            wrong = [*found.missing, *(row for row, _ in found.different)]
-            if not wrong:
-                return
+            await self._release(connection, rows)
             try:
-                columns = map(list, zip(*wrong, strict=True))
-                await connection.execute(dml.upsert(self._plan), *columns)
+                wrong = await self._wrong(connection, wanted)
+                await self._upsert(connection, wrong)
             except asyncpg.UniqueViolationError as error:
                 raise Collision.of(error) from error
             except (*VALUE_ERRORS, asyncpg.IntegrityConstraintViolationError) as error:
                 raise refused(self._plan, rows, error) from None
         self.written += len(wrong)
+
+    async def _write_carefully(self, rows: Sequence[Row]) -> None:
+        """Write what can be stored; the rest goes into quarantine, and is deleted as it was before."""
+        quarantine, plan = self._pipeline.quarantine, self._plan
+        good, refusals = await asyncio.to_thread(plan.converter.sift, rows)
+        source = {id(ready): row for row, ready in good}
+        async with self._pipeline.target.transaction() as connection:
+            wrong = await self._wrong(connection, [ready for _, ready in good])
+            pairs = [(source[id(ready)], ready) for ready in wrong]
+            try:
+                late = await store(connection, pairs, partial(self._upsert, connection))
+            except asyncpg.UniqueViolationError as error:
+                raise Collision.of(error) from error
+            refusals += late
+            await quarantine.put(connection, self._number, plan, refusals)
+            refused = {self._key(r.row) for r in refusals}
+            await self._release(connection, [row for row in rows if self._key(row) not in refused])
+            if keys := plan.converter.keys(refused):
+                await connection.execute(dml.delete(plan), *map(list, zip(*keys, strict=True)))
+        await quarantine.count(self._pipeline.target)
+        self.written += len(wrong) - len(late)
+
+    async def _wrong(self, connection: Connection, wanted: Sequence[Row]) -> list[Row]:
+        found = await differences(connection, self._plan, wanted)
+        return [*found.missing, *(row for row, _ in found.different)]
+
+    async def _upsert(self, connection: Connection, rows: Sequence[Row]) -> None:
+        if rows:
+            await connection.execute(dml.upsert(self._plan), *map(list, zip(*rows, strict=True)))
+
+    async def _release(self, connection: Connection, rows: Sequence[Row]) -> None:
+        quarantine = self._pipeline.quarantine
+        if quarantine.facts.quarantined.get(self._number):
+            await quarantine.release(connection, self._number, map(self._key, rows))
+
+    def _key(self, row: Row) -> Row:
+        return tuple(row[i] for i in self._plan.key_places)
 
     async def _purge(self, session: Session) -> None:
         """Delete what the source does not have."""

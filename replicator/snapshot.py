@@ -7,19 +7,20 @@ import contextlib
 import sqlite3
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import TypeAlias
 
 import asyncpg
 import structlog
 
-from config.errors import LiteferryError, TargetAway
+from config.errors import LiteferryError, RowsRefused, TargetAway, ValueRefused
 from triggers.session import Session
 
 from . import failpoint, ledger
-from .applier import VALUE_ERRORS, refused
+from .applier import refused
 from .backoff import Backoff
 from .copier import Copier, CopierFailed, Work
 from .crew import Crew, Slots
@@ -27,6 +28,7 @@ from .faults import source_error
 from .lanes import CopyProgress, Lane
 from .paging import Cursor, Pace, decode, encode
 from .plan import TablePlan
+from .quarantine import VALUE_ERRORS, Quarantine, store
 from .reader import read_page
 from .target import Connection, Target
 from .values import Row
@@ -52,6 +54,8 @@ class Chunk:
     last: bool
     #: As the driver takes them.
     ready: Sequence[Row] = ()
+    #: Whether some of them cannot be stored, so that each must be looked at.
+    careful: bool = False
     #: Set when they are on their way: from then on PostgreSQL works alone, and the next may be read.
     encoded: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -67,6 +71,9 @@ class Snapshot:
     parallel: int
     #: A table of so many rows is copied by processes of their own; None where none may be.
     large: int | None
+    #: Where refused rows go, unless they are to halt the copy.
+    quarantine: Quarantine
+    halt: bool
     on_retry: Callable[[LiteferryError], None] = field(default=lambda error: None)
     on_recovery: Callable[[], None] = field(default=lambda: None)
 
@@ -164,7 +171,9 @@ class Snapshot:
         while True:
             try:
                 async with self.slots.turn:
-                    return await session.run(read_chunk, self.work, lane, after, pace)
+                    return await session.run(
+                        partial(read_chunk, halt=self.halt), self.work, lane, after, pace
+                    )
             except sqlite3.Error as raised:
                 error = source_error(session, raised)
                 if not error.retryable:
@@ -183,11 +192,27 @@ class Snapshot:
             except TargetAway as error:
                 self.on_retry(error)
                 await asyncio.sleep(backoff.failed())
+            except (ValueRefused, RowsRefused):
+                if self.halt or chunk.careful:
+                    raise
+                chunk.careful = True
             else:
                 break
         if backoff.failures:
             self.on_recovery()
         lane.moved(cursor, len(chunk.rows), chunk.last)
+        if chunk.careful:
+            await self._count()
+
+    async def _count(self) -> None:
+        """Learn how many rows are in quarantine; what stores them later, and a cutover, go by it."""
+        backoff = Backoff()
+        while True:
+            try:
+                return await self.quarantine.count(self.target)
+            except TargetAway as error:
+                self.on_retry(error)
+                await asyncio.sleep(backoff.failed())
 
     async def _store_once(self, lane: Lane, cursor: str | None, chunk: Chunk) -> None:
         async with self.target.transaction() as connection:
@@ -195,7 +220,9 @@ class Snapshot:
             await ledger.advance(
                 connection, self.work.source_id, lane.at, cursor, len(chunk.rows), chunk.last
             )
-            if chunk.rows:
+            if chunk.careful:
+                await self._store_carefully(connection, lane, chunk)
+            elif chunk.rows:
                 try:
                     await self._send(connection, lane.plan, chunk)
                 except (*VALUE_ERRORS, asyncpg.IntegrityConstraintViolationError) as error:
@@ -203,14 +230,22 @@ class Snapshot:
             failpoint.reach("snapshot.before_commit")
         failpoint.reach("snapshot.after_commit")
 
+    async def _store_carefully(self, connection: Connection, lane: Lane, chunk: Chunk) -> None:
+        """COPY what can be stored, and put the rest in quarantine."""
+        chunk.encoded.set()
+        plan, number = lane.plan, lane.at.table_id
+        good, refusals = await asyncio.to_thread(plan.converter.sift, chunk.rows)
+
+        async def send(rows: list[Row]) -> None:
+            await _copy_to(connection, plan, rows)
+
+        refusals += await store(connection, good, send)
+        await self.quarantine.put(connection, number, plan, refusals)
+        log.warning("rows put in quarantine", table=plan.name, rows=len(refusals))
+
     async def _send(self, connection: Connection, plan: TablePlan, chunk: Chunk) -> None:
         """COPY the rows; the turn is given on as soon as the last is encoded."""
-        copying = connection.copy_records_to_table(
-            plan.name,
-            schema_name=plan.schema,
-            columns=[c.target for c in plan.record],
-            records=chain(chunk.ready, _told(chunk.encoded)),
-        )
+        copying = _copy_to(connection, plan, chain(chunk.ready, _told(chunk.encoded)))
         async with self.slots.turn:
             task = asyncio.ensure_future(copying)
             task.add_done_callback(lambda _: chunk.encoded.set())
@@ -233,9 +268,9 @@ class Snapshot:
 
 
 def read_chunk(
-    connection: sqlite3.Connection, work: Work, lane: Lane, after: Cursor | None, pace: Pace
+    connection: sqlite3.Connection, work: Work, lane: Lane, after: Cursor | None, pace: Pace, *, halt: bool
 ) -> Chunk:
-    """Read the next chunk of a lane in reads so short that no writer minds."""
+    """Read the next chunk of a lane in reads so short that no writer minds; ValueRefused with `halt`."""
     plan, upto = lane.plan, decode(lane.at.upto) if lane.at.upto is not None else None
     rows = work.chunk_rows
     chunk = Chunk([], after, last=False)
@@ -250,8 +285,18 @@ def read_chunk(
         chunk.cursor, chunk.last = page.cursor, page.last
         if plan.row_bytes > LARGE_ROW:
             size += sum(sum(map(sys.getsizeof, row)) for row in page.rows)
-    chunk.ready = plan.converter.rows(chunk.rows)
+    try:
+        chunk.ready = plan.converter.rows(chunk.rows)
+    except ValueRefused:
+        if halt:
+            raise
+        chunk.careful = True
     return chunk
+
+
+async def _copy_to(connection: Connection, plan: TablePlan, rows: Iterable[Row]) -> None:
+    columns = [c.target for c in plan.record]
+    await connection.copy_records_to_table(plan.name, schema_name=plan.schema, columns=columns, records=rows)
 
 
 @contextlib.asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import marshal
+import pickle
 import struct
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ from typing import IO, Self
 
 from .values import Row
 
-_LENGTH = struct.Struct(">Q")
+_HEAD = struct.Struct(">BQ")
+MARSHALLED, PICKLED = range(2)
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,14 @@ class Spool:
     def append(self, block: Block) -> None:
         """Add a block. Raises OSError when the temporary folder is full."""
         # in one piece: marshal's own load asks a Python file for each value by itself, at ten times the cost
-        data = marshal.dumps((block.table_id, block.gone, block.rows))
+        parts = block.table_id, block.gone, block.rows
+        try:
+            data, kind = marshal.dumps(parts), MARSHALLED
+        except ValueError:
+            # a text that is not UTF-8 among them
+            data, kind = pickle.dumps(parts), PICKLED
         self._file.seek(self._end)
-        self._file.write(_LENGTH.pack(len(data)))
+        self._file.write(_HEAD.pack(kind, len(data)))
         self._file.write(data)
         self._end = self._file.tell()
         self.rows += len(block.gone) + len(block.rows)
@@ -52,8 +59,9 @@ class Spool:
         place = 0
         while place < self._end:
             self._file.seek(place)
-            (length,) = _LENGTH.unpack(self._file.read(_LENGTH.size))
-            block = Block(*marshal.loads(self._file.read(length)))
+            kind, length = _HEAD.unpack(self._file.read(_HEAD.size))
+            load = marshal.loads if kind == MARSHALLED else pickle.loads
+            block = Block(*load(self._file.read(length)))
             place = self._file.tell()
             yield block
 

@@ -53,6 +53,9 @@ class Facts:
     table_changes: dict[int, int] = field(default_factory=dict)
     #: Tables that must be read again and repaired, and why; with the time, as the target has it.
     stale: dict[int, str] = field(default_factory=dict)
+    #: Rows that the target cannot hold, by table; and those of them that no operator has accepted.
+    quarantined: dict[int, int] = field(default_factory=dict)
+    unaccepted: dict[int, int] = field(default_factory=dict)
     #: Changes of the file that no trigger of ours has told of.
     suspicion: Suspicion = field(default_factory=Suspicion)
     #: SQLite's count of schema changes when the schema was last followed; None before it was.
@@ -113,6 +116,7 @@ class Facts:
             "rows_copied": self.rows_copied,
             "apply_rate": round(self.applied.per_second(now), 1),
             "copy_rate": round(self.copied.per_second(now), 1),
+            "quarantined": sum(self.quarantined.values()),
             "stale_tables": len(self.stale),
             "unexplained_changes": self.suspicion.count,
             "comparison_age_seconds": self._comparison_age(),
@@ -134,6 +138,7 @@ class Facts:
             "target": table.plan.qualified,
             "state": "repairing" if number in self.stale else _table_state(table, self.state),
             "stale": self.stale.get(number),
+            "quarantined": self.quarantined.get(number, 0),
             "rows_copied": table.rows,
             "rows_estimate": max(table.rows, table.plan.rows),
             "changes_applied": self.table_changes.get(number, 0),
@@ -170,7 +175,7 @@ def _reasons(facts: Facts, gates: Gates, now: float) -> list[str]:
         return [facts.absence]
     if facts.state is not State.STREAMING:
         return [f"is {facts.state.value}, not streaming", *stale]
-    found = [*facts.objections, *stale]
+    found = [*facts.objections, *stale, *_kept_back(facts)]
     if facts.suspicion.blocks:
         found.append("its tables are compared, for something may have fired no trigger")
     if facts.disk_trouble:
@@ -192,6 +197,15 @@ def _reasons(facts: Facts, gates: Gates, now: float) -> list[str]:
     if pause is not None and pause > gates.max_pause:
         found.append(f"the pause is predicted at {pause:.1f} s, at most {gates.max_pause:g} s are allowed")
     return found
+
+
+def _kept_back(facts: Facts) -> list[str]:
+    return [
+        f"{rows} rows of table {facts.tables[number].plan.name!r} are in quarantine: correct them, or accept "
+        "that they are left behind with `liteferry quarantine accept`"
+        for number, rows in facts.unaccepted.items()
+        if number in facts.tables
+    ]
 
 
 def pause_of(facts: Facts, now: float) -> float | None:

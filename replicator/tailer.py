@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeVar
-from uuid import UUID
 
 import structlog
 
@@ -24,8 +23,8 @@ from .backoff import Backoff
 from .faults import ours
 from .faults import source_error as source_error
 from .plan import TablePlan
+from .quarantine import Quarantine
 from .reader import Batch, read_batch, refuse_changed
-from .status import Facts
 from .target import Target
 
 log = structlog.get_logger("liteferry.tail")
@@ -48,18 +47,20 @@ class Tailer:
         self,
         session: Session,
         target: Target,
-        source_id: UUID,
+        quarantine: Quarantine,
         plans: Mapping[int, TablePlan],
-        facts: Facts,
         memory: int,
+        *,
+        halt: bool,
     ) -> None:
+        """Take both sides, where refused rows go unless they `halt` it, and a batch's memory in bytes."""
         self._session = session
         self._target = target
-        self._source_id = source_id
+        self._quarantine = quarantine
         self._plans = plans
-        self._facts = facts
+        self._facts = quarantine.facts
         self._memory = memory
-        self._applier = Applier(target, source_id, plans)
+        self._applier = Applier(target, quarantine, plans, halt=halt)
         self._backoff = Backoff()
         self._data_version = -1
         #: The version of the source's schema that the plans are for; None before it has been looked at.
@@ -69,7 +70,7 @@ class Tailer:
         #: Held while a batch is read; whoever deletes entries that the target has not got holds it instead.
         self.looking = asyncio.Lock()
         #: How far the target may have got without our knowing.
-        self.reach = facts.position
+        self.reach = self._facts.position
         #: Set while a batch may have been committed without our knowing: the target is asked before the next.
         self._unsure = False
 
@@ -192,7 +193,8 @@ class Tailer:
     async def _resume(self) -> None:
         """Ask the target where it is: the commit whose answer got lost may have been done."""
         async with self._target.connection() as connection:
-            record = await ledger.source(connection, self._source_id)
+            record = await ledger.source(connection, self._quarantine.source_id)
+        await self._quarantine.count(self._target)
         if record is None:
             raise SourceError(
                 "the target has forgotten this source: its bookkeeping is gone, or another database answers",

@@ -17,8 +17,11 @@ Row: TypeAlias = tuple[Any, ...]
 Convert: TypeAlias = Callable[[Any], Any]
 
 
+@dataclass(frozen=True)
 class BadText:
     """A text that is not UTF-8; stands in for it so that its place can be named."""
+
+    raw: bytes = b""
 
 
 def mark_bad_text(raw: bytes) -> str | BadText:
@@ -26,7 +29,16 @@ def mark_bad_text(raw: bytes) -> str | BadText:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
-        return BadText()
+        return BadText(raw)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A row of the source that cannot be stored: in which column, if that is known, and why."""
+
+    row: Row
+    column: str
+    reason: str
 
 
 def storage_class(value: object) -> str:
@@ -207,17 +219,35 @@ class Converter:
     def refuse(self, rows: Iterable[Row]) -> None:
         """Look for a value that cannot be stored and raise ValueRefused for the first; else return."""
         for row in rows:
-            for i, value in enumerate(row):
-                try:
-                    if value is not None:
-                        self._strict[i](value)
-                    elif i in self.key:
-                        raise ValueError("a key of PostgreSQL cannot be NULL")
-                except ValueError as reason:
-                    key = self.key_text(row)
-                    raise ValueRefused(
-                        self._table, key, self._names[i], storage_class(value), str(reason)
-                    ) from None
+            if (found := self._wrong(row)) is not None:
+                i, reason = found
+                key, kind = self.key_text(row), storage_class(row[i])
+                raise ValueRefused(self._table, key, self._names[i], kind, reason) from None
+
+    def sift(self, rows: Iterable[Row]) -> tuple[list[tuple[Row, Row]], list[Refusal]]:
+        """Return the rows that can be stored, each with what the driver takes, and those that cannot."""
+        good: list[tuple[Row, Row]] = []
+        refused = []
+        for row in rows:
+            if (found := self._wrong(row)) is not None:
+                i, reason = found
+                refused.append(Refusal(row, self._names[i], f"{storage_class(row[i])}: {reason}"))
+            else:
+                ready = tuple(None if v is None else c(v) for c, v in zip(self._strict, row, strict=True))
+                good.append((row, ready))
+        return good, refused
+
+    def _wrong(self, row: Row) -> tuple[int, str] | None:
+        """Return the place of the first value that cannot be stored, and why."""
+        for i, value in enumerate(row):
+            try:
+                if value is not None:
+                    self._strict[i](value)
+                elif i in self.key:
+                    return i, "a key of PostgreSQL cannot be NULL"
+            except ValueError as reason:
+                return i, str(reason)
+        return None
 
     def key_text(self, row: Row) -> str:
         """Return the key of a row for a message: integers as they are, anything else by class and size.

@@ -63,6 +63,7 @@ def source(path: str = "/data/app.db", **changes: Any) -> Status:
         "log_compacted": 0,
         "disk_free_bytes": 53_687_091_200,
         "disk_low": False,
+        "quarantined": 0,
         "stale_tables": 0,
         "unexplained_changes": 0,
         "comparison_age_seconds": 3_600.0,

@@ -16,12 +16,23 @@ from .cutover import cutover
 from .demo import demo
 from .options import exit_status
 from .plan import plan
+from .quarantine import quarantine
 from .run import run
 from .status import status
 from .uninstall import uninstall
 from .verify import verify
 
-VERBS: tuple[click.Command, ...] = (check, plan, run, status, verify, cutover, uninstall, demo)
+VERBS: tuple[click.Command, ...] = (
+    check,
+    plan,
+    run,
+    status,
+    verify,
+    quarantine,
+    cutover,
+    uninstall,
+    demo,
+)
 
 
 class Failure(click.ClickException):

@@ -65,7 +65,7 @@ def _counted(entry: dict[str, Any]) -> str:
 def _compared(entry: dict[str, Any]) -> Iterator[str]:
     yield _counted(entry)
     if not entry["equal"]:
-        kinds = ("missing", "different", "extra")
+        kinds = ("missing", "different", "extra", "quarantined")
         yield "  " + ", ".join(f"{entry[kind]:,} {kind}" for kind in kinds)
         yield from (f"  {detail}" for detail in entry["details"])
 

@@ -56,6 +56,67 @@ CREATE TABLE IF NOT EXISTS liteferry.lane (
     FOREIGN KEY (source_id, table_id) REFERENCES liteferry.progress ON DELETE CASCADE
 )
 
+-- create_quarantine --
+-- rows that the target cannot hold, by the key they have in the source: each column with its storage class
+CREATE TABLE IF NOT EXISTS liteferry.quarantine (
+    source_id uuid NOT NULL,
+    table_id integer NOT NULL,
+    key text NOT NULL,
+    -- SHA-256 of the key, which may be too long for an index
+    key_hash text NOT NULL,
+    row jsonb NOT NULL,
+    -- empty where PostgreSQL does not tell
+    column_name text NOT NULL,
+    reason text NOT NULL,
+    -- the operator has said that the cutover may go on without it
+    accepted boolean NOT NULL DEFAULT false,
+    since timestamptz NOT NULL DEFAULT now(),
+    seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (source_id, table_id, key_hash),
+    FOREIGN KEY (source_id, table_id) REFERENCES liteferry.progress ON DELETE CASCADE
+)
+
+-- quarantine --
+-- keep a row that was refused; accepted was what it was before
+INSERT INTO liteferry.quarantine (source_id, table_id, key, key_hash, row, column_name, reason)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (source_id, table_id, key_hash) DO UPDATE SET
+    accepted = quarantine.accepted AND quarantine.row = EXCLUDED.row, row = EXCLUDED.row,
+    column_name = EXCLUDED.column_name, reason = EXCLUDED.reason, seen_at = clock_timestamp()
+
+-- release --
+-- rows that are stored now, or gone
+DELETE FROM liteferry.quarantine WHERE source_id = $1 AND table_id = $2 AND key_hash = ANY($3::text[])
+
+-- release_unseen --
+-- rows that were there before a table was read again, and are no more
+DELETE FROM liteferry.quarantine WHERE source_id = $1 AND table_id = $2 AND seen_at < $3
+
+-- quarantined --
+-- how many rows of each table are kept
+SELECT table_id, count(*) AS rows, count(*) FILTER (WHERE NOT accepted) AS unaccepted
+FROM liteferry.quarantine WHERE source_id = $1 GROUP BY table_id
+
+-- quarantined_in --
+-- how many rows of one table are kept
+SELECT count(*) FROM liteferry.quarantine WHERE source_id = $1 AND table_id = $2
+
+-- quarantined_keys --
+-- which of some keys are kept
+SELECT key_hash FROM liteferry.quarantine
+WHERE source_id = $1 AND table_id = $2 AND key_hash = ANY($3::text[])
+
+-- quarantine_rows --
+-- the rows themselves, oldest first
+SELECT p.name, q.key, q.row, q.column_name, q.reason, q.accepted, q.since FROM liteferry.quarantine AS q
+JOIN liteferry.progress AS p USING (source_id, table_id)
+WHERE q.source_id = $1 AND ($2::text IS NULL OR p.name = $2) ORDER BY q.since, q.table_id, q.key LIMIT $3
+
+-- accept --
+-- the cutover may go on without the rows of a table that are kept now
+UPDATE liteferry.quarantine AS q SET accepted = true FROM liteferry.progress AS p
+WHERE p.source_id = q.source_id AND p.table_id = q.table_id AND q.source_id = $1 AND p.name = $2
+
 -- create_cutover --
 -- the journal of cutovers: what was decided, and by whom it can still be undone
 CREATE TABLE IF NOT EXISTS liteferry.cutover (

@@ -142,7 +142,7 @@ async def test_a_value_that_cannot_be_stored_is_named_as_ever(
     with closing(sqlite3.connect(path)) as application:
         application.execute(f"UPDATE archive SET body = {value} WHERE id = 3456")
         application.commit()
-    running = daemon(path, target_url, env=ENV, args=SMALL_CHUNKS)
+    running = daemon(path, target_url, env={**ENV, "LITEFERRY_ON_BAD_VALUE": "halt"}, args=SMALL_CHUNKS)
     assert running.wait_end() != 0
     for told in ("archive", "3456", "body", reason):
         assert told in running.log

@@ -27,7 +27,7 @@ Status = dict[str, Any]
 ONE_TABLE = "CREATE TABLE {0}(id INTEGER PRIMARY KEY, x TEXT); INSERT INTO {0}(x) VALUES ('one'), ('two');"
 
 #: Nobody looks at the values before they are copied.
-UNSEEN = {**HASTY, "LITEFERRY_PROFILE": "false"}
+UNSEEN = {**HASTY, "LITEFERRY_PROFILE": "false", "LITEFERRY_ON_BAD_VALUE": "halt"}
 
 #: Seconds within which a file with a table is a source.
 SOON = 5.0

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from config.errors import Unsupported, ValueRefused
+from config.errors import SchemaChanged, Unsupported
 
 from .alterations import Alterations
 from .follower import Follower
@@ -167,7 +167,7 @@ def _live(bursts: Bursts, twin: Lives, follower: Follower) -> str | None:
             return f"burst {number}: {told}"
         try:
             follower.follow()
-        except ValueRefused:
+        except SchemaChanged:
             # loud, and rightly so: a primary key of a rowid table has got a NULL
             return None if follower.holds_null_key() else f"burst {number}: refused without reason"
         if found := follower.differences():

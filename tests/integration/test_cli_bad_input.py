@@ -193,13 +193,19 @@ def test_a_table_that_is_there_already(call: Call, make_source: MakeSource, targ
     assert on_target(target_url, "SELECT * FROM people") == [(7,)]
 
 
+#: Ends with the first value that cannot be stored.
+HALT = {"LITEFERRY_ON_BAD_VALUE": "halt"}
+
+
 def test_a_value_that_cannot_be_stored(call: Call, make_source: MakeSource, target_url: str) -> None:
     """Exit status 5 with table, key, column and the reason; the value itself is nobody's business."""
     source = make_source(script=SCRIPT)
     with closing(sqlite3.connect(source)) as database:
         database.execute("INSERT INTO people VALUES(2, ?)", ("confidential\0text",))
         database.commit()
-    answer = call("run", source, "--target", target_url)
+    config = source.with_suffix(".toml")
+    config.write_text('on_bad_value = "halt"\n')
+    answer = call("run", source, "--target", target_url, "--config", config)
 
     assert answer.status == 5
     assert "table 'people', key 2, column 'mail': a value of type text cannot be stored" in answer.errors
@@ -212,7 +218,7 @@ def test_a_value_that_cannot_be_stored_after_the_copy(
 ) -> None:
     """The stream ends the same way as the copy would."""
     source = make_source(script=SCRIPT)
-    running = daemon(source, target_url)
+    running = daemon(source, target_url, env=HALT)
     running.wait_ready()
     with closing(sqlite3.connect(source, timeout=5)) as database:
         database.execute("INSERT INTO people VALUES(2, ?)", ("confidential\0text",))

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from config.errors import ValueRefused
 from replicator import ddl, dml
-from replicator.applier import VALUE_ERRORS
 from replicator.plan import ColumnPlan, TablePlan
+from replicator.quarantine import VALUE_ERRORS
 from replicator.types import KNOWN
 from replicator.values import BadText
 from triggers.key import Key, KeyKind

@@ -33,7 +33,7 @@ def full() -> dict[str, Any]:
         "missing": True,
         "journal_mode": "wal", "source_bytes": 7, "wal_bytes": 8, "log_entries": 9, "disk_free_bytes": 10,
         "log_compacted": 23, "disk_low": True, "stale_tables": 24, "repaired_rows": 25,
-        "unexplained_changes": 26, "comparison_age_seconds": 27.5,
+        "unexplained_changes": 26, "comparison_age_seconds": 27.5, "quarantined": 29,
         "changes_applied": 11, "batches_applied": 12, "rows_copied": 13, "apply_rate": 14.5,
         "copy_rate": 15.5, "tables": [orders],
     }  # fmt: skip
@@ -73,6 +73,7 @@ EXPECTED: Series = {
     ("liteferry_repaired_rows_total", SOURCE): 25,
     ("liteferry_unexplained_changes_total", SOURCE): 26,
     ("liteferry_comparison_age_seconds", SOURCE): 27.5,
+    ("liteferry_quarantined_rows", SOURCE): 29,
     ("liteferry_clock_jumps_total", ()): 28,
     ("liteferry_disk_free_bytes", SOURCE): 10,
     ("liteferry_changes_applied_total", SOURCE): 11,

@@ -1,0 +1,124 @@
+"""The quarantine: rows of the source that the target cannot hold, kept beside its tables until they change.
+
+A refused row is not on the target, not even as it was before. Everything of it is kept instead, each value
+with its storage class, in liteferry.quarantine, in the transaction that would have stored it; and whatever
+stores or deletes its key later takes it out again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import UUID
+
+import asyncpg
+
+from . import paging
+from .target import CONTROL, Connection, Target, describe
+from .values import BadText, Refusal, Row, storage_class
+
+if TYPE_CHECKING:
+    from .plan import TablePlan
+    from .status import Facts
+
+#: The driver refuses a value it cannot encode before it is sent; the server some that it was sent.
+VALUE_ERRORS = (asyncpg.DataError, asyncpg.ProgramLimitExceededError, TypeError, ValueError, OverflowError)
+
+#: A longer text or blob stays in the source; the quarantine tells its length.
+LONGEST = 1 << 20
+
+#: A row as the source has it, and as the driver takes it.
+Pair: TypeAlias = tuple[Row, Row]
+Send: TypeAlias = Callable[[list[Row]], Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """The refused rows of one source."""
+
+    source_id: UUID
+    facts: Facts
+    _counting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def put(
+        self, connection: Connection, number: int, plan: TablePlan, refusals: Sequence[Refusal]
+    ) -> None:
+        """Keep refused rows, in the caller's transaction."""
+        rows = [
+            (self.source_id, number, key, hashed(key), described(plan, r.row), r.column, r.reason)
+            for r in refusals
+            for key in [paging.encode([r.row[i] for i in plan.key_places])]
+        ]
+        await connection.executemany(CONTROL["quarantine"], rows)
+
+    async def release(self, connection: Connection, number: int, keys: Iterable[Row]) -> None:
+        """Forget what was kept under some keys of the source, in the caller's transaction."""
+        if self.facts.quarantined.get(number):
+            hashes = [hashed(paging.encode(key)) for key in keys]
+            await connection.execute(CONTROL["release"], self.source_id, number, hashes)
+
+    async def count(self, target: Target) -> None:
+        """Learn how many rows there are, by table; to be asked behind the commit. Raises TargetAway."""
+        # one after the other: the answer to an older question must not stand in the end
+        async with self._counting, target.connection() as connection:
+            found = await connection.fetch(CONTROL["quarantined"], self.source_id)
+        self.facts.quarantined = {row["table_id"]: row["rows"] for row in found}
+        self.facts.unaccepted = {row["table_id"]: row["unaccepted"] for row in found if row["unaccepted"]}
+
+
+async def store(connection: Connection, pairs: Sequence[Pair], send: Send) -> list[Refusal]:
+    """Send rows; return those that PostgreSQL refuses, found by halving: the others are stored.
+
+    In the caller's transaction. Raises UniqueViolationError, for that is no matter of one row.
+    """
+    if not pairs:
+        return []
+    try:
+        async with connection.transaction():
+            await send([ready for _, ready in pairs])
+        return []
+    except asyncpg.UniqueViolationError:
+        raise
+    except (*VALUE_ERRORS, asyncpg.IntegrityConstraintViolationError) as error:
+        if len(pairs) == 1:
+            return [Refusal(pairs[0][0], "", f"PostgreSQL refuses it: {describe(error)}")]
+    middle = len(pairs) // 2
+    first = await store(connection, pairs[:middle], send)
+    return first + await store(connection, pairs[middle:], send)
+
+
+def hashed(key: str) -> str:
+    """Return what a key is looked up by."""
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+
+
+def hash_of(plan: TablePlan, row: Row) -> str:
+    """Return what a row of the source is looked up by."""
+    return hashed(paging.encode([row[i] for i in plan.key_places]))
+
+
+def described(plan: TablePlan, row: Row) -> str:
+    """Return a row as JSON, each value with its storage class, exact unless it is very long."""
+    told = {c.source: _told(value) for c, value in zip(plan.record, row, strict=True)}
+    return json.dumps(told, ensure_ascii=True)
+
+
+def _told(value: Any) -> list[Any]:
+    kind = storage_class(value)
+    if value is None or isinstance(value, int):
+        return [kind, value]
+    if isinstance(value, float):
+        # JSON has no infinity, and not every reader keeps every bit
+        return [kind, repr(value)]
+    if isinstance(value, str | bytes) and len(value) > LONGEST:
+        return [kind, f"{len(value)} long; see the source"]
+    if isinstance(value, BadText):
+        return [kind, value.raw.hex()]
+    if isinstance(value, bytes):
+        return [kind, value.hex()]
+    # jsonb cannot hold a NUL character
+    return ["text with NUL, in hex", value.encode().hex()] if "\x00" in value else [kind, value]
