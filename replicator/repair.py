@@ -99,7 +99,7 @@ class Repair:
             if not wrong:
                 return
             try:
-                columns = map(list, zip(*wrong, strict=True))
+                columns = self._plan.converter.parameters(wrong)
                 await connection.execute(dml.upsert(self._plan), *columns)
             except asyncpg.UniqueViolationError as error:
                 raise Collision.of(error) from error

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from config.errors import ConfigError, Unsupported
+from config.errors import Unsupported
 from triggers.schema import Column
 
 
@@ -61,36 +61,6 @@ class Evidence:
         if self.nulls:
             parts.append(f"{self.nulls:,} null")
         return f"{self.rows:,} rows: " + ", ".join(parts)
-
-
-#: What a user may ask for. Each holds what its converter in `values` lets through and nothing else.
-KNOWN = ("bigint", "integer", "smallint", "double precision", "numeric", "boolean", "text", "bytea")
-
-_SYNONYMS = {
-    "int8": "bigint",
-    "int": "integer",
-    "int4": "integer",
-    "int2": "smallint",
-    "float8": "double precision",
-    "decimal": "numeric",
-    "bool": "boolean",
-    "varchar": "text",
-}
-
-
-def named(wanted: str, where: str) -> str:
-    """Return the canonical name of a type that the configuration asks for.
-
-    Raises ConfigError for one that liteferry cannot guarantee to carry without loss.
-    """
-    name = " ".join(wanted.lower().split())
-    name = _SYNONYMS.get(name, name)
-    if name not in KNOWN:
-        raise ConfigError(
-            f"columns.{where}: type {wanted!r} is not one of {', '.join(KNOWN)}",
-            hint="choose one of these; the column can be altered after the cutover",
-        )
-    return name
 
 
 def choose(table: str, column: Column, evidence: Evidence) -> str:

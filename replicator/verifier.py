@@ -19,7 +19,7 @@ from .plan import TablePlan
 from .presence import refuse_absence
 from .reader import read_page
 from .target import Connection, Target
-from .values import Row, same_row, to_source
+from .values import Row, same_row
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
@@ -215,7 +215,7 @@ def absent(connection: sqlite3.Connection, plan: TablePlan, keys: list[Row]) -> 
     sql = f"SELECT {columns} FROM main.{quote(plan.name)} WHERE {terms}"
     missing = []
     for key in keys:
-        wanted = tuple(map(to_source, key))
+        wanted = plan.converter.source_key(key)
         if wanted not in connection.execute(sql, wanted).fetchall():
             missing.append(key)
     return missing

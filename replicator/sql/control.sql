@@ -101,7 +101,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 -- source --
 -- all that is known of a source; waits for a commit of ours whose answer got lost and that is still on its way
 SELECT source_id, path, schema_name, state, position, mark, schema_version, beat, consistent, changes, batches,
-    compared_at
+    extract(epoch FROM compared_at)::float8 AS compared_at
 FROM liteferry.source WHERE source_id = $1 FOR UPDATE
 
 -- followed --
@@ -176,7 +176,8 @@ WHERE source_id = $1
 
 -- set_compared --
 -- all rows have been compared, and what differed was repaired
-UPDATE liteferry.source SET compared_at = now() WHERE source_id = $1 RETURNING compared_at
+UPDATE liteferry.source SET compared_at = now() WHERE source_id = $1
+RETURNING extract(epoch FROM compared_at)::float8
 
 -- set_mended --
 -- a table has been repaired, for the reason that stood when the repair began
