@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -113,6 +114,7 @@ _STRICT: dict[str, Convert] = {
 _DRIVER_CHECKS = frozenset({"text", "bytea"})
 _INTEGERS = frozenset({"bigint", "integer", "smallint"})
 #: After a look at their types; 1.0 would find True as well.
+_EXACT_DOUBLES = 1 << 53
 _BOOLEANS = {0: False, 1: True, None: None}
 _INTEGER_OR_NULL = frozenset({int, type(None)})
 
@@ -239,9 +241,17 @@ class Converter:
         """Return a key for a message, as `key_text` does."""
         return ", ".join(map(_shown, key))
 
-    def source_key(self, key: Row) -> Row:
-        """Return a key of the target as SQLite knows it."""
-        return tuple(invert(value) for invert, value in zip(self._to_source, key, strict=True))
+    def source_keys(self, key: Row) -> list[Row]:
+        """Return the keys that SQLite may have where the target has this one: one of them, as a rule."""
+        first = tuple(invert(value) for invert, value in zip(self._to_source, key, strict=True))
+        if not any(isinstance(value, Decimal) and abs(value) > _EXACT_DOUBLES for value in key):
+            return [first]
+        # the shortest digits of a large double are those of another integer: it may have been either
+        either = [
+            (value, float(value)) if type(value) is int and isinstance(there, Decimal) else (value,)
+            for value, there in zip(first, key, strict=True)
+        ]
+        return list(itertools.product(*either))
 
     def keys(self, keys: Iterable[Row]) -> list[Row]:
         """Return the keys that can be on the target at all, converted; the rest never got there."""

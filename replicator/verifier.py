@@ -215,7 +215,7 @@ def absent(connection: sqlite3.Connection, plan: TablePlan, keys: list[Row]) -> 
     sql = f"SELECT {columns} FROM main.{quote(plan.name)} WHERE {terms}"
     missing = []
     for key in keys:
-        wanted = plan.converter.source_key(key)
-        if wanted not in connection.execute(sql, wanted).fetchall():
+        wanted = plan.converter.source_keys(key)
+        if not any(one in connection.execute(sql, one).fetchall() for one in wanted):
             missing.append(key)
     return missing

@@ -257,3 +257,12 @@ def test_a_large_numeric_key_is_looked_up_as_a_real(value: Decimal) -> None:
     found = to_source(value)
     assert type(found) is float
     assert found == float(value)
+
+
+def test_a_large_whole_number_of_a_key_may_have_been_a_real() -> None:
+    """The double of 53459820066202464 has these digits as its shortest: both are looked for."""
+    assert converter("numeric").source_keys((Decimal("5.345982006620246e16"),)) == [
+        (53459820066202460,),
+        (5.345982006620246e16,),
+    ]
+    assert converter("numeric").source_keys((Decimal(7),)) == [(7,)]
