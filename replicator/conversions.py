@@ -150,7 +150,11 @@ def _varchar(wanted: Conversion, key: bool) -> Way:
 def _char(wanted: Conversion, key: bool) -> Way:
     if wanted.word == "padded":
         filled = scalars.fixed(wanted.arguments[0], padded=True)
-        return Way(filled, lambda text: text.rstrip(" "), "nothing, but shorter texts come back filled")
+        return Way(
+            filled,
+            lambda text: text.rstrip(" "),
+            "the length of shorter texts",
+        )
     return Way(scalars.fixed(wanted.arguments[0], padded=False), _itself)
 
 

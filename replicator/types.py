@@ -46,6 +46,9 @@ class Evidence:
     classes: Mapping[str, int] = field(default_factory=dict)
     beyond_bool: int = 0
     longest: int = 0
+    #: By storage class, where a column holds several: the key of the first row, and how its value begins,
+    #: which is for the output of `plan` alone.
+    firsts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def nulls(self) -> int:
@@ -61,6 +64,29 @@ class Evidence:
         if self.nulls:
             parts.append(f"{self.nulls:,} null")
         return f"{self.rows:,} rows: " + ", ".join(parts)
+
+    @property
+    def dissenters(self) -> list[tuple[str, int]]:
+        """Return the storage classes that fewer values have than the most frequent one, and how many."""
+        found = sorted(((count, kind) for kind, count in self.classes.items() if count), reverse=True)
+        return [(kind, count) for count, kind in found[1:]]
+
+    def dissent(self, *, excerpts: bool = False) -> str:
+        """Return what does not fit in with the rest; `excerpts` show values, for the operator's terminal."""
+        told = []
+        for kind, count in self.dissenters:
+            key, value = self.firsts.get(kind, ("", ""))
+            first = f", first key {key}" + (f": {value}" if excerpts else "") if key else ""
+            told.append(f"{count:,} of {self.rows:,} rows are {kind}{first}")
+        return "; ".join(told)
+
+
+class Mixed(Unsupported):
+    """A column holds values that no single type holds all of."""
+
+    def __init__(self, message: str, *, hint: str, evidence: Evidence) -> None:
+        super().__init__(message, hint=hint)
+        self.evidence = evidence
 
 
 def choose(table: str, column: Column, evidence: Evidence) -> str:
@@ -78,13 +104,14 @@ def choose(table: str, column: Column, evidence: Evidence) -> str:
         return "bytea"
     if seen <= {"integer", "real"}:
         return _number(declared, seen, evidence)
-    raise Unsupported(
+    raise Mixed(
         f"table {table!r}, column {column.name!r} ({column.declared or 'no type'}): no PostgreSQL type "
-        f"holds all of {evidence.text()}",
+        f"holds all of {evidence.text()}; {evidence.dissent()}",
         hint="make the values alike, or leave the table out with `exclude`"
         if "blob" in seen
         else f'make the values alike, or set [columns] "{table}.{column.name}" = "text" to carry numbers '
         "as their text",
+        evidence=evidence,
     )
 
 
