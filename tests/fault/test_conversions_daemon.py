@@ -43,8 +43,8 @@ COLUMNS = {
 
 SCRIPT = """
 CREATE TABLE account(
-    id TEXT PRIMARY KEY NOT NULL, active INTEGER DEFAULT 1, verified TEXT, born TEXT, wakes TEXT, seen_at TEXT,
-    created REAL, updated INTEGER, traced INTEGER, observed REAL, local_time TEXT, settings TEXT DEFAULT '{}',
+    id TEXT PRIMARY KEY NOT NULL, active INTEGER DEFAULT 1, verified TEXT, born TEXT, wakes TEXT,
+    seen_at TEXT, created REAL, updated INTEGER, traced INTEGER, observed REAL, local_time TEXT, settings TEXT DEFAULT '{}',
     raw JSON, tags TEXT DEFAULT '[]', ip TEXT, net TEXT, mac TEXT, balance TEXT, rate DECIMAL, ratio REAL,
     level INTEGER, name TEXT, code TEXT, note);
 CREATE TABLE visit(account TEXT REFERENCES account(id), at INTEGER, PRIMARY KEY (account, at)) WITHOUT ROWID;
@@ -54,10 +54,13 @@ CREATE TABLE visit(account TEXT REFERENCES account(id), at INTEGER, PRIMARY KEY 
 ROW = """
 SELECT lower(printf('%032x', {n})), {n} % 2, CASE {n} % 3 WHEN 0 THEN 'true' WHEN 1 THEN 'No' ELSE 'off' END,
     date('2000-01-01', '{n} days'), time({n}, 'unixepoch'),
-    strftime('%Y-%m-%d %H:%M:%f', 1700000000 + {n}, 'unixepoch') || CASE {n} % 2 WHEN 0 THEN '' ELSE '+02:00' END,
-    1700000000.1234567 + {n}, 1700000000000 + {n}, 1700000000000000000 + {n} * 1000, julianday('2024-01-01') + {n} / 7.0,
+    strftime('%Y-%m-%d %H:%M:%f', 1700000000 + {n}, 'unixepoch') ||
+    CASE {n} % 2 WHEN 0 THEN '' ELSE '+02:00' END,
+    1700000000.1234567 + {n}, 1700000000000 + {n}, 1700000000000000000 + {n} * 1000,
+    julianday('2024-01-01') + {n} / 7.0,
     '0001-01-01 00:00:00', '{{"b": {n}.50, "a": [1e2, null, "\\u00e9"]}}',
-    '{{"z":1, "z":{n}}}', '["{n}", null, "a,b\\\\ \\"q\\" {{}}"]', '10.0.0.' || ({n} % 256) || '/24', '10.{n}.0.0/16',
+    '{{"z":1, "z":{n}}}', '["{n}", null, "a,b\\\\ \\"q\\" {{}}"]',
+    '10.0.0.' || ({n} % 256) || '/24', '10.{n}.0.0/16',
     '08-00-2B-01-02-' || printf('%02X', {n} % 256), printf('%.2f', {n} * 1.1), {n} / 3.0, {n} / 3.0,
     {n} % 100, 'ü {n}', printf('%02d', {n} % 100), CASE {n} % 2 WHEN 0 THEN {n} ELSE 'text' END
 """
