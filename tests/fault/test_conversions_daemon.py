@@ -44,7 +44,8 @@ COLUMNS = {
 SCRIPT = """
 CREATE TABLE account(
     id TEXT PRIMARY KEY NOT NULL, active INTEGER DEFAULT 1, verified TEXT, born TEXT, wakes TEXT,
-    seen_at TEXT, created REAL, updated INTEGER, traced INTEGER, observed REAL, local_time TEXT, settings TEXT DEFAULT '{}',
+    seen_at TEXT, created REAL, updated INTEGER, traced INTEGER, observed REAL, local_time TEXT,
+    settings TEXT DEFAULT '{}',
     raw JSON, tags TEXT DEFAULT '[]', ip TEXT, net TEXT, mac TEXT, balance TEXT, rate DECIMAL, ratio REAL,
     level INTEGER, name TEXT, code TEXT, note);
 CREATE TABLE visit(account TEXT REFERENCES account(id), at INTEGER, PRIMARY KEY (account, at)) WITHOUT ROWID;
