@@ -22,7 +22,7 @@ from .values import Unit, format_duration
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "What is moved": ("sources", "sqlite_dir", "exclude"),
-    "Where it goes": ("target", "target_password_file", "schema_name", "profile"),
+    "Where it goes": ("target", "target_password_file", "schema_name", "profile", "profile_rows"),
     "How much at once": (
         "batch_size",
         "parallel",

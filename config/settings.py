@@ -100,6 +100,12 @@ class Settings(BaseSettings):
         description="Look at the values in every column before planning, so that types fit what is stored "
         "and not only what is declared. Reads each table once.",
     )
+    profile_rows: Annotated[int, Unit("rows")] = Field(
+        default=0,
+        ge=0,
+        description="Look at so many rows of each table only, the first ones; 0: at all of them. A value "
+        "further back that the type does not hold then stops the copy instead of deciding the type.",
+    )
 
     # how fast
     batch_size: Annotated[int, Unit("rows")] = Field(
@@ -302,8 +308,9 @@ class Settings(BaseSettings):
     )
     columns: dict[ColumnName, TypeName] = Field(
         default={},
-        description="PostgreSQL type for single columns, over the one that would be chosen.",
-        examples=[{"orders.total": "numeric"}],
+        description="PostgreSQL type for single columns, over the one that would be chosen, with the way "
+        "in which values become it. `docs/howto/types.md` lists what each takes.",
+        examples=[{"orders.total": "numeric", "events.at": "timestamptz from epoch_ms"}],
     )
 
     @classmethod

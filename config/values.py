@@ -20,7 +20,9 @@ _DURATION = re.compile(rf"(?:{_PART.pattern}\s*)+", re.IGNORECASE)
 
 # commas inside parentheses belong to the type: numeric(12,2)
 _COMMA = re.compile(r",(?![^()]*\))")
-_TYPE = re.compile(r'[A-Za-z_"][\w ."]*(\(\s*-?\d+(\s*,\s*-?\d+)*\s*\)[\w ]*)?(\[\])*')
+_TYPE = re.compile(
+    r'[A-Za-z_"][\w ."]*(\(\s*-?\d+(\s*,\s*-?\d+)*\s*\)[\w ]*)?(\[\])*( +in +[\w/:+-]+( +\w+)?)?'
+)
 MAX_IDENTIFIER_BYTES = 63  # PostgreSQL cuts longer names without a word
 
 

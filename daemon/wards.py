@@ -73,6 +73,6 @@ def _told(record: dict[str, Any]) -> dict[str, Any]:
         "column": record["column_name"],
         "reason": record["reason"],
         "accepted": record["accepted"],
-        "since": record["since"].isoformat(timespec="seconds"),
+        "since": record["since"],
         "row": json.loads(record["row"]),
     }

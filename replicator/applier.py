@@ -134,7 +134,7 @@ class Applier:
         good, refusals = plan.converter.sift(block.rows)
 
         async def send(rows: list[Row]) -> None:
-            await connection.execute(statement, *map(list, zip(*rows, strict=True)))
+            await connection.execute(statement, *plan.converter.parameters(rows))
 
         refusals += await store(connection, good, send)
         refused = {tuple(r.row[i] for i in plan.key_places) for r in refusals}

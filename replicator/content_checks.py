@@ -36,7 +36,8 @@ async def check_contents(
     With `profile` switched off only the structure is looked at.
     """
     seconds = read_seconds(settings, mode)
-    evidence = {t.name: await _evidence(session, t, seconds if settings.profile else None) for t in tables}
+    budget, most = seconds if settings.profile else None, settings.profile_rows
+    evidence = {t.name: await _evidence(session, t, budget, most) for t in tables}
     plans = _plans(found, tables, evidence, schema, settings.columns)
     _keys(found, tables, evidence)
     _defaults(found, tables)
@@ -46,7 +47,7 @@ async def check_contents(
     await _foreign_keys(found, session, tables, mode, level)
 
 
-async def _evidence(session: Session, table: Table, seconds: float | None) -> list[Evidence]:
+async def _evidence(session: Session, table: Table, seconds: float | None, most: int) -> list[Evidence]:
     """Return what the columns hold; without `seconds` to read for, only that there are rows."""
     try:
         key = choose(table)
@@ -55,7 +56,7 @@ async def _evidence(session: Session, table: Table, seconds: float | None) -> li
     if seconds is None:
         rows = await session.run(estimate, table, key)
         return [Evidence(rows) for _ in table.columns]
-    counting = Profile(table, key, seconds)
+    counting = Profile(table, key, seconds, most)
     while not counting.done:
         await session.run(counting.step)
     return counting.evidence()

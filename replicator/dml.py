@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from triggers.identifier import quote
 
+from .conversions import base, is_list
 from .plan import TablePlan
 
 
 def _arrays(plan: TablePlan, places: range | tuple[int, ...]) -> str:
-    types = [plan.record[i].pg_type for i in places]
-    return ", ".join(f"${n}::{t}[]" for n, t in enumerate(types, 1))
+    types = [base(plan.record[i].pg_type) for i in places]
+    return ", ".join(f"${n}::{t if is_list(t) else t + '[]'}" for n, t in enumerate(types, 1))
 
 
 def _key_columns(plan: TablePlan) -> list[str]:
@@ -28,7 +29,13 @@ def insert(plan: TablePlan) -> str:
     """Return the statement that inserts rows, one array parameter per column."""
     columns = ", ".join(quote(c.target) for c in plan.record)
     arrays = _arrays(plan, range(len(plan.record)))
-    return f"INSERT INTO {plan.qualified} ({columns}) SELECT * FROM unnest({arrays})"
+    head = f"INSERT INTO {plan.qualified} ({columns}) SELECT"
+    if not any(is_list(c.pg_type) for c in plan.record):
+        return f"{head} * FROM unnest({arrays})"
+    # arrays of arrays come apart to the last element: each of these is sent as its text
+    names = [f"v{i}" for i in range(len(plan.record))]
+    read = [f"{n}::{c.pg_type}" if is_list(c.pg_type) else n for n, c in zip(names, plan.record, strict=True)]
+    return f"{head} {', '.join(read)} FROM unnest({arrays}) AS u({', '.join(names)})"
 
 
 def upsert(plan: TablePlan) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -42,8 +41,8 @@ class SourceRecord:
     consistent: bool
     changes: int
     batches: int
-    #: When all rows were last copied or compared; None when that must be done once more.
-    compared_at: datetime | None
+    #: Unix time of when all rows were last copied or compared; None when that must be done once more.
+    compared_at: float | None
 
     @classmethod
     def from_row(cls, row: asyncpg.Record) -> SourceRecord:

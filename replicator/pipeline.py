@@ -143,6 +143,7 @@ class Pipeline:
             exclude=self.settings.exclude,
             overrides=self.settings.columns,
             profile=self.settings.profile,
+            profile_rows=self.settings.profile_rows,
             read_seconds=self.read_seconds,
         )
 

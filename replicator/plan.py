@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,7 @@ from triggers.identifier import quote
 from triggers.key import Key, KeyKind, choose
 from triggers.schema import Column, Skipped, Table
 
-from . import types
+from . import conversions, types
 from .paging import Paging, paging
 from .types import Affinity, Evidence
 from .values import Converter, Form
@@ -37,6 +37,8 @@ class ColumnPlan:
     pg_type: str
     evidence: Evidence = field(default_factory=Evidence)
     overridden: bool = False
+    #: How values become the type, in the words of the configuration; empty where the type says all.
+    conversion: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,9 @@ class TablePlan:
         alias = self.table.rowid_alias
         is_rowid = column.target == ROWID_COLUMN or (alias is not None and alias.name == column.source)
         real = column.pg_type == "double precision" and types.affinity(declared) is Affinity.REAL
-        certain = real or (is_rowid and column.pg_type == "bigint")
+        certain = not column.conversion and (real or (is_rowid and column.pg_type == "bigint"))
         as_text = column.pg_type == "text" and column.overridden
-        return Form(column.target, column.pg_type, as_text, certain)
+        return Form(column.target, column.pg_type, as_text, certain, column.conversion)
 
     def structure(self) -> str:
         """Return a hash of all that the plan relies on in the source's structure."""
@@ -122,6 +124,7 @@ class TablePlan:
                     "name": c.source,
                     "type": c.pg_type,
                     "overridden": c.overridden,
+                    "conversion": c.conversion,
                     "evidence": c.evidence.text(),
                     "longest": c.evidence.longest,
                 }
@@ -158,6 +161,7 @@ def plan_table(
         for column, seen in zip(table.columns, evidence, strict=True)
     )
     key = choose(table, with_null)
+    columns = tuple(_for_key(table.name, c) if c.source in key.columns else c for c in columns)
     _refuse_blurred_key(table, key, columns)
     counted = evidence[0].rows if evidence else 0
     return TablePlan(table, key, schema, columns, counted if rows is None else rows)
@@ -178,6 +182,19 @@ def _refuse_blurred_key(table: Table, key: Key, columns: Sequence[ColumnPlan]) -
             )
 
 
+def _for_key(table: str, column: ColumnPlan) -> ColumnPlan:
+    """Return the column as part of a key: each of its values must have an exact inverse."""
+    if not column.conversion or conversions.way(column.conversion, key=True).invert is not None:
+        return column
+    if column.conversion == column.pg_type and column.pg_type in conversions.PLAIN:
+        return replace(column, conversion="")
+    raise ConfigError(
+        f"columns.{table}.{column.source}: {column.conversion!r} has no exact inverse, and the column is "
+        "part of the table's key: two rows could become one",
+        hint="leave the type of the key to liteferry, or take one with an inverse, such as uuid from hex",
+    )
+
+
 def _plan_column(table: str, column: Column, seen: Evidence, overrides: Mapping[str, str]) -> ColumnPlan:
     _check_name("column", f"{table}.{column.name}", column.name)
     if column.name.lower() in SYSTEM_COLUMNS or column.name == ROWID_COLUMN:
@@ -187,8 +204,10 @@ def _plan_column(table: str, column: Column, seen: Evidence, overrides: Mapping[
         )
     wanted = overrides.get(f"{table}.{column.name}")
     if wanted is not None:
-        named = types.named(wanted, f"{table}.{column.name}")
-        return ColumnPlan(column.name, column.name, named, seen, overridden=True)
+        conversion = conversions.parse(wanted, f"{table}.{column.name}")
+        # these two take more from a user's column than from one that they were chosen for
+        said = "" if conversion.plain and conversion.name not in ("boolean", "numeric") else str(conversion)
+        return ColumnPlan(column.name, column.name, conversion.pg_type, seen, True, said)
     return ColumnPlan(column.name, column.name, types.choose(table, column, seen), seen)
 
 
@@ -224,6 +243,7 @@ def remembered(table: Table, schema: str, stored: Mapping[str, Any]) -> TablePla
             types_by_name[c.name]["type"],
             Evidence(longest=types_by_name[c.name]["longest"]),
             types_by_name[c.name]["overridden"],
+            types_by_name[c.name].get("conversion", ""),
         )
         for c in table.columns
     )

@@ -31,6 +31,7 @@ async def make_plan(
     exclude: Collection[str] = (),
     overrides: Mapping[str, str] | None = None,
     profile: bool = True,
+    profile_rows: int = 0,
     read_seconds: float = 0.05,
 ) -> SourcePlan:
     """Plan a source from its structure and, with `profile`, from every value in it; changes nothing.
@@ -43,7 +44,9 @@ async def make_plan(
         await session.run(_refuse_unreachable, table)
         rows: int | None = None
         if profile:
-            evidence = await profiled(session, table, read_seconds)
+            evidence = await profiled(session, table, read_seconds, profile_rows)
+            if evidence and 0 < profile_rows <= evidence[0].rows:
+                rows = await session.run(estimate, table, choose(table))
         else:
             rows = await session.run(estimate, table, choose(table))
             evidence = [Evidence()] * len(table.columns)
@@ -64,9 +67,9 @@ def _refuse_unreachable(connection: sqlite3.Connection, table: Table) -> None:
             )
 
 
-async def profiled(session: Session, table: Table, seconds: float) -> list[Evidence]:
-    """Return what every column of a table holds, from reads of about `seconds`."""
-    counting = Profile(table, choose(table), seconds)
+async def profiled(session: Session, table: Table, seconds: float, most: int = 0) -> list[Evidence]:
+    """Return what every column of a table holds, from reads of about `seconds`; of `most` rows unless 0."""
+    counting = Profile(table, choose(table), seconds, most)
     while not counting.done:
         await session.run(counting.step)
     return counting.evidence()

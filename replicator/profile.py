@@ -18,6 +18,9 @@ from .values import Value
 CLASSES = ("integer", "real", "text", "blob")
 _FACTS = len(CLASSES) + 2
 
+#: Characters of a dissenting value that are kept for the output of `plan`.
+SHOWN = 40
+
 #: SQLite gives at most 2,000 result columns, and every column has several facts.
 COLUMNS_AT_ONCE = 300
 
@@ -32,8 +35,12 @@ _LIKELY = {Affinity.INTEGER: "integer", Affinity.REAL: "real", Affinity.NUMERIC:
 class Profile:
     """The running count over one table, a page at a time."""
 
-    def __init__(self, table: Table, key: Key, seconds: float) -> None:
+    def __init__(self, table: Table, key: Key, seconds: float, most: int = 0) -> None:
+        """Take how long one read may be, and after how many rows to stop: 0 for none."""
         self.table = table
+        self._key = key
+        self._most = most
+        self._firsts: list[dict[str, tuple[str, str]]] = [{} for _ in table.columns]
         self._paging: Paging = paging(table, key)
         self._pace = Pace(seconds, most=200_000)
         # of a subquery SQLite wants to know every collation, also one that only the application has
@@ -42,13 +49,14 @@ class Profile:
         self._counts = [[0] * _FACTS for _ in table.columns]
         self._likely = [_LIKELY.get(affinity(c.declared), "text") for c in table.columns]
         self._after: Cursor | None = None
+        self._limit = 0
         self.rows = 0
         self.done = False
 
     def step(self, connection: sqlite3.Connection) -> None:
         """Count one page in a read transaction of its own."""
         begun = time.monotonic()
-        limit = self._pace.rows
+        limit = self._limit = min(self._pace.rows, self._most - self.rows) if self._most else self._pace.rows
         with reading(connection):
             inner, parameters = self._paging.page(self._columns, self._after, limit)
             rows = 0
@@ -61,7 +69,7 @@ class Profile:
                 )
                 self._after = tuple(connection.execute(*edge).fetchone())
         self.rows += rows
-        self.done = rows < limit
+        self.done = rows < limit or 0 < self._most <= self.rows
         self._pace.took(rows, time.monotonic() - begun)
 
     def _count(
@@ -93,6 +101,22 @@ class Profile:
             counted = facts[n * _FACTS : (n + 1) * _FACTS]
             self._add(i, counted)
             self._likely[i] = max(zip(counted, CLASSES, strict=False))[1]
+            for kind, count in zip(CLASSES, counted, strict=False):
+                if count and kind not in self._firsts[i]:
+                    self._firsts[i][kind] = self._first(connection, i, kind)
+
+    def _first(self, connection: sqlite3.Connection, place: int, kind: str) -> tuple[str, str]:
+        """Return the key of the page's first value of a class in a column, and how it begins."""
+        keys = [f"{quote(name)} COLLATE BINARY AS k{n}" for n, name in enumerate(self._key.columns)]
+        value = f"{quote(self.table.columns[place].name)} COLLATE BINARY AS v"
+        inner, parameters = self._paging.page(", ".join([*keys, value]), self._after, self._limit)
+        told = [f"CASE typeof(k{n}) WHEN 'integer' THEN k{n} ELSE typeof(k{n}) END" for n in range(len(keys))]
+        # as bytes: a text need not be valid UTF-8
+        start = f"CAST(substr(v, 1, {SHOWN + 1}) AS BLOB)"
+        query = f"SELECT {start}, {', '.join(told)} FROM ({inner}) WHERE typeof(v) = ? LIMIT 1"
+        begin, *key = connection.execute(query, [*parameters, kind]).fetchone()
+        shown = ", ".join(str(one) if isinstance(one, int) else f"<{one}>" for one in key)
+        return shown, _excerpt(begin or b"", kind)
 
     def _add(self, place: int, facts: Sequence[int | None]) -> None:
         counts = self._counts[place]
@@ -102,9 +126,18 @@ class Profile:
     def evidence(self) -> list[Evidence]:
         """Return what was counted, in the order of the table's columns."""
         return [
-            Evidence(self.rows, dict(zip(CLASSES, c, strict=False)), c[len(CLASSES)], c[-1])
-            for c in self._counts
+            Evidence(self.rows, dict(zip(CLASSES, c, strict=False)), c[len(CLASSES)], c[-1], firsts)
+            for c, firsts in zip(self._counts, self._firsts, strict=True)
         ]
+
+
+def _excerpt(begin: bytes, kind: str) -> str:
+    if kind == "blob":
+        return repr(begin[:SHOWN])
+    text = begin.decode("utf-8", "replace")
+    if kind != "text":
+        return text
+    return repr(text[:SHOWN]) + ("..." if len(text) > SHOWN else "")
 
 
 def _glance(columns: Sequence[tuple[Column, str]], inner: str) -> str:

@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -78,12 +77,12 @@ class Repair:
             log.warning("repaired", table=self._plan.name, written=self.written, deleted=self.deleted)
         return changed
 
-    async def _time(self) -> datetime:
+    async def _time(self) -> int:
         """Return PostgreSQL's time, by which quarantined rows are dated."""
         async with self._pipeline.target.connection() as connection:
-            return cast("datetime", await connection.fetchval("SELECT clock_timestamp()"))
+            return cast("int", await connection.fetchval("SELECT clock_timestamp()"))
 
-    async def _forget(self, begun: datetime) -> None:
+    async def _forget(self, begun: int) -> None:
         """Release what was in quarantine before, and was not met."""
         quarantine = self._pipeline.quarantine
         if quarantine.facts.quarantined.get(self._number):
@@ -159,7 +158,7 @@ class Repair:
 
     async def _upsert(self, connection: Connection, rows: Sequence[Row]) -> None:
         if rows:
-            await connection.execute(dml.upsert(self._plan), *map(list, zip(*rows, strict=True)))
+            await connection.execute(dml.upsert(self._plan), *self._plan.converter.parameters(rows))
 
     async def _release(self, connection: Connection, rows: Sequence[Row]) -> None:
         quarantine = self._pipeline.quarantine

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from .lag import Capacity, Rate, predicted_pause
@@ -62,8 +61,8 @@ class Facts:
     schema_version: int | None = None
     #: The hash of the schema as it was then, for edits that the count does not show.
     schema_mark: str = ""
-    #: When all tables were last found or made equal; None when something came up since that is not cleared.
-    compared_at: datetime | None = None
+    #: Unix time of when all tables were last found or made equal; None when something has come up since.
+    compared_at: float | None = None
     #: Repairs done, and rows that they wrote or deleted.
     repairs: int = 0
     repaired_rows: int = 0
@@ -130,7 +129,7 @@ class Facts:
         if self.compared_at is None:
             return None
         # the time is PostgreSQL's
-        return round(max(0.0, time.time() - self.compared_at.timestamp()), 1)
+        return round(max(0.0, time.time() - self.compared_at), 1)
 
     def _table(self, number: int, table: CopyProgress) -> dict[str, Any]:
         return {

@@ -15,6 +15,8 @@ from asyncpg.pool import PoolConnectionProxy
 from config.errors import ConfigError, TargetAway, TargetError
 from triggers.statements import load
 
+from .codecs import set_codecs
+
 if TYPE_CHECKING:
     Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -91,7 +93,7 @@ class Target:
                 max_size=self._size,
                 timeout=CONNECT_SECONDS,
                 command_timeout=COMMAND_SECONDS,
-                init=_watch_line,
+                init=_prepare,
                 server_settings={"application_name": "liteferry"},
             )
         except _AWAY as error:
@@ -163,7 +165,12 @@ class Target:
             yield connection
 
 
-async def _watch_line(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    _watch_line(connection)
+    await set_codecs(connection)
+
+
+def _watch_line(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     """Let the system find out soon that nobody is at the other end; by default that takes it hours."""
     transport = getattr(connection, "_transport", None)
     line = transport.get_extra_info("socket") if transport is not None else None

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from config.errors import ConfigError, Unsupported
+from config.errors import Unsupported
 from triggers.schema import Column
 
 
@@ -46,6 +46,9 @@ class Evidence:
     classes: Mapping[str, int] = field(default_factory=dict)
     beyond_bool: int = 0
     longest: int = 0
+    #: By storage class, where a column holds several: the key of the first row, and how its value begins,
+    #: which is for the output of `plan` alone.
+    firsts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def nulls(self) -> int:
@@ -62,35 +65,28 @@ class Evidence:
             parts.append(f"{self.nulls:,} null")
         return f"{self.rows:,} rows: " + ", ".join(parts)
 
+    @property
+    def dissenters(self) -> list[tuple[str, int]]:
+        """Return the storage classes that fewer values have than the most frequent one, and how many."""
+        found = sorted(((count, kind) for kind, count in self.classes.items() if count), reverse=True)
+        return [(kind, count) for count, kind in found[1:]]
 
-#: What a user may ask for. Each holds what its converter in `values` lets through and nothing else.
-KNOWN = ("bigint", "integer", "smallint", "double precision", "numeric", "boolean", "text", "bytea")
-
-_SYNONYMS = {
-    "int8": "bigint",
-    "int": "integer",
-    "int4": "integer",
-    "int2": "smallint",
-    "float8": "double precision",
-    "decimal": "numeric",
-    "bool": "boolean",
-    "varchar": "text",
-}
+    def dissent(self, *, excerpts: bool = False) -> str:
+        """Return what does not fit in with the rest; `excerpts` show values, for the operator's terminal."""
+        told = []
+        for kind, count in self.dissenters:
+            key, value = self.firsts.get(kind, ("", ""))
+            first = f", first key {key}" + (f": {value}" if excerpts else "") if key else ""
+            told.append(f"{count:,} of {self.rows:,} rows are {kind}{first}")
+        return "; ".join(told)
 
 
-def named(wanted: str, where: str) -> str:
-    """Return the canonical name of a type that the configuration asks for.
+class Mixed(Unsupported):
+    """A column holds values that no single type holds all of."""
 
-    Raises ConfigError for one that liteferry cannot guarantee to carry without loss.
-    """
-    name = " ".join(wanted.lower().split())
-    name = _SYNONYMS.get(name, name)
-    if name not in KNOWN:
-        raise ConfigError(
-            f"columns.{where}: type {wanted!r} is not one of {', '.join(KNOWN)}",
-            hint="choose one of these; the column can be altered after the cutover",
-        )
-    return name
+    def __init__(self, message: str, *, hint: str, evidence: Evidence) -> None:
+        super().__init__(message, hint=hint)
+        self.evidence = evidence
 
 
 def choose(table: str, column: Column, evidence: Evidence) -> str:
@@ -108,13 +104,14 @@ def choose(table: str, column: Column, evidence: Evidence) -> str:
         return "bytea"
     if seen <= {"integer", "real"}:
         return _number(declared, seen, evidence)
-    raise Unsupported(
+    raise Mixed(
         f"table {table!r}, column {column.name!r} ({column.declared or 'no type'}): no PostgreSQL type "
-        f"holds all of {evidence.text()}",
+        f"holds all of {evidence.text()}; {evidence.dissent()}",
         hint="make the values alike, or leave the table out with `exclude`"
         if "blob" in seen
         else f'make the values alike, or set [columns] "{table}.{column.name}" = "text" to carry numbers '
         "as their text",
+        evidence=evidence,
     )
 
 

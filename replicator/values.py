@@ -7,9 +7,13 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from config.errors import ValueRefused
+
+from . import conversions
+from .documents import array_literal
 
 #: What SQLite's driver returns.
 Value: TypeAlias = int | float | str | bytes | None
@@ -130,19 +134,24 @@ _STRICT: dict[str, Convert] = {
 _DRIVER_CHECKS = frozenset({"text", "bytea"})
 _INTEGERS = frozenset({"bigint", "integer", "smallint"})
 #: After a look at their types; 1.0 would find True as well.
+_EXACT_DOUBLES = 1 << 53
 _BOOLEANS = {0: False, 1: True, None: None}
 _INTEGER_OR_NULL = frozenset({int, type(None)})
 
 
-def of_key(pg_type: str) -> Convert:
+def of_key(convert: Convert) -> Convert:
     """Return the converter of a key to look for; it raises ValueError for one that cannot be there.
 
     The log may have it as 1.0 where the row has 1, which to SQLite is the same key.
     """
-    convert = _STRICT[pg_type]
-    if pg_type in _DRIVER_CHECKS:
-        return convert
-    return lambda value: convert(_whole(value))
+
+    def look_for(value: Value) -> Any:
+        try:
+            return convert(value)
+        except ValueError:
+            return convert(_whole(value))
+
+    return look_for
 
 
 def strict(pg_type: str, numbers_as_text: bool = False) -> Convert:
@@ -160,11 +169,26 @@ class Form:
     numbers_as_text: bool = False
     #: The column cannot hold another number than the type's: a rowid, or a real in a REAL column.
     certain: bool = False
+    #: How values become the type, in the words of the configuration; empty where the type says all.
+    conversion: str = ""
 
     @property
     def passes(self) -> bool:
         """Tell whether the driver, or SQLite, already refuses all that must be refused."""
-        return (self.pg_type in _DRIVER_CHECKS and not self.numbers_as_text) or self.certain
+        plain = not self.numbers_as_text and not self.conversion
+        return (self.pg_type in _DRIVER_CHECKS and plain) or self.certain
+
+    def converter(self, key: bool) -> Convert:
+        """Return the converter of one non-null value, which raises ValueError with the reason."""
+        if self.conversion:
+            return conversions.way(self.conversion, key).convert
+        return strict(self.pg_type, self.numbers_as_text)
+
+    @cached_property
+    def to_source(self) -> Convert:
+        """Return what turns a value of the target's key into the one that SQLite has; None for none."""
+        invert = conversions.way(self.conversion, True).invert if self.conversion else None
+        return invert or to_source
 
 
 class Converter:
@@ -174,9 +198,11 @@ class Converter:
         """Take the form of each column and the places of the key."""
         self._table = table
         self._names = [form.name for form in forms]
-        self._strict = [strict(form.pg_type, form.numbers_as_text) for form in forms]
         self.key = tuple(key)
-        self._of_key = [of_key(forms[i].pg_type) for i in self.key]
+        self._strict = [form.converter(i in self.key) for i, form in enumerate(forms)]
+        self._lists = [i for i, form in enumerate(forms) if conversions.is_list(form.pg_type)]
+        self._to_source = [forms[i].to_source for i in self.key]
+        self._of_key = [of_key(self._strict[i]) for i in self.key]
         open_ = [i for i, form in enumerate(forms) if not form.passes]
         self._checked = [i for i in open_ if forms[i].pg_type in _INTEGERS]
         self._converted = [(i, self._strict[i]) for i in open_ if forms[i].pg_type not in _INTEGERS]
@@ -214,7 +240,16 @@ class Converter:
                 self.refuse(rows)
         for i, convert in self._converted:
             out[i] = self._column(out[i], convert, rows)
-        return out
+        return self._sendable(out)
+
+    def parameters(self, converted: Sequence[Row]) -> list[Sequence[Any]]:
+        """Return rows that are converted already as `columns` returns rows that are not."""
+        return self._sendable(list(zip(*converted, strict=True)))
+
+    def _sendable(self, columns: list[Sequence[Any]]) -> list[Sequence[Any]]:
+        for i in self._lists:
+            columns[i] = list(map(array_literal, columns[i]))
+        return columns
 
     def refuse(self, rows: Iterable[Row]) -> None:
         """Look for a value that cannot be stored and raise ValueRefused for the first; else return."""
@@ -260,6 +295,10 @@ class Converter:
         """Return a key for a message, as `key_text` does."""
         return ", ".join(map(_shown, key))
 
+    def source_key(self, key: Row) -> Row:
+        """Return the key that SQLite has where the target has this one."""
+        return tuple(invert(value) for invert, value in zip(self._to_source, key, strict=True))
+
     def keys(self, keys: Iterable[Row]) -> list[Row]:
         """Return the keys that can be on the target at all, converted; the rest never got there."""
         kept = []
@@ -301,7 +340,8 @@ def _shown(value: object) -> str:
         return str(value)
     if isinstance(value, str | bytes):
         return f"<{storage_class(value)} of {len(value)}>"
-    return f"<{storage_class(value)}>"
+    known = value is None or type(value) in (float, BadText)
+    return f"<{storage_class(value) if known else type(value).__name__.lower()}>"
 
 
 def same_row(left: Row, right: Row) -> bool:

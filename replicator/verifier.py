@@ -22,7 +22,7 @@ from .plan import TablePlan
 from .quarantine import VALUE_ERRORS, Pair, hash_of
 from .reader import read_page
 from .target import CONTROL, Connection, Target
-from .values import Refusal, Row, same_row, to_source
+from .values import Refusal, Row, same_row
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
@@ -256,7 +256,7 @@ def absent(connection: sqlite3.Connection, plan: TablePlan, keys: list[Row]) -> 
     sql = f"SELECT {columns} FROM main.{quote(plan.name)} AS t WHERE {terms}"
     missing = []
     for key in keys:
-        wanted = tuple(map(to_source, key))
+        wanted = plan.converter.source_key(key)
         if wanted not in connection.execute(sql, wanted).fetchall():
             missing.append(key)
     return missing

@@ -11,12 +11,14 @@ import json
 import sqlite3
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
 import asyncpg
+
+from tests import conversions
 
 OWN_COLUMNS = frozenset({"_liteferry_rowid"})
 SHOWN_ROWS = 5
@@ -31,8 +33,11 @@ async def differences(
     schema: str = "public",
     tables: Collection[str] | None = None,
     ignore_columns: Collection[str] = OWN_COLUMNS,
+    columns: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Return what differs between the file's tables and those of the same name in the schema, [] if nothing.
+
+    `columns` holds the types that the configuration asks for, by "table.column".
 
     Every ordinary table is compared (or those named), as a multiset of rows; each side is read in one
     transaction of its own, so the comparison is exact when nobody writes.
@@ -45,7 +50,9 @@ async def differences(
         try:
             async with target.transaction(isolation="repeatable_read", readonly=True):
                 for table in ordinary_tables(source) if tables is None else tables:
-                    found += await compare_table(source, target, schema, table, ignore_columns)
+                    asked = {n: w for n, w in (columns or {}).items() if n.startswith(f"{table}.")}
+                    asked = {name.partition(".")[2]: wanted for name, wanted in asked.items()}
+                    found += await compare_table(source, target, schema, table, ignore_columns, asked)
         finally:
             await target.close()
     return found
@@ -63,6 +70,7 @@ async def compare_table(
     schema: str,
     table: str,
     ignore_columns: Collection[str],
+    asked: Mapping[str, str],
 ) -> list[str]:
     """Return the differences of one table."""
     types = await target_types(target, schema, table)
@@ -75,8 +83,9 @@ async def compare_table(
     found += [f"table {table!r}: column {name!r} only on the target" for name in extra]
     if not common:
         return found
-    balance: Counter[str] = Counter(source_rows(source, table, {name: types[name] for name in common}))
-    async for row in target_rows(target, schema, table, common):
+    kinds = {name: types[name] for name in common}
+    balance: Counter[str] = Counter(source_rows(source, table, kinds, asked))
+    async for row in target_rows(target, schema, table, common, asked):
         balance[row] -= 1
     found += describe(table, "missing on the target", +balance)
     return found + describe(table, "only on the target", -balance)
@@ -94,21 +103,40 @@ async def target_types(target: asyncpg.Connection[asyncpg.Record], schema: str, 
     return {row["attname"]: row["type"] for row in rows}
 
 
-def source_rows(source: sqlite3.Connection, table: str, types: dict[str, str]) -> Iterator[str]:
+def source_rows(
+    source: sqlite3.Connection, table: str, types: dict[str, str], asked: Mapping[str, str]
+) -> Iterator[str]:
     """Yield every row of the SQLite table in canonical form."""
     columns = ", ".join(map(quote, types))
-    kinds = list(types.values())
+    kinds = [(kind, asked.get(name)) for name, kind in types.items()]
     for row in source.execute(f"SELECT {columns} FROM {quote(table)}"):
-        yield shorten([from_sqlite(value, kind) for value, kind in zip(row, kinds, strict=True)])
+        yield shorten(
+            [
+                conversions.from_source(value, wanted) if wanted else from_sqlite(value, kind)
+                for value, (kind, wanted) in zip(row, kinds, strict=True)
+            ]
+        )
 
 
 async def target_rows(
-    target: asyncpg.Connection[asyncpg.Record], schema: str, table: str, names: list[str]
+    target: asyncpg.Connection[asyncpg.Record],
+    schema: str,
+    table: str,
+    names: list[str],
+    asked: Mapping[str, str],
 ) -> AsyncIterator[str]:
     """Yield every row of the PostgreSQL table in canonical form."""
-    query = f"SELECT {', '.join(map(quote, names))} FROM {quote(schema)}.{quote(table)}"
+    wanted = [asked.get(name) for name in names]
+    pairs = zip(names, wanted, strict=True)
+    columns = ", ".join(conversions.selected(quote(n), w) if w else quote(n) for n, w in pairs)
+    query = f"SELECT {columns} FROM {quote(schema)}.{quote(table)}"
     async for row in target.cursor(query, prefetch=PREFETCH_ROWS):
-        yield shorten([from_postgres(value) for value in row])
+        yield shorten(
+            [
+                conversions.from_target(value, how) if how else from_postgres(value)
+                for value, how in zip(row, wanted, strict=True)
+            ]
+        )
 
 
 def from_sqlite(value: object, kind: str) -> object:

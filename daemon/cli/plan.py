@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from config.errors import ConfigError
+from config.errors import ConfigError, Unsupported
 from config.settings import Settings
 from config.sources import SourceSpec, resolve_sources
 from replicator import checks, ddl
 from replicator.plan import SourcePlan, TablePlan, check_overrides
 from replicator.preflight import make_plan
+from replicator.suggestion import Opinion, Trial, opinions
 from replicator.tailer import source_error
+from replicator.types import Mixed
 from triggers.connection import journal_mode
 from triggers.session import Session
 
@@ -33,6 +35,8 @@ class Planned:
     spec: SourceSpec
     plan: SourcePlan
     existing: list[str] | None = field(default=None)
+    #: By table and column; empty where nobody looked at the values.
+    opinions: dict[str, dict[str, Opinion]] = field(default_factory=dict)
 
 
 @click.command()
@@ -49,7 +53,9 @@ def plan(config: Path | None, out: Path | None, as_json: bool, **given: Any) -> 
 
     SOURCE is a SQLite file, several, or a folder (default: SQLITE_DIR). Changes nothing on either side.
     Every table is read once, in short reads, to see what its columns really hold; `profile = false` in the
-    settings leaves that out. With a target, tables that are there already are noted.
+    settings leaves that out. With a target, tables that are there already are noted. Comments say what a
+    type set under `columns` refuses, what it does not carry, and which other types would hold every value;
+    values that do not fit in are shown by their first characters.
     """
     settings = settings_from(config, **given)
     planned = asyncio.run(_plan(settings, resolve_sources(settings)))
@@ -65,26 +71,36 @@ def plan(config: Path | None, out: Path | None, as_json: bool, **given: Any) -> 
 
 
 async def _plan(settings: Settings, specs: Sequence[SourceSpec]) -> list[Planned]:
-    planned = [Planned(spec, await _plan_source(settings, spec)) for spec in specs]
+    planned = [await _plan_source(settings, spec) for spec in specs]
     check_overrides([t.table for p in planned for t in p.plan.tables], settings.columns)
     checks.refuse_meetings((p.spec.schema, t.name) for p in planned for t in p.plan.tables)
     if settings.target is None:
         return planned
     async with offline_target(settings.target_url()) as target:
-        return [Planned(p.spec, p.plan, await checks.existing_tables(target, p.plan)) for p in planned]
+        return [replace(p, existing=await checks.existing_tables(target, p.plan)) for p in planned]
 
 
-async def _plan_source(settings: Settings, spec: SourceSpec) -> SourcePlan:
+async def _plan_source(settings: Settings, spec: SourceSpec) -> Planned:
     async with Session(spec.path) as session:
         try:
-            return await make_plan(
+            seconds = checks.read_seconds(settings, await session.run(journal_mode))
+            made = await make_plan(
                 session,
                 spec.schema,
                 exclude=settings.exclude,
                 overrides=settings.columns,
                 profile=settings.profile,
-                read_seconds=checks.read_seconds(settings, await session.run(journal_mode)),
+                profile_rows=settings.profile_rows,
+                read_seconds=seconds,
             )
+            if not settings.profile:
+                return Planned(spec, made)
+            told = {t.name: await opinions(session, t, seconds, settings.profile_rows) for t in made.tables}
+            return Planned(spec, made, opinions=told)
+        except Mixed as error:
+            # this output is the operator's own, so it may show how such a value begins
+            hint = f"{error.evidence.dissent(excerpts=True)}; {error.hint}"
+            raise Unsupported(str(error), hint=hint) from None
         except sqlite3.Error as error:
             raise source_error(session, error) from error
 
@@ -100,20 +116,36 @@ def _script(planned: Sequence[Planned]) -> Iterator[str]:
     for one in planned:
         yield f"-- {one.spec.path}"
         yield from (f"-- in the way: the target has {name!r} already" for name in one.existing or ())
+        yield from map(_comment, _remarks(one))
         yield ddl.script(one.plan)
+
+
+def _comment(text: str) -> str:
+    # a value may hold line breaks of any kind, behind which the comment would be at its end
+    return "-- " + " ".join(text.split())
+
+
+def _remarks(one: Planned) -> Iterator[str]:
+    for table, columns in one.opinions.items():
+        for column, opinion in columns.items():
+            if opinion.refused is not None:
+                yield f"refused: {table}.{column}: {opinion.refused.text()}"
+            yield from (f"warning: {table}.{column}: {text}" for text in opinion.warnings)
+            yield from (f"suggestion: {table}.{column}: {trial.text()}" for trial in opinion.suggestions)
 
 
 def _source(one: Planned) -> dict[str, Any]:
     return {
         "path": str(one.spec.path),
         "schema": one.spec.schema,
-        "tables": [_table(table, one.plan) for table in one.plan.tables],
+        "tables": [_table(table, one) for table in one.plan.tables],
         "skipped": [{"name": s.name, "kind": s.kind, "reason": s.reason} for s in one.plan.skipped],
         "existing": one.existing,
     }
 
 
-def _table(table: TablePlan, plan: SourcePlan) -> dict[str, Any]:
+def _table(table: TablePlan, one: Planned) -> dict[str, Any]:
+    told = one.opinions.get(table.name, {})
     return {
         "name": table.name,
         "target": table.qualified,
@@ -125,9 +157,33 @@ def _table(table: TablePlan, plan: SourcePlan) -> dict[str, Any]:
                 "declared": table.table.column(column.source).declared,
                 "type": column.pg_type,
                 "set_by_user": column.overridden,
+                "conversion": column.conversion,
                 "evidence": column.evidence.text(),
+                "classes": {kind: count for kind, count in column.evidence.classes.items() if count},
+                **_opinion(told.get(column.source, Opinion())),
             }
             for column in table.columns
         ],
-        "notes": [{"what": n.what, "reason": n.reason} for n in ddl.notes(table, plan.tables)],
+        "notes": [{"what": n.what, "reason": n.reason} for n in ddl.notes(table, one.plan.tables)],
+    }
+
+
+def _opinion(opinion: Opinion) -> dict[str, Any]:
+    return {
+        "refused": _trial(opinion.refused) if opinion.refused is not None else None,
+        "warnings": opinion.warnings,
+        "suggestions": [_trial(trial) for trial in opinion.suggestions],
+    }
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    key, value, reason = trial.first or (None, None, None)
+    return {
+        "type": trial.conversion,
+        "values": trial.tried,
+        "refused": trial.refused,
+        "first_key": key,
+        "first_value": value,
+        "reason": reason,
+        "text": trial.text(),
     }

@@ -108,7 +108,8 @@ WHERE source_id = $1 AND table_id = $2 AND key_hash = ANY($3::text[])
 
 -- quarantine_rows --
 -- the rows themselves, oldest first
-SELECT p.name, q.key, q.row, q.column_name, q.reason, q.accepted, q.since FROM liteferry.quarantine AS q
+SELECT p.name, q.key, q.row, q.column_name, q.reason, q.accepted,
+    to_char(q.since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since FROM liteferry.quarantine AS q
 JOIN liteferry.progress AS p USING (source_id, table_id)
 WHERE q.source_id = $1 AND ($2::text IS NULL OR p.name = $2) ORDER BY q.since, q.table_id, q.key LIMIT $3
 
@@ -164,7 +165,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 -- source --
 -- all that is known of a source; waits for a commit of ours whose answer got lost and that is still on its way
 SELECT source_id, path, schema_name, state, position, mark, schema_version, inode, beat, consistent,
-    changes, batches, compared_at
+    changes, batches, extract(epoch FROM compared_at)::float8 AS compared_at
 FROM liteferry.source WHERE source_id = $1 FOR UPDATE
 
 -- followed --
@@ -244,7 +245,8 @@ WHERE source_id = $1
 
 -- set_compared --
 -- all rows have been compared, and what differed was repaired
-UPDATE liteferry.source SET compared_at = now() WHERE source_id = $1 RETURNING compared_at
+UPDATE liteferry.source SET compared_at = now() WHERE source_id = $1
+RETURNING extract(epoch FROM compared_at)::float8
 
 -- set_mended --
 -- a table has been repaired, for the reason that stood when the repair began

@@ -134,3 +134,77 @@ def test_several_sources_have_a_schema_each(liteferry: Liteferry, make_source: M
     told = liteferry("plan", *sources, "--json", "--schema-map", "audit=trail").json["sources"]
 
     assert [source["schema"] for source in told] == ["app", "trail"]
+
+
+DIRTY = """
+CREATE TABLE event(id INTEGER PRIMARY KEY, at TEXT, ms INTEGER, score REAL, tag TEXT UNIQUE, is_on INTEGER);
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+INSERT INTO event SELECT i, '2026-01-02T03:04:05+01:00', 1700000000000 + i, i / 2.0, i, i % 2 FROM n;
+"""
+
+
+def test_types_that_would_hold_every_value_are_suggested(
+    liteferry: Liteferry, make_source: MakeSource
+) -> None:
+    """With how many values were tried; what is chosen stays the cautious type."""
+    script = liteferry("plan", make_source(script=DIRTY)).output
+
+    assert "-- event.at: text; 200 rows: 200 text" in script
+    assert (
+        "-- suggestion: event.at: every one of 200 values is an ISO 8601 time with offset: "
+        "`timestamptz from iso` would hold them" in script
+    )
+    assert "suggestion: event.is_on: every one of 200 values is 0 or 1" in script
+    assert "`timestamptz from epoch_ms` would hold them" in script
+
+
+def test_a_type_that_was_asked_for_is_told_what_it_refuses(
+    liteferry: Liteferry, make_source: MakeSource, tmp_path: Path
+) -> None:
+    """How many values, the first one's key and beginning, the rule; and what does not arrive."""
+    source = make_source(script=DIRTY + "UPDATE event SET at = 'soon' || char(10) || '; DROP' WHERE id = 17;")
+    asked = '"event.at" = "timestamptz"\n"event.tag" = "numeric"\n"event.is_on" = "smallint"\n'
+    (tmp_path / "l.toml").write_text(f"[columns]\n{asked}")
+    answer = liteferry("plan", source, "--config", tmp_path / "l.toml")
+    (told,) = liteferry("plan", source, "--json", "--config", tmp_path / "l.toml").json["sources"]
+    at, tag = told["tables"][0]["columns"][1], told["tables"][0]["columns"][4]
+
+    assert "`timestamptz from iso` refuses 1 of 200 values, first key 17: 'soon\\n; DROP'" in answer.output
+    assert "warning: event.tag: numeric: two spellings of one value would collide" in answer.output
+    assert "warning: event.is_on: smallint: a later value beyond its range" in answer.output
+    assert (at["type"], at["conversion"]) == ("timestamptz", "timestamptz from iso")
+    assert (at["refused"]["refused"], at["refused"]["first_key"]) == (1, "17")
+    assert len(tag["warnings"]) == 2
+
+
+def test_values_that_no_type_holds_together_are_named(liteferry: Liteferry, make_source: MakeSource) -> None:
+    """The counts, the first key, and, on the operator's own terminal, how the value begins."""
+    source = make_source(script=DIRTY + "UPDATE event SET score = 'N/A' WHERE id IN (17, 18);")
+    answer = liteferry("plan", source)
+
+    assert answer.status != 0
+    assert "2 of 200 rows are text, first key 17: 'N/A'" in answer.errors
+
+
+def test_a_key_takes_no_type_without_an_inverse(
+    liteferry: Liteferry, make_source: MakeSource, tmp_path: Path
+) -> None:
+    """Two rows could become one: refused before anything is done."""
+    source = make_source(script="CREATE TABLE t(id TEXT PRIMARY KEY NOT NULL);")
+    (tmp_path / "l.toml").write_text('[columns]\n"t.id" = "jsonb"\n')
+    answer = liteferry("plan", source, "--config", tmp_path / "l.toml")
+    (tmp_path / "l.toml").write_text('[columns]\n"t.id" = "uuid from hex"\n')
+
+    assert answer.status == 2
+    assert "columns.t.id: 'jsonb' has no exact inverse" in answer.errors
+    assert liteferry("plan", source, "--config", tmp_path / "l.toml").status == 0
+
+
+def test_a_sample_is_looked_at_where_that_was_asked_for(
+    liteferry: Liteferry, make_source: MakeSource, tmp_path: Path
+) -> None:
+    """The first rows only, and the evidence says how many."""
+    (tmp_path / "l.toml").write_text("profile_rows = 50\n")
+    script = liteferry("plan", make_source(script=DIRTY), "--config", tmp_path / "l.toml").output
+
+    assert "-- event.at: text; 50 rows: 50 text" in script

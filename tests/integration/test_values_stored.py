@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from config.errors import ValueRefused
 from replicator import ddl, dml
+from replicator.conversions import PLAIN
 from replicator.plan import ColumnPlan, TablePlan
 from replicator.quarantine import VALUE_ERRORS
-from replicator.types import KNOWN
 from replicator.values import BadText
 from triggers.key import Key, KeyKind
 from triggers.schema import Column, Table
@@ -29,7 +29,7 @@ else:
     Connection = asyncpg.Connection
 
 #: Type on the target, whether the user asked for it, and the declaration in the source.
-FORMS = [(pg_type, False, "") for pg_type in KNOWN] + [
+FORMS = [(pg_type, False, "") for pg_type in PLAIN] + [
     ("text", True, ""),
     # a REAL column turns every integer into a real, so only text and blobs are left for the driver to refuse
     ("double precision", False, "REAL"),

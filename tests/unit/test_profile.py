@@ -55,3 +55,30 @@ def counted(connection: sqlite3.Connection, name: str) -> dict[str, int]:
     """Count the classes of a column in one plain query."""
     found = dict(connection.execute(f"SELECT typeof({name}), count(*) FROM t GROUP BY 1"))
     return {kind: found.get(kind, 0) for kind in CLASSES}
+
+
+def test_the_first_of_each_class_is_told_with_its_key() -> None:
+    """The key as an integer; the value's beginning for the operator's own eyes."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, v REAL)")
+        connection.executemany("INSERT INTO t VALUES (?, ?)", [(n, n / 2) for n in range(1, 1001)])
+        connection.execute("UPDATE t SET v = 'N/A' WHERE id IN (700, 900)")
+        [found], _ = tables(connection)
+        profile = Profile(found, choose(found), 0.0001)
+        while not profile.done:
+            profile.step(connection)
+    evidence = profile.evidence()[1]
+    assert evidence.firsts["text"] == ("700", "'N/A'")
+    assert evidence.dissent() == "2 of 1,000 rows are text, first key 700"
+    assert evidence.dissent(excerpts=True).endswith("first key 700: 'N/A'")
+
+
+@pytest.mark.parametrize(("most", "counted_rows"), [(1, 1), (150, 150), (700, 700), (5_000, 1_000)])
+def test_only_so_many_rows_are_looked_at_as_asked_for(most: int, counted_rows: int) -> None:
+    """The first ones, whatever the size of a page."""
+    with closing(table(random.Random(1), 1_000, 1.0)) as connection:
+        [found], _ = tables(connection)
+        profile = Profile(found, choose(found), 0.0001, most)
+        while not profile.done:
+            profile.step(connection)
+    assert profile.evidence()[0].rows == counted_rows

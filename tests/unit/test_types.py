@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from config.errors import ConfigError, Unsupported
-from replicator.types import KNOWN, Affinity, Evidence, affinity, choose, named
+from config.errors import Unsupported
+from replicator.types import Affinity, Evidence, affinity, choose
 from triggers.schema import Column
 
 
@@ -115,19 +115,3 @@ def test_evidence_reads_like_a_sentence() -> None:
     assert evidence.text().startswith("1,002,345 rows: 1,000,000 text, 2 integer")
     assert evidence.text().endswith("2,343 null")
     assert Evidence().text() == "no rows"
-
-
-@pytest.mark.parametrize(
-    ("wanted", "name"), [("int8", "bigint"), ("Double  Precision", "double precision"), ("BOOL", "boolean")]
-)
-def test_types_are_known_by_their_other_names(wanted: str, name: str) -> None:
-    """What PostgreSQL takes for a name, in any case and spacing."""
-    assert named(wanted, "t.c") == name
-
-
-@pytest.mark.parametrize("wanted", ["timestamptz", "jsonb", "uuid", "varchar(10)", "char", ""])
-def test_a_type_that_could_lose_something_is_refused(wanted: str) -> None:
-    """Only types whose every value is known to arrive whole may be asked for."""
-    with pytest.raises(ConfigError, match="columns.t.c") as refused:
-        named(wanted, "t.c")
-    assert all(name in str(refused.value) for name in KNOWN)
