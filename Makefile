@@ -11,6 +11,8 @@ PG_DIR := .cache/postgresql-$(PG)
 SQLITE ?= 3.34.0
 SQLITE_DIR := .cache/sqlite-$(SQLITE)
 SEEDS ?= 0-999
+# They mostly wait for one another: two at once take half the time on two cores.
+WORKERS ?= 2
 # SQLite's own source, as releases of better-sqlite3 carry it
 NPM_OF_3.29.0 := 5.4.3
 NPM_OF_3.34.0 := 7.1.2
@@ -26,7 +28,7 @@ demo: $(VENV)/.demo ## move a small live application to a PostgreSQL of its own,
 	$(BIN)/liteferry demo $(ARGS)
 
 test: $(VENV)/.dev ## run the tests; ARGS="-k name" goes to pytest
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 check: lint test ## everything that must hold before a commit
 
@@ -42,7 +44,7 @@ soak: $(VENV)/.dev ## the long runs, off by default
 	$(BIN)/pytest -m soak $(ARGS)
 
 test-pg: $(VENV)/.dev $(PG_DIR)/.unpacked ## run the tests on another PostgreSQL: make test-pg PG=14 (to 18)
-	LITEFERRY_TEST_PG=embedded LITEFERRY_PG_BIN="$(CURDIR)/$(PG_DIR)/bin" $(BIN)/pytest $(ARGS)
+	LITEFERRY_TEST_PG=embedded LITEFERRY_PG_BIN="$(CURDIR)/$(PG_DIR)/bin" $(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 fuzz-sqlite: $(VENV)/.dev $(SQLITE_DIR)/libsqlite3.so.0 ## random applications with another SQLite: make fuzz-sqlite SQLITE=3.54.1 SEEDS=0-4999 (needs npm, gcc)
 	$(BIN)/python -m tests.fidelity.versions --alter --seeds $(SEEDS) --sqlite $(SQLITE_DIR)
