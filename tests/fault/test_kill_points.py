@@ -74,7 +74,7 @@ def test_every_named_point_is_in_these_tests() -> None:
     """A new point in the code is not forgotten here."""
     code = "".join(path.read_text() for path in Path(replicator.__file__).parent.glob("*.py"))
     named = set(re.findall(r'failpoint\.reach\("([^"]+)"\)', code))
-    elsewhere = ("compaction.before_commit", "compaction.after_commit")
+    elsewhere = ("compaction.before_commit", "compaction.after_commit", "recapture.after_install")
     tested = (
         *elsewhere,
         *ON_THE_WAY,

@@ -53,7 +53,10 @@ def test_a_row_that_differs_is_named_without_its_values(
     answer = liteferry("verify", "--control", streaming.socket)
 
     assert answer.status == 1
-    assert "  0 missing, 1 different, 0 extra\n  different: key 2, columns topic\n" in answer.output
+    assert (
+        "  0 missing, 1 different, 0 extra, 0 quarantined\n  different: key 2, columns topic\n"
+        in answer.output
+    )
     assert answer.output.endswith("different: 1 of 2 tables\n")
     assert "secret" not in answer.output
 

@@ -100,7 +100,9 @@ def equal(plan: TablePlan, value: Any, found: Any) -> bool:
         return isinstance(found, str) and type(value)(found) == value and str(value) == found
     if isinstance(value, float) and isinstance(found, Decimal):
         negative_zero = value == 0 and math.copysign(1, value) < 0
-        return float(found) == value and Decimal(repr(value)) == found and not negative_zero
+        # a whole number that SQLite takes for equal to an integer has all of its digits
+        exact = Decimal(value) if abs(value) < 2**63 and value.is_integer() else Decimal(repr(value))
+        return float(found) == value and exact == found and not negative_zero
     if isinstance(value, float):
         return bool(found == value and math.copysign(1, found) == math.copysign(1, value))
     if isinstance(value, int):
