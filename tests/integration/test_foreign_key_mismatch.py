@@ -67,8 +67,8 @@ def test_what_is_refused_is_what_would_fail_because_of_us(what: str) -> None:
         told.append(errors[0] != errors[1])
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(schema)
-        found = harmed(connection, tables(connection)[0])
-    assert any(told) is bool(found) is breaks
+        broken = harmed(connection, tables(connection)[0])
+    assert any(told) is bool(broken) is breaks
 
 
 async def test_the_capture_is_not_installed(make_source: MakeSource, target_url: str) -> None:
