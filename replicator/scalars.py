@@ -45,7 +45,9 @@ def numeric(value: Any) -> Decimal:
     if type(value) is int:
         return Decimal(value)
     if type(value) is float:
-        number = Decimal(repr(value))
+        # the shortest digits that read back as this double; all of them where SQLite takes it for an integer
+        whole = abs(value) < 1 << 63 and value.is_integer()
+        number = Decimal(value) if whole else Decimal(repr(value))
         if number.is_infinite():
             return number
     elif type(value) is str and _NUMBER.fullmatch(value):

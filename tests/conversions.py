@@ -53,7 +53,9 @@ def _from_source(value: Any, wanted: str) -> Any:
     if wanted.startswith(("real", "double")):
         return float(value) if isinstance(value, float) or int(float(value)) == value else ("no", value)
     if wanted.startswith("numeric"):
-        return _number(Decimal(repr(value) if isinstance(value, float) else value))
+        if isinstance(value, float) and not (value.is_integer() and -(2**63) < value < 2**63):
+            return _number(Decimal(repr(value)))
+        return _number(Decimal(value))
     if wanted in ("json", "text"):
         return value if isinstance(value, str) else repr(value)
     if wanted == "jsonb":
