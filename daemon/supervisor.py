@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -19,6 +19,9 @@ from config.sources import SourceSpec, folders
 from replicator.backoff import Backoff
 from replicator.cutover import Cutover
 from replicator.decision import resolve, validate
+from replicator.fallback import readiness
+from replicator.fallback.rollback import Rollback
+from replicator.fallback.rollback import resolve as resolve_rollback
 from replicator.faults import ours
 from replicator.pipeline import Pipeline
 from replicator.state import State, overall
@@ -67,6 +70,7 @@ class Supervisor:
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._history: deque[dict[str, Any]] = deque(maxlen=HISTORY)
         self._last_cutover: dict[str, Any] | None = None
+        self._last_rollback: dict[str, Any] | None = None
         self._notices: list[str] = []
         self._failure: asyncio.Future[None] | None = None
         self._schedule: Schedule | None = None
@@ -136,9 +140,7 @@ class Supervisor:
             async with asyncio.TaskGroup() as work:
                 work.create_task(self._roster.run(wakeup, schedule), name="sources")
                 work.create_task(self._announce(), name="announce")
-            # every source has been cut over: what is left is to tidy up and to be asked about it
-            await self._tidy()
-            await asyncio.Event().wait()
+                work.create_task(self._tidy_after_cutovers(), name="tidy")
 
     async def _connect(self) -> None:
         backoff = Backoff()
@@ -155,16 +157,17 @@ class Supervisor:
         backoff = Backoff()
         while True:
             try:
+                await resolve_rollback(self._target, self._pipelines)
                 return await resolve(self._target, self._pipelines)
             except LiteferryError as error:
                 if not error.retryable:
                     raise
-                log.warning("an interrupted cutover waits to be resolved", reason=str(error))
+                log.warning("an interrupted cutover or rollback waits to be resolved", reason=str(error))
                 await asyncio.sleep(backoff.failed())
 
     async def _announce(self) -> None:
         """Tell once whenever the cutover becomes possible, or is no longer."""
-        while any(p.facts.state is not State.CUT_OVER for p in self._pipelines):
+        while True:
             found = self._reasons()
             if not found and not self.ready.is_set():
                 self.ready.set()
@@ -174,9 +177,11 @@ class Supervisor:
                 log.info("not ready for cutover", reasons=found[:3])
             self._notifier.status(self._line(found))
             await asyncio.sleep(ANNOUNCE_SECONDS)
-        self.ready.clear()
 
     def _line(self, found: Sequence[str]) -> str:
+        if self.state is State.CUT_OVER:
+            waiting = sum(p.facts.fallback.pending for p in self._pipelines)
+            return f"cut over, {waiting} changes to bring back"
         pending = sum(p.facts.pending for p in self._pipelines)
         ready = "ready for cutover" if not found else found[0]
         return f"{self.state.value}, {pending} changes pending, {ready}"
@@ -201,6 +206,21 @@ class Supervisor:
         # it reads the target's tables, from which the cutover must take the guard while writers wait
         return [*found, "a verification is running"] if self._verifying else found
 
+    def _back_reasons(self) -> list[str]:
+        """Return why the writes cannot be given back now."""
+        if not self._pipelines:
+            return ["no source is known yet"]
+        gates = readiness.BackGates(self.settings.ready_max_pending, self.settings.ready_max_age)
+        found = []
+        for pipeline in self._pipelines:
+            names = {number: plan.name for number, plan in pipeline.plans.items()}
+            state, facts = pipeline.facts.state, pipeline.facts.fallback
+            why = [f"is {state.value}, not cut over"]
+            if state is State.CUT_OVER:
+                why = readiness.reasons(facts, names, gates, time.monotonic())
+            found += [f"{pipeline.path}: {reason}" for reason in why]
+        return found
+
     def _predicted(self) -> float | None:
         pauses = [pause_of(p.facts, time.monotonic()) for p in self._pipelines]
         known = [p for p in pauses if p is not None]
@@ -208,7 +228,7 @@ class Supervisor:
 
     def status(self) -> dict[str, Any]:
         """Return the status as documented in docs/reference/http.md."""
-        found = self._reasons()
+        found, back = self._reasons(), self._back_reasons()
         return {
             "state": self.state.value,
             "can_cutover": not found,
@@ -217,6 +237,9 @@ class Supervisor:
             "started_at": self._started_at,
             "predicted_pause_seconds": self._predicted(),
             "cutover": self._last_cutover,
+            "can_rollback": not back,
+            "rollback_reasons": back,
+            "rollback": self._last_rollback,
             "clock_jumps": self._schedule.clock_jumps if self._schedule else 0,
             "notices": [*self._roster.notices, *self._notices],
             "sources": [p.facts.as_dict() for p in self._pipelines],
@@ -310,6 +333,48 @@ class Supervisor:
         if not rehearse:
             self._notifier.status("cut over")
         return self._last_cutover
+
+    async def rollback(
+        self, *, max_pause: float | None = None, rehearse: bool = False, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Give the writes back to the sources, or rehearse it, or tell with `dry_run` what would happen.
+
+        Raises CutoverRefused with the reasons when something stands in the way.
+        """
+        found = self._back_reasons()
+        if dry_run:
+            return {"outcome": "dry_run", "can_rollback": not found, "reasons": found}
+        if self._moving.locked():
+            raise CutoverRefused("a cutover or rollback is under way already")
+        async with self._moving:
+            found = self._back_reasons()
+            if found:
+                raise CutoverRefused(
+                    "not ready for rollback: " + "; ".join(found), hint="see `liteferry status`"
+                )
+            return await self._roll_back(max_pause or self.settings.max_pause, rehearse)
+
+    async def _roll_back(self, max_pause: float, rehearse: bool) -> dict[str, Any]:
+        attempt = Rollback(self._target, self._pipelines, max_pause)
+        try:
+            self._last_rollback = await attempt.run(rehearse=rehearse)
+        except LiteferryError as error:
+            outcome = "refused" if isinstance(error, CutoverRefused) else "failed"
+            self._last_rollback = attempt.timeline.report(outcome, str(error))
+            raise
+        log.info("rollback", **self._last_rollback)
+        return self._last_rollback
+
+    async def _tidy_after_cutovers(self) -> None:
+        """Tidy up each time that all sources have been cut over."""
+        while True:
+            await self._until(lambda: self.state is State.CUT_OVER)
+            await self._tidy()
+            await self._until(lambda: self.state is not State.CUT_OVER)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not (self._pipelines and condition()):
+            await asyncio.sleep(ANNOUNCE_SECONDS)
 
     async def _tidy(self) -> None:
         """Validate the foreign keys behind the application's back and gather statistics.

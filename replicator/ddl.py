@@ -221,6 +221,11 @@ def drop_guard(plan: TablePlan) -> str:
     return f"DROP TRIGGER IF EXISTS {GUARD} ON {plan.qualified}"
 
 
+def drop_constraint(plan: TablePlan, name: str) -> str:
+    """Return the statement that takes a constraint off a table, if it is there."""
+    return f"ALTER TABLE IF EXISTS {plan.qualified} DROP CONSTRAINT IF EXISTS {quote(name)}"
+
+
 def identity(plan: TablePlan) -> ColumnPlan | None:
     """Return the column whose identity must go on behind the greatest rowid after the cutover."""
     if not plan.key.is_rowid:

@@ -20,6 +20,7 @@ from triggers.session import Session
 from . import ddl, loader, names
 from .backoff import Backoff
 from .ddl import Note
+from .fallback import arming
 from .pipeline import Pipeline
 from .plan import TablePlan
 from .state import State
@@ -47,23 +48,50 @@ def _greatest(connection: sqlite3.Connection, table: str, column: str, autoincre
 
 
 async def open_target(connection: Connection, cutover: UUID, pipelines: Sequence[Pipeline]) -> list[Note]:
-    """Make the target the application's, inside a transaction: guard off, foreign keys on, decided.
+    """Make the target the application's, inside a transaction: guard off, foreign keys on, fallback armed.
+
+    `close_target` takes all of it back; what is switched on here is to be switched off there.
 
     Raises CutoverRefused when the cutover was aborted meanwhile by somebody else.
     """
     await connection.execute(CONTROL["identify"])
     if await connection.execute(CONTROL["decide_cutover"], cutover) != "UPDATE 1":
         raise CutoverRefused("the cutover was aborted by another liteferry", hint="stop the other daemon")
-    everywhere = [plan for p in pipelines for plan in p.plans.values()]
+    everywhere = _plans(pipelines)
     notes: list[Note] = []
+    await arming.prepare(connection)
     for pipeline in pipelines:
         for plan in pipeline.plans.values():
             await connection.execute(ddl.drop_guard(plan))
         for plan in pipeline.plans.values():
             siblings = [p for p in everywhere if p.schema == plan.schema]
             notes += await loader.build(connection, plan, ddl.foreign_keys(plan, siblings))
+        await arming.arm(connection, pipeline)
         await connection.execute(CONTROL["set_state"], pipeline.source_id, State.CUT_OVER.value)
     return notes
+
+
+async def close_target(connection: Connection, pipelines: Sequence[Pipeline]) -> None:
+    """Make the target a copy again that changes can be applied to, inside a transaction; guarded it is.
+
+    What PostgreSQL sees stricter than SQLite goes: foreign keys, and the unique indexes that had to wait for
+    the cutover.
+    """
+    for pipeline in pipelines:
+        await arming.disarm(connection, pipeline)
+        for plan in pipeline.plans.values():
+            siblings = [p for p in _plans(pipelines) if p.schema == plan.schema]
+            for wanted in ddl.foreign_keys(plan, siblings):
+                await connection.execute(ddl.drop_constraint(plan, wanted.name))
+            late = [one for one in ddl.secondary(plan) if one.late]
+            there = await names.indexes_of(connection, plan) if late else []
+            for one in late:
+                if (name := names.found(one.names, there)) is not None:
+                    await connection.execute(ddl.drop(plan, one, name))
+
+
+def _plans(pipelines: Sequence[Pipeline]) -> list[TablePlan]:
+    return [plan for p in pipelines for plan in p.plans.values()]
 
 
 async def decide(target: Target, cutover: UUID, pipelines: Sequence[Pipeline]) -> None:

@@ -7,10 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .fallback.readiness import Fallback
 from .lag import Capacity, Rate, predicted_pause
 from .lanes import CopyProgress
 from .state import State
 from .suspicion import Suspicion
+
+#: In which there is a way back to be told of.
+FALLBACK_STATES = (State.CUT_OVER, State.REVERSING)
 
 
 @dataclass
@@ -66,6 +70,8 @@ class Facts:
     #: Repairs done, and rows that they wrote or deleted.
     repairs: int = 0
     repaired_rows: int = 0
+    #: The way back, once the target has the application's writes.
+    fallback: Fallback = field(default_factory=Fallback)
     capacity: Capacity = field(default_factory=Capacity)
     incoming: Rate = field(default_factory=Rate)
     applied: Rate = field(default_factory=Rate)
@@ -121,6 +127,7 @@ class Facts:
             "comparison_age_seconds": self._comparison_age(),
             "repairs": self.repairs,
             "repaired_rows": self.repaired_rows,
+            "fallback": self.fallback.as_dict(now) if self.state in FALLBACK_STATES else None,
             "notes": self.notes,
             "tables": [self._table(number, t) for number, t in sorted(self.tables.items())],
         }

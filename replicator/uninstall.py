@@ -17,6 +17,7 @@ from triggers.session import Session
 
 from . import ledger
 from .ddl import GUARD
+from .fallback import arming
 from .ledger import SourceRecord
 from .tailer import source_error
 from .target import CONTROL, Target
@@ -65,6 +66,8 @@ async def forget(target: Target, source_id: UUID, path: Path) -> int | None:
         _refuse_copy(record, path)
         tables = await ledger.tables(connection, source_id)
         await connection.execute(CONTROL["abort_stale"], [source_id])
+        named = {t.table_id: f"{quote(record.schema)}.{quote(t.name)}" for t in tables}
+        await arming.forget(connection, source_id, named)
         for table in tables:
             name = f"{quote(record.schema)}.{quote(table.name)}"
             # also when somebody has dropped the table: IF EXISTS covers it

@@ -1,0 +1,169 @@
+"""After the cutover: what PostgreSQL takes arrives in the fenced source, which can take over again."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.compare import differences
+from tests.databases import from_source, on_source, on_target
+from tests.fault.scene import HASTY, one_value, poll, source_open, target_open
+from tests.fixtures.daemon import RunningDaemon, StartDaemon
+from tests.fixtures.sqlite import MakeSource
+
+SCRIPT = """
+CREATE TABLE people(
+    id INTEGER PRIMARY KEY AUTOINCREMENT, mail TEXT UNIQUE, n INT, boss INT REFERENCES people(id));
+CREATE TABLE notes(id INTEGER PRIMARY KEY, person INT REFERENCES people(id) ON DELETE CASCADE, body TEXT);
+CREATE TABLE words(lang TEXT, word TEXT, n INT, PRIMARY KEY(lang, word)) WITHOUT ROWID;
+CREATE TABLE codes(code TEXT PRIMARY KEY, n INT);
+CREATE TABLE log(at TEXT, what TEXT);
+CREATE TABLE audit(id INTEGER PRIMARY KEY, what TEXT);
+INSERT INTO people(mail, n) VALUES ('a', 1), ('b', 2), ('c', 3);
+INSERT INTO notes(person, body) VALUES (1, 'x'), (1, 'y'), (2, 'z');
+INSERT INTO words VALUES ('de', 'Haus', 1), ('en', 'house', 2);
+INSERT INTO codes VALUES ('q', 1), ('r', 2);
+INSERT INTO log VALUES ('now', 'one'), ('now', 'one'), ('then', NULL);
+CREATE TRIGGER audited AFTER INSERT ON notes BEGIN INSERT INTO audit(what) VALUES('note ' || NEW.id); END;
+"""
+
+WRITES = """
+INSERT INTO people(mail, n) VALUES ('d', 4);
+UPDATE people SET id = 100 WHERE mail = 'c';
+BEGIN;
+UPDATE people SET mail = 'on the way' WHERE mail = 'a';
+UPDATE people SET mail = 'a' WHERE mail = 'b';
+UPDATE people SET mail = 'b' WHERE mail = 'on the way';
+COMMIT;
+DELETE FROM people WHERE id = 2;
+INSERT INTO people(id, mail) VALUES (9, 'undone') ON CONFLICT DO NOTHING;
+DELETE FROM people WHERE id = 9;
+INSERT INTO codes VALUES ('q', 5) ON CONFLICT (code) DO UPDATE SET n = EXCLUDED.n;
+UPDATE codes SET code = 's' WHERE code = 'r';
+TRUNCATE words;
+INSERT INTO words VALUES ('fr', 'maison', 3);
+INSERT INTO log(at, what) VALUES ('later', 'two');
+DELETE FROM log WHERE at = 'then';
+SET session_replication_role = replica;
+INSERT INTO notes VALUES (77, 1, 'beside all ordinary triggers');
+"""
+
+
+async def cut_over(running: RunningDaemon) -> None:
+    """Wait until it is ready, and cut over."""
+    await asyncio.to_thread(running.wait_ready)
+    await asyncio.to_thread(running.cutover)
+
+
+async def home(running: RunningDaemon, url: str) -> None:
+    """Wait until all that the target has taken is in the source."""
+
+    async def empty() -> bool | None:
+        return True if await one_value(url, "SELECT count(*) FROM liteferry.back_log") == 0 else None
+
+    await poll(empty)
+    await asyncio.to_thread(running.wait_until, lambda status: bool(status["can_rollback"]))
+
+
+def hidden(path: Path) -> list[tuple[object, ...]]:
+    """Return the rowids of a table that has another key."""
+    return from_source(path, "SELECT code, rowid FROM codes WHERE code = 'q'")
+
+
+async def test_all_kinds_of_writes_come_home_and_the_source_takes_over(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """Keys that change, unique values that swap, cascades, TRUNCATE; rows keep their hidden rowids.
+
+    The application's triggers do not fire for what comes home, and do again after the rollback. A second
+    cutover follows without another copy.
+    """
+    path = make_source(script=SCRIPT)
+    running = daemon(path, target_url, env=HASTY)
+    await cut_over(running)
+    before = hidden(path)
+    on_target(target_url, WRITES)
+    await home(running, target_url)
+    assert await differences(path, target_url) == []
+    assert from_source(path, "SELECT count(*) FROM audit") == [(0,)]
+    assert hidden(path) == before
+    assert (source_open(path, "words"), await target_open(target_url, "words")) == (False, True)
+
+    rehearsal = await asyncio.to_thread(running.rollback, rehearse=True)
+    assert rehearsal["outcome"] == "rehearsed"
+    assert (source_open(path, "words"), await target_open(target_url, "words")) == (False, True)
+    on_target(target_url, "UPDATE people SET n = n + 1; ")
+    report = await asyncio.to_thread(running.rollback)
+    assert report["outcome"] == "rolled_back"
+    assert (source_open(path, "words"), await target_open(target_url, "words")) == (True, False)
+    on_source(path, "INSERT INTO people(mail) VALUES ('e'); INSERT INTO notes(person) VALUES (100)")
+    assert from_source(path, "SELECT count(*) FROM audit") == [(1,)]
+    # the target had given out 5
+    assert from_source(path, "SELECT id FROM people WHERE mail = 'e'") == [(101,)]
+
+    copied = running.status()["sources"][0]["rows_copied"]
+    await asyncio.to_thread(running.wait_ready)
+    await asyncio.to_thread(running.cutover)
+    assert await differences(path, target_url) == []
+    assert running.status()["sources"][0]["rows_copied"] == copied
+    assert (source_open(path, "words"), await target_open(target_url, "words")) == (False, True)
+    assert running.log.count("is read again") == 0 and '"repaired"' not in running.log
+
+
+async def test_a_vacuumed_source_gets_its_keyless_rows_anew(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """VACUUM numbers the rows anew by which they are told: the whole table is brought home again."""
+    path = make_source(script=SCRIPT)
+    running = daemon(path, target_url, env=HASTY)
+    on_source(path, "DELETE FROM log WHERE rowid = 1")
+    await cut_over(running)
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("VACUUM")
+    on_target(target_url, "UPDATE log SET what = 'changed' WHERE at = 'then'; INSERT INTO codes VALUES ('v')")
+    await home(running, target_url)
+    assert await differences(path, target_url) == []
+    await asyncio.to_thread(running.rollback)
+    on_source(path, "UPDATE log SET what = 'again'")
+    await asyncio.to_thread(running.wait_ready)
+    await asyncio.to_thread(running.cutover)
+    assert await differences(path, target_url) == []
+
+
+@pytest.mark.parametrize("loss", ["DISABLE TRIGGER liteferry_back_u", "DISABLE TRIGGER USER"])
+async def test_lost_triggers_are_put_in_again_and_their_table_is_read_as_a_whole(
+    loss: str, make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """A change that nothing has logged arrives all the same."""
+    path = make_source(script=SCRIPT)
+    running = daemon(path, target_url, env=HASTY)
+    await cut_over(running)
+    changes = "UPDATE codes SET n = 1000; DELETE FROM codes WHERE code = 'r'"
+    on_target(target_url, f"ALTER TABLE codes {loss}; {changes}")
+    await asyncio.to_thread(running.wait_log, "triggers of the key log were lost")
+    await home(running, target_url)
+    assert await differences(path, target_url) == []
+    assert from_source(path, "SELECT * FROM codes") == (
+        [("q", 1000)] if "USER" not in loss else [("q", 1000)]
+    )
+
+
+async def test_a_changed_table_on_the_target_is_told_and_harms_no_write(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """The application renames a column of the key: its writes go on, the way back waits until it is undone."""
+    path = make_source(script=SCRIPT)
+    running = daemon(path, target_url, env=HASTY)
+    await cut_over(running)
+    on_target(target_url, "ALTER TABLE codes RENAME COLUMN code TO sign; INSERT INTO codes VALUES ('new', 1)")
+    told = await asyncio.to_thread(
+        running.wait_until, lambda status: "changed in PostgreSQL" in str(status["rollback_reasons"])
+    )
+    assert not told["can_rollback"]
+    on_target(target_url, "UPDATE codes SET n = 7 WHERE sign = 'q'; ALTER TABLE codes RENAME sign TO code")
+    await home(running, target_url)
+    assert await differences(path, target_url) == []
