@@ -20,7 +20,16 @@ from .errors import ConfigError
 from .names import SHARED_NAMES, variable_of
 from .problems import Given, in_words
 from .secret import check_target, has_password, mask_text, with_password
-from .values import Duration, Unit, check_column, check_schema_name, check_type, parse_address
+from .values import (
+    Duration,
+    Unit,
+    check_column,
+    check_name,
+    check_prefix,
+    check_schema_name,
+    check_type,
+    parse_address,
+)
 
 #: Where the unit's RuntimeDirectory puts the socket.
 SERVICE_CONTROL = Path("/run/liteferry/liteferry.sock")
@@ -30,6 +39,8 @@ MAX_SOCKET_PATH_BYTES = 107  # sun_path of Linux holds 108 with the closing zero
 SchemaName = Annotated[str, AfterValidator(check_schema_name)]
 ColumnName = Annotated[str, AfterValidator(check_column)]
 TypeName = Annotated[str, AfterValidator(check_type)]
+TargetName = Annotated[str, AfterValidator(check_name)]
+Prefix = Annotated[str, AfterValidator(check_prefix)]
 
 
 def default_control() -> Path:
@@ -94,6 +105,14 @@ class Settings(BaseSettings):
         description="Schema of the target that all sources go to unless `schema_map` says otherwise. When "
         "unset: `public` for one source; for several, one schema each, named after the file.",
         examples=["app"],
+    )
+    names: Literal["exact", "lower", "snake"] = Field(
+        default="exact",
+        description="What tables and columns are called on the target. `exact`: as in the source, so that "
+        "names with capitals or spaces stand in quotes ever after. `lower`: as PostgreSQL reads a name "
+        "without quotes. `snake`: `OrderDetails`, `Order Details` and `order-details` become "
+        "`order_details`. Two that would be one are an error before anything is touched. What is on the "
+        "target already keeps its name.",
     )
     profile: bool = Field(
         default=True,
@@ -305,6 +324,19 @@ class Settings(BaseSettings):
         default={},
         description="Schema for single sources: the file's name, its stem or its whole path, and the schema.",
         examples=[{"app.db": "app", "audit": "audit_log"}],
+    )
+    prefix_map: dict[str, Prefix] = Field(
+        default={},
+        description="Prefix for the tables of single sources, so that files with tables of the same name can "
+        "go to one schema: the file's name, its stem or its whole path, and the prefix.",
+        examples=[{"app.db": "app_", "audit": "audit_"}],
+    )
+    rename: dict[str, TargetName] = Field(
+        default={},
+        description='Name on the target for single tables (`"table"`) and columns (`"table.column"`), in '
+        "the spelling of the source, over the one that `names` would give. The prefix of `prefix_map` stands "
+        "before that of a table as well. `docs/howto/names.md` tells when names must be given.",
+        examples=[{"Order Details": "order_lines", "users.e-mail": "email"}],
     )
     columns: dict[ColumnName, TypeName] = Field(
         default={},
