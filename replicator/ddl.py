@@ -258,7 +258,9 @@ def script(plan: SourcePlan) -> str:
     parts = [f"CREATE SCHEMA IF NOT EXISTS {quote(plan.schema)};"]
     taken = {table.target for table in plan.tables}
     for table in plan.tables:
-        parts += [_line(f"renamed: {name} is {target} on the target") for name, target in renames(table)]
+        parts += [
+            _line(f"renamed: {name} is {quote(target)} on the target") for name, target in renames(table)
+        ]
         parts += [_line(f"{table.name}.{c.source}: {c.pg_type}; {c.evidence.text()}") for c in table.columns]
         parts.append(create_table(table, taken) + ";")
         parts.append(replica_key(table, _unused(table, key_name(table), taken)) + ";")

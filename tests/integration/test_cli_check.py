@@ -68,7 +68,7 @@ def test_nothing_is_changed(liteferry: Liteferry, make_source: MakeSource, targe
             "CREATE TABLE t(id INTEGER PRIMARY KEY, xmin)",
             "names",
             "pass",
-            "1 other than in the source: 't.xmin' is 'xmin_'",
+            "1 renamed: 't.xmin' is 'xmin_'",
         ),
         (f"CREATE TABLE t({LONG} INTEGER PRIMARY KEY)", "names", "pass", f"'t.{LONG}' is '{LONG[:54]}_"),
         (f"CREATE TABLE {LONG}(id INTEGER PRIMARY KEY)", "names", "pass", f"'{LONG}' is '{LONG[:54]}_"),
