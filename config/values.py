@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -62,6 +64,11 @@ def format_duration(seconds: float) -> str:
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration), Unit("duration")]
+
+
+def absolute(path: Path) -> Path:
+    """Return *path* from the root, with `~` as the home folder; links and `..` are not looked up."""
+    return Path(os.path.abspath(path.expanduser()))
 
 
 def parse_address(value: str) -> tuple[str, int]:
