@@ -15,7 +15,18 @@ import pytest
 from replicator.preflight import profiled as look
 from replicator.types import Evidence
 from tests.compare import differences
-from tests.fault.scene import HASTY, StartWriter, end_equal, one_value, poll, settle, source_of, stop_all
+from tests.fault.scene import (
+    HASTY,
+    StartWriter,
+    end_equal,
+    one_value,
+    poll,
+    run_once,
+    settle,
+    source_of,
+    started,
+    stop_all,
+)
 from tests.fidelity.engine import streaming
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.sqlite import MakeSource
@@ -151,8 +162,7 @@ async def test_a_change_of_the_schema_is_followed(
     change: str, source: Path, daemon: StartDaemon, target_url: str
 ) -> None:
     """With writes before, within and behind it; all others stream on, no restart, and equal at the end."""
-    running = daemon(source, target_url, env=HASTY)
-    await asyncio.to_thread(settle, running, source)
+    running = await started(daemon, source, target_url)
     pulse(source, 1)
     apply(source, CHANGES[change])
     if change != "a table gets another key":
@@ -214,8 +224,7 @@ async def test_a_kill_while_following_loses_nothing(
 ) -> None:
     """Killed there and started again."""
     env = {**HASTY, "LITEFERRY_FAILPOINTS": f"{point}=kill"}
-    first = daemon(source, target_url, env=env)
-    await asyncio.to_thread(settle, first, source)
+    first = await started(daemon, source, target_url, env=env)
     apply(source, CHANGES[change])
     write(source)
     assert await asyncio.to_thread(first.wait_end) == -9
@@ -230,8 +239,7 @@ async def test_a_kill_before_the_comparison_is_made_up_for(
 ) -> None:
     """Of a change that left no trace but in the rows: the cutover waits until they have been compared."""
     env = {**HASTY, "LITEFERRY_FAILPOINTS": "follow.after_target@2=kill"}
-    first = daemon(source, target_url, env=env)
-    await asyncio.to_thread(settle, first, source)
+    first = await started(daemon, source, target_url, env=env)
     apply(source, CHANGES["an index comes, replaces, and goes"])
     assert await asyncio.to_thread(first.wait_end) == -9
     # by then it knows the schema's new number
@@ -244,9 +252,7 @@ async def test_changes_while_the_daemon_is_away_are_followed_at_its_start(
     source: Path, daemon: StartDaemon, target_url: str
 ) -> None:
     """All kinds in a row."""
-    first = daemon(source, target_url, env=HASTY)
-    await asyncio.to_thread(settle, first, source)
-    assert first.stop() == 0
+    await run_once(daemon, source, target_url)
     for change in (
         "a column is added",
         "a table is created and filled",
@@ -276,8 +282,7 @@ async def test_changes_while_tables_are_copied_are_followed(
 
 async def test_a_halting_daemon_names_the_table(source: Path, daemon: StartDaemon, target_url: str) -> None:
     """With the policy halt nothing is changed on the target."""
-    running = daemon(source, target_url, env={**HASTY, "LITEFERRY_ON_SCHEMA_CHANGE": "halt"})
-    await asyncio.to_thread(settle, running, source)
+    running = await started(daemon, source, target_url, env={**HASTY, "LITEFERRY_ON_SCHEMA_CHANGE": "halt"})
     apply(source, CHANGES["a column is dropped"])
     pulse(source, 2)
     assert await asyncio.to_thread(running.wait_end) != 0
@@ -289,8 +294,7 @@ async def test_a_file_restored_from_a_backup_is_read_again(
     source: Path, daemon: StartDaemon, target_url: str, tmp_path: Path
 ) -> None:
     """By the backup interface, into the live file: the log goes back, and so do the rows."""
-    running = daemon(source, target_url, env=HASTY)
-    await asyncio.to_thread(settle, running, source)
+    running = await started(daemon, source, target_url)
     with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(tmp_path / "old.db")) as copy:
         live.backup(copy)
     for number in range(10, 60):
@@ -308,8 +312,7 @@ async def test_a_file_restored_from_a_backup_is_read_again(
 async def test_a_lost_log_is_begun_anew(how: str, source: Path, daemon: StartDaemon, target_url: str) -> None:
     """By somebody who tidies up; killed in the middle of it too."""
     env = {**HASTY, "LITEFERRY_FAILPOINTS": "recapture.after_mark=kill"}
-    first = daemon(source, target_url, env=env)
-    await asyncio.to_thread(settle, first, source)
+    first = await started(daemon, source, target_url, env=env)
     pulse(source, 1)
     await end_equal(first, source, target_url)
     with closing(sqlite3.connect(source, timeout=10, isolation_level=None)) as application:
@@ -336,8 +339,7 @@ async def test_a_capture_lost_before_a_change_of_the_schema_breaks_no_write(
     """Somebody has tidied up and renamed a key: no trigger that names the old one is put in."""
     # the process stands still there for a while, with the log in again
     env = {**HASTY, "LITEFERRY_FAILPOINTS": "recapture.after_install=1"}
-    running = daemon(source, target_url, env=env)
-    await asyncio.to_thread(settle, running, source)
+    running = await started(daemon, source, target_url, env=env)
     with closing(sqlite3.connect(source, timeout=10, isolation_level=None)) as application:
         application.execute("BEGIN")
         ours = "SELECT type, name FROM sqlite_master WHERE name GLOB '_liteferry_*' ORDER BY type DESC"
@@ -366,8 +368,7 @@ async def test_edited_triggers_are_put_right(
     counted: bool, source: Path, daemon: StartDaemon, target_url: str
 ) -> None:
     """By writable_schema, with and without SQLite's count moved; what they let slip is read again."""
-    running = daemon(source, target_url, env=HASTY)
-    await asyncio.to_thread(settle, running, source)
+    running = await started(daemon, source, target_url)
     edit = """
         PRAGMA writable_schema = ON;
         UPDATE sqlite_master SET sql = replace(sql, 'BEGIN', 'WHEN 0 BEGIN')
@@ -387,8 +388,7 @@ async def test_a_new_table_that_cannot_be_carried_stands_against_the_cutover_onl
     source: Path, daemon: StartDaemon, target_url: str
 ) -> None:
     """The others stream on; without it, or with another structure, the objection goes."""
-    running = daemon(source, target_url, env=HASTY)
-    await asyncio.to_thread(settle, running, source)
+    running = await started(daemon, source, target_url)
     apply(source, "CREATE TABLE note(id INTEGER PRIMARY KEY, xmin INT); INSERT INTO note VALUES(1, 2)")
     pulse(source, 2)
     await asyncio.to_thread(running.wait_until, told_of("it is not replicated"), 30, "the objection")
@@ -403,8 +403,7 @@ async def test_a_foreign_key_to_no_key_takes_the_triggers_away_until_it_has_one(
     source: Path, daemon: StartDaemon, target_url: str
 ) -> None:
     """With foreign_keys on SQLite would refuse INSERTs into a parent with triggers; the cutover waits."""
-    running = daemon(source, target_url, env=HASTY)
-    await asyncio.to_thread(settle, running, source)
+    running = await started(daemon, source, target_url)
     with closing(sqlite3.connect(source, timeout=10, isolation_level=None)) as application:
         application.execute("PRAGMA foreign_keys = on")
         application.execute("CREATE TABLE label(text TEXT REFERENCES item(name))")
@@ -440,8 +439,7 @@ async def test_an_application_that_writes_all_the_time_is_followed(
     """No write of it fails, and the rows that came in between are there."""
     path = make_source(script=WRITER_SCHEMA + SCHEMA)
     writing = writer(path, rate=200)
-    running = daemon(path, target_url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, target_url)
     changes = ("an index and its column are dropped at once", "a table is created and filled")
     for number, change in enumerate(changes, 10):
         apply(path, CHANGES[change])
@@ -455,8 +453,7 @@ async def test_tables_that_come_and_go_are_no_trouble(
     source: Path, daemon: StartDaemon, target_url: str
 ) -> None:
     """Gone, or called otherwise, before anybody has had a look at them."""
-    running = daemon(source, target_url, env=HASTY)
-    await asyncio.to_thread(settle, running, source)
+    running = await started(daemon, source, target_url)
     await asyncio.to_thread(come_and_go, source)
     await end_equal(running, source, target_url)
     assert await missing_tables(source, target_url) == []
@@ -485,8 +482,7 @@ def repaired(running: RunningDaemon, tables: int) -> Callable[[], Awaitable[bool
 
 async def test_nothing_else_is_read_again(source: Path, daemon: StartDaemon, target_url: str) -> None:
     """A new column in one table leaves the rows of the others untouched."""
-    running = daemon(source, target_url, env=HASTY)
-    await asyncio.to_thread(settle, running, source)
+    running = await started(daemon, source, target_url)
     before = await one_value(target_url, "SELECT md5(string_agg(xmin::text, ',' ORDER BY ctid)) FROM entry")
     apply(source, CHANGES["a column is added"])
     pulse(source, 2)
