@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -16,6 +17,8 @@ import structlog
 from config.errors import ConfigError, CutoverRefused, LiteferryError, TargetAway
 from config.settings import Settings
 from config.sources import SourceSpec, folders
+from replicator.aftercare import aftercare
+from replicator.afterwards import build_indexes
 from replicator.backoff import Backoff
 from replicator.cutover import Cutover
 from replicator.decision import resolve, validate
@@ -32,8 +35,10 @@ from replicator.verifier import TableReport, Verifier
 from .notify import Notifier
 from .roster import Roster
 from .schedule import Schedule
+from .turns import Turns
 from .wakeup import Wakeup
 from .wards import Wards
+from .work import answered
 
 log = structlog.get_logger("liteferry")
 
@@ -71,6 +76,8 @@ class Supervisor:
         self._history: deque[dict[str, Any]] = deque(maxlen=HISTORY)
         self._last_cutover: dict[str, Any] | None = None
         self._last_rollback: dict[str, Any] | None = None
+        #: What is done at leisure after a cutover.
+        self._tidying: asyncio.Task[None] | None = None
         self._notices: list[str] = []
         self._failure: asyncio.Future[None] | None = None
         self._schedule: Schedule | None = None
@@ -79,6 +86,7 @@ class Supervisor:
         #: Held by whatever must not be cut short by a stop: a cutover.
         self._moving = asyncio.Lock()
         self._roster = Roster(settings, specs, self._target, self._moving)
+        self._turns = Turns(settings, self._target, lambda: self._pipelines)
         self.ready = asyncio.Event()
 
     @property
@@ -98,6 +106,7 @@ class Supervisor:
         except* Stopped:
             log.info("stopped")
         except* LiteferryError as errors:
+            await self._turns.failed(str(ours(errors) or errors))
             raise ours(errors) or errors from None
 
     async def _stopped(self, stop: asyncio.Event) -> None:
@@ -171,10 +180,13 @@ class Supervisor:
             found = self._reasons()
             if not found and not self.ready.is_set():
                 self.ready.set()
+                self._turns.ready()
                 log.info("ready for cutover", predicted_pause=self._predicted())
             elif found and self.ready.is_set():
                 self.ready.clear()
                 log.info("not ready for cutover", reasons=found[:3])
+            if self.state is not State.STREAMING:
+                self._turns.unsettled()
             self._notifier.status(self._line(found))
             await asyncio.sleep(ANNOUNCE_SECONDS)
 
@@ -266,6 +278,15 @@ class Supervisor:
         """Return the rows that the target cannot hold."""
         return Wards(self._target, self._pipelines)
 
+    async def aftercare(self) -> dict[str, Any]:
+        """Look at how the target fares. Raises CutoverRefused before it has the writes."""
+        if not self._pipelines or any(p.facts.state is not State.CUT_OVER for p in self._pipelines):
+            raise CutoverRefused(
+                f"the state is {self.state.value}: there is nothing to report before the cutover",
+                hint="see `liteferry status`",
+            )
+        return await aftercare(self._target, self._pipelines)
+
     async def verify(self, *, counts_only: bool = False, table: str | None = None) -> dict[str, Any]:
         """Compare both sides and return the report of every source."""
         self._verifying += 1
@@ -322,16 +343,21 @@ class Supervisor:
             return await self._cut_over(max_pause or self.settings.max_pause, rehearse)
 
     async def _cut_over(self, max_pause: float, rehearse: bool) -> dict[str, Any]:
-        attempt = Cutover(self._target, self._pipelines, max_pause)
+        attempt = Cutover(self._target, self._pipelines, max_pause, self._turns.fenced)
+        await self._turns.before(attempt.id, rehearse=rehearse)
         try:
             self._last_cutover = await attempt.run(rehearse=rehearse)
         except LiteferryError as error:
             outcome = "refused" if isinstance(error, CutoverRefused) else "failed"
             self._last_cutover = attempt.timeline.report(outcome, str(error))
+            await self._turns.failed(str(error))
             raise
         log.info("cutover", **{k: v for k, v in self._last_cutover.items() if k != "notes"})
         if not rehearse:
             self._notifier.status("cut over")
+            hook = await answered(partial(self._turns.after, attempt.id, self._last_cutover))
+            if hook is not None:
+                self._last_cutover["hook"] = hook.as_dict()
         return self._last_cutover
 
     async def rollback(
@@ -352,6 +378,7 @@ class Supervisor:
                 raise CutoverRefused(
                     "not ready for rollback: " + "; ".join(found), hint="see `liteferry status`"
                 )
+            await self._stop_tidying()
             return await self._roll_back(max_pause or self.settings.max_pause, rehearse)
 
     async def _roll_back(self, max_pause: float, rehearse: bool) -> dict[str, Any]:
@@ -363,17 +390,39 @@ class Supervisor:
             self._last_rollback = attempt.timeline.report(outcome, str(error))
             raise
         log.info("rollback", **self._last_rollback)
+        if not rehearse:
+            hook = await self._turns.rolled_back(attempt.id)
+            if hook is not None:
+                self._last_rollback["hook"] = hook.as_dict()
         return self._last_rollback
 
     async def _tidy_after_cutovers(self) -> None:
         """Tidy up each time that all sources have been cut over."""
         while True:
             await self._until(lambda: self.state is State.CUT_OVER)
-            await self._tidy()
-            await self._until(lambda: self.state is not State.CUT_OVER)
+            async with self._moving:
+                if self.state is not State.CUT_OVER:
+                    continue
+                await answered(self._turns.make_up)
+                self._tidying = asyncio.create_task(self._tidy(), name="tidying")
+            try:
+                await asyncio.wait([self._tidying])
+            finally:
+                self._tidying.cancel()
+            if not self._tidying.cancelled():
+                self._tidying.result()
+                await self._until(lambda: self.state is not State.CUT_OVER)
+
+    async def _stop_tidying(self) -> None:
+        """Leave the target's tables alone: what is built there late is not wanted after a rollback."""
+        if self._tidying is not None:
+            self._tidying.cancel()
+            await asyncio.wait([self._tidying])
 
     async def _until(self, condition: Callable[[], bool]) -> None:
-        while not (self._pipelines and condition()):
+        while True:
+            if self._pipelines and condition():
+                return
             await asyncio.sleep(ANNOUNCE_SECONDS)
 
     async def _tidy(self) -> None:
@@ -386,6 +435,7 @@ class Supervisor:
         while True:
             try:
                 notes = await validate(self._target, self._pipelines)
+                notes += await build_indexes(self._target, self.settings.indexes_after_cutover)
                 break
             except Exception as raised:
                 error = ours(raised)
@@ -395,6 +445,7 @@ class Supervisor:
                 if not error.retryable:
                     return
                 await asyncio.sleep(backoff.failed())
+        log.info("foreign keys and statistics are done", notes=len(notes))
         for note in notes:
             self._notices.append(f"{note.table}: {note.what}: {note.reason}")
             log.warning("after the cutover", table=note.table, what=note.what, reason=note.reason)

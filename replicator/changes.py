@@ -10,6 +10,7 @@ from triggers import capture
 from triggers.key import KeyKind
 from triggers.refit import Survey
 
+from .ddl import Note
 from .evolution import Evolution, Kind
 from .plan import TablePlan
 
@@ -31,6 +32,8 @@ class Change:
     stale: str | None = None
     #: Whether it may bear no triggers for now.
     bare: bool = False
+    #: What the target gets in another form than wanted.
+    notes: Sequence[Note] = ()
 
     @property
     def renamed(self) -> bool:
@@ -55,9 +58,9 @@ class Changes:
 
 def rebuild_swapped(changes: Sequence[Change]) -> None:
     """Have a table made anew whose new name another table of the target still has."""
-    kept = {c.old.name for c in changes if c.old and c.new and c.kind is not Kind.REBUILT}
+    kept = {c.old.target for c in changes if c.old and c.new and c.kind is not Kind.REBUILT}
     for change in changes:
-        if change.old and change.new and change.old.name != change.new.name and change.new.name in kept:
+        if change.old and change.new and change.old.target != change.new.target and change.new.target in kept:
             change.kind, change.stale = Kind.REBUILT, "it was made anew"
 
 

@@ -57,14 +57,14 @@ async def open_target(connection: Connection, cutover: UUID, pipelines: Sequence
     await connection.execute(CONTROL["identify"])
     if await connection.execute(CONTROL["decide_cutover"], cutover) != "UPDATE 1":
         raise CutoverRefused("the cutover was aborted by another liteferry", hint="stop the other daemon")
-    everywhere = _plans(pipelines)
     notes: list[Note] = []
     await arming.prepare(connection)
     for pipeline in pipelines:
         for plan in pipeline.plans.values():
             await connection.execute(ddl.drop_guard(plan))
         for plan in pipeline.plans.values():
-            siblings = [p for p in everywhere if p.schema == plan.schema]
+            # of its own file only: a table of the same name in another file is another table
+            siblings = list(pipeline.plans.values())
             notes += await loader.build(connection, plan, ddl.foreign_keys(plan, siblings))
         await arming.arm(connection, pipeline)
         await connection.execute(CONTROL["set_state"], pipeline.source_id, State.CUT_OVER.value)
@@ -80,18 +80,13 @@ async def close_target(connection: Connection, pipelines: Sequence[Pipeline]) ->
     for pipeline in pipelines:
         await arming.disarm(connection, pipeline)
         for plan in pipeline.plans.values():
-            siblings = [p for p in _plans(pipelines) if p.schema == plan.schema]
-            for wanted in ddl.foreign_keys(plan, siblings):
+            for wanted in ddl.foreign_keys(plan, list(pipeline.plans.values())):
                 await connection.execute(ddl.drop_constraint(plan, wanted.name))
             late = [one for one in ddl.secondary(plan) if one.late]
             there = await names.indexes_of(connection, plan) if late else []
             for one in late:
                 if (name := names.found(one.names, there)) is not None:
                     await connection.execute(ddl.drop(plan, one, name))
-
-
-def _plans(pipelines: Sequence[Pipeline]) -> list[TablePlan]:
-    return [plan for p in pipelines for plan in p.plans.values()]
 
 
 async def decide(target: Target, cutover: UUID, pipelines: Sequence[Pipeline]) -> None:

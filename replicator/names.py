@@ -1,6 +1,6 @@
 """Names on the target: PostgreSQL has one space of names for tables, indexes and sequences of a schema.
 
-A table bears the name that it has in the source. Whatever is named for it, its key, indexes and sequences,
+A table bears the name of its plan. Whatever is named for it, its key, indexes and sequences,
 gives way: it takes its other name where the first is taken, and is renamed when a table comes that wants it.
 So each is looked for among the indexes of its table, under both names.
 """
@@ -12,7 +12,8 @@ from collections.abc import Collection, Sequence
 from config.errors import TargetContents
 from triggers.identifier import quote
 
-from .ddl import Object, alternative, key_name
+from .ddl import Object, key_name
+from .naming import alternative
 from .plan import TablePlan
 from .target import CONTROL, Connection
 
@@ -29,6 +30,11 @@ async def make_way(connection: Connection, schema: str, table: str) -> None:
 async def indexes_of(connection: Connection, plan: TablePlan) -> set[str]:
     """Return the names of a table's indexes."""
     return {row["relname"] for row in await connection.fetch(CONTROL["indexes_of"], plan.qualified)}
+
+
+async def strangers(connection: Connection, schema: str, wanted: Collection[str]) -> set[str]:
+    """Return those of some names that something has on the target which does not give way."""
+    return {row["relname"] for row in await connection.fetch(CONTROL["existing"], schema, list(wanted))}
 
 
 async def taken(connection: Connection, schema: str) -> set[str]:
@@ -48,7 +54,7 @@ async def placed_key(connection: Connection, plan: TablePlan) -> str:
 
 def key_names(plan: TablePlan) -> tuple[str, str]:
     """Return both names of the constraint that carries a table's key."""
-    return key_name(plan), alternative(plan.name, key_name(plan))
+    return key_name(plan), alternative(plan.target, key_name(plan))
 
 
 def free(names: Sequence[str], used: Collection[str], schema: str) -> str:

@@ -8,12 +8,13 @@ from collections.abc import Collection, Mapping, Sequence
 from config.errors import Unsupported
 from triggers.connection import reading
 from triggers.identifier import quote
-from triggers.key import Key, KeyKind, choose
+from triggers.key import choose
 from triggers.schema import Skipped, Table, tables
 from triggers.session import Session
 
 from .ledger import TableRecord
-from .plan import SourcePlan, TablePlan, plan_table, remembered
+from .naming import Naming, named
+from .plan import SourcePlan, TablePlan, names_alone, plan_table, remembered
 from .profile import Profile, estimate
 from .types import Evidence
 
@@ -28,6 +29,7 @@ async def make_plan(
     session: Session,
     schema: str,
     *,
+    naming: Naming | None = None,
     exclude: Collection[str] = (),
     overrides: Mapping[str, str] | None = None,
     profile: bool = True,
@@ -36,9 +38,10 @@ async def make_plan(
 ) -> SourcePlan:
     """Plan a source from its structure and, with `profile`, from every value in it; changes nothing.
 
-    Raises Unsupported and ConfigError as `plan_table` does.
+    Raises Unsupported and ConfigError as `plan_table` does, ConfigError for names that would be one.
     """
     found, skipped = await session.run(structure, exclude)
+    names = named(naming or Naming(), found)
     planned = []
     for table in found:
         await session.run(_refuse_unreachable, table)
@@ -50,7 +53,7 @@ async def make_plan(
         else:
             rows = await session.run(estimate, table, choose(table))
             evidence = [Evidence()] * len(table.columns)
-        planned.append(plan_table(table, schema, evidence, overrides or {}, rows))
+        planned.append(plan_table(table, schema, evidence, overrides or {}, rows, names[table.name]))
     return SourcePlan(schema, tuple(planned), tuple(skipped))
 
 
@@ -80,7 +83,7 @@ def take_up(
 ) -> tuple[dict[int, TablePlan], set[int]]:
     """Return the plans that the target remembers, by number, and which of them fit no table any more.
 
-    Of those nothing is known but the name of the target's table: it will be made anew.
+    Of those nothing is known but the names on the target: the table will be made anew.
     """
     by_name = {table.name: table for table in found}
     plans, drifted = {}, set()
@@ -89,6 +92,6 @@ def take_up(
         plan = remembered(table, schema, record.plan) if table is not None else None
         if plan is None:
             drifted.add(record.table_id)
-            plan = TablePlan(Table(record.name, ()), Key(KeyKind.ROWID, ("rowid",)), schema, ())
+            plan = names_alone(record.name, schema, record.plan)
         plans[record.table_id] = plan
     return plans, drifted

@@ -66,10 +66,9 @@ async def forget(target: Target, source_id: UUID, path: Path) -> int | None:
         _refuse_copy(record, path)
         tables = await ledger.tables(connection, source_id)
         await connection.execute(CONTROL["abort_stale"], [source_id])
-        named = {t.table_id: f"{quote(record.schema)}.{quote(t.name)}" for t in tables}
+        named = {t.table_id: f"{quote(record.schema)}.{quote(t.target)}" for t in tables}
         await arming.forget(connection, source_id, named)
-        for table in tables:
-            name = f"{quote(record.schema)}.{quote(table.name)}"
+        for name in named.values():
             # also when somebody has dropped the table: IF EXISTS covers it
             await connection.execute(f"DROP TRIGGER IF EXISTS {quote(GUARD)} ON {name}")
         await connection.execute(CONTROL["forget"], source_id)

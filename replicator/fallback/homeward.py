@@ -88,7 +88,8 @@ class Homeward:
         self._ways = ways(self._pipeline.plans)
         try:
             while self._pipeline.facts.state in AWAY:
-                await asyncio.sleep(await self._turn())
+                rest = await self._turn()
+                await asyncio.sleep(rest)
         finally:
             await self.close()
 

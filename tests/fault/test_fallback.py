@@ -155,7 +155,7 @@ async def test_lost_triggers_are_put_in_again_and_their_table_is_read_as_a_whole
 async def test_a_changed_table_on_the_target_is_told_and_harms_no_write(
     make_source: MakeSource, daemon: StartDaemon, target_url: str
 ) -> None:
-    """The application renames a column of the key: its writes go on, the way back waits until it is undone."""
+    """A column of the key is renamed there: writes go on, and the way back waits until it is undone."""
     path = make_source(script=SCRIPT)
     running = daemon(path, target_url, env=HASTY)
     await cut_over(running)
