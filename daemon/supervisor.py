@@ -23,6 +23,7 @@ from replicator.backoff import Backoff
 from replicator.cutover import Cutover
 from replicator.decision import resolve, validate
 from replicator.fallback import readiness
+from replicator.fallback.finish import Finish, forgotten
 from replicator.fallback.rollback import Rollback
 from replicator.fallback.rollback import resolve as resolve_rollback
 from replicator.faults import ours
@@ -71,6 +72,7 @@ class Supervisor:
     def __init__(self, settings: Settings, specs: Sequence[SourceSpec], notifier: Notifier) -> None:
         self.settings = settings
         self._notifier = notifier
+        self._specs = specs
         self._target = Target(settings.target_url(), size=connections(settings, len(specs)))
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._history: deque[dict[str, Any]] = deque(maxlen=HISTORY)
@@ -135,6 +137,7 @@ class Supervisor:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._target.close)
             await self._connect()
+            await answered(partial(forgotten, self._target, [str(spec.path) for spec in self._specs]))
             await self._roster.open(stack)
             await self._roster.prepare()
             await self._resolve()
@@ -164,6 +167,8 @@ class Supervisor:
 
     async def _resolve(self) -> None:
         backoff = Backoff()
+        if self._pipelines and all(p.facts.state is State.FINISHED for p in self._pipelines):
+            return await Finish(self._target, self._pipelines).complete()
         while True:
             try:
                 await resolve_rollback(self._target, self._pipelines)
@@ -395,6 +400,17 @@ class Supervisor:
             if hook is not None:
                 self._last_rollback["hook"] = hook.as_dict()
         return self._last_rollback
+
+    async def finish(self) -> dict[str, Any]:
+        """Give the way back up and take everything of ours off both sides; return the report.
+
+        Raises CutoverRefused where the sources are not cut over.
+        """
+        if self._moving.locked():
+            raise CutoverRefused("a cutover or rollback is under way already")
+        async with self._moving:
+            await self._stop_tidying()
+            return await Finish(self._target, self._pipelines).run()
 
     async def _tidy_after_cutovers(self) -> None:
         """Tidy up each time that all sources have been cut over."""

@@ -221,8 +221,8 @@ class Pipeline:
         fenced = await self.reader.run(fence.fenced_by)
         await self._adopt(record, await self.registration.tables())
         self.healer.comparison.taken_up(record, known=known)
-        if record.state is State.CUT_OVER:
-            self.enter(State.CUT_OVER)
+        if record.state in (State.CUT_OVER, State.FINISHED):
+            self.enter(record.state)
         elif fenced is not None:
             self.enter(State.CUTTING_OVER)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from replicator import paging
 from replicator.plan import TablePlan
 from replicator.reader import BLOCK_BYTES, BLOCK_ROWS
 from replicator.spool import Block, Spool
@@ -27,6 +28,8 @@ class Backlog:
     #: Tables all rows of which are in the spool: what the source has beside them is gone.
     whole: frozenset[int]
     spool: Spool
+    #: Keys of the source's rows that the target never got and that stay, in tables that are whole.
+    spared: Mapping[int, list[Row]]
 
 
 async def read(
@@ -50,7 +53,15 @@ async def read(
     except BaseException:
         spool.close()
         raise
-    return Backlog({row["table_id"]: row["entries"] for row in waiting}, whole, spool)
+    entries = {row["table_id"]: row["entries"] for row in waiting}
+    return Backlog(entries, whole, spool, await _spared(connection, source_id, whole))
+
+
+async def _spared(connection: Connection, source_id: UUID, whole: Collection[int]) -> dict[int, list[Row]]:
+    found: dict[int, list[Row]] = {}
+    for row in await connection.fetch(SQL["kept_behind"], source_id, list(whole)) if whole else ():
+        found.setdefault(row["table_id"], []).append(paging.decode(row["key"]))
+    return found
 
 
 async def _changed(

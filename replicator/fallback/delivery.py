@@ -96,6 +96,9 @@ class Delivery:
     def _clear(self, again: Spool, new: Spool) -> None:
         """Delete what has changed, and put aside what is to be inserted."""
         rest = {n: Remainder(self._connection, self._ways[n].shape, n) for n in self._backlog.whole}
+        for number, keys in self._backlog.spared.items():
+            for key in keys:
+                rest[number].met(key)
         for block in self._backlog.spool:
             kept: list[Row] = []
             made: list[Row] = []

@@ -6,6 +6,7 @@ the very value. So nothing is coerced in silence, whatever is tried.
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -97,6 +98,9 @@ class Inverse:
     def _gives(self, place: int, mine: Any, value: Any) -> bool:
         if mine is None or value is None:
             return mine is None and value is None
+        if isinstance(value, float) and math.isnan(value):
+            # SQLite stores NULL for it; and Python takes the very same object for equal
+            return False
         try:
             return same_row((self._forth[place](mine),), (value,))
         except (ValueError, TypeError, ArithmeticError, OverflowError):

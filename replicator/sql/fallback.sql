@@ -164,3 +164,20 @@ LEFT JOIN pg_trigger AS g
 -- last_value --
 -- the greatest value that an identity has given out, NULL when none
 SELECT pg_sequence_last_value(pg_get_serial_sequence($1, $2)::regclass)
+
+-- cutovers --
+-- the reports of the cutovers of some sources, oldest first
+SELECT report FROM liteferry.cutover WHERE sources && $1::uuid[] AND report IS NOT NULL AND state = 'decided'
+ORDER BY started_at
+
+-- finished --
+-- the sources of some paths whose way back was given up
+SELECT source_id, path FROM liteferry.source WHERE state = 'finished' AND path = ANY($1::text[])
+
+-- kept_behind --
+-- rows of the source that the target never got: their keys there
+SELECT table_id, key FROM liteferry.quarantine WHERE source_id = $1 AND table_id = ANY($2::int[])
+
+-- comment --
+-- the comment on a table
+SELECT obj_description(to_regclass($1), 'pg_class')

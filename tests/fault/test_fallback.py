@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from config.errors import ControlError, CutoverRefused
 from tests.compare import differences
 from tests.databases import from_source, on_source, on_target
+from tests.fault import test_conversions_daemon as conversions
 from tests.fault.scene import HASTY, one_value, poll, source_open, target_open
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.sqlite import MakeSource
@@ -67,6 +69,11 @@ async def home(running: RunningDaemon, url: str) -> None:
 
     await poll(empty)
     await asyncio.to_thread(running.wait_until, lambda status: bool(status["can_rollback"]))
+
+
+def schema_of(path: Path) -> list[tuple[object, ...]]:
+    """Return all that is in a source's schema."""
+    return sorted(from_source(path, "SELECT type, name, tbl_name, sql FROM sqlite_master"), key=repr)
 
 
 def hidden(path: Path) -> list[tuple[object, ...]]:
@@ -167,3 +174,117 @@ async def test_a_changed_table_on_the_target_is_told_and_harms_no_write(
     on_target(target_url, "UPDATE codes SET n = 7 WHERE sign = 'q'; ALTER TABLE codes RENAME sign TO code")
     await home(running, target_url)
     assert await differences(path, target_url) == []
+
+
+async def test_rows_that_sqlite_cannot_hold_are_kept_aside_and_told(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """The others go on without them; they stand against a rollback until corrected or accepted."""
+    script = (
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, d DECIMAL, r REAL, n INT NOT NULL CHECK (n < 10), u TEXT "
+    )
+    path = make_source(script=f"{script} COLLATE NOCASE UNIQUE); INSERT INTO t VALUES (1, 1.5, 1.5, 1, 'a')")
+    running = daemon(path, target_url, env=HASTY)
+    await cut_over(running)
+    on_target(
+        target_url,
+        "INSERT INTO t(id, d, n) VALUES (2, 'NaN', 1), (3, 1.00000000000000000001, 1), (4, 1, 10), (5, 2, 2);"
+        "INSERT INTO t(id, r, n) VALUES (6, 'NaN', 1), (7, 'Infinity', 1), (8, '-0.0', 1);"
+        "INSERT INTO t(id, n, u) VALUES (9, 1, 'A'); UPDATE t SET n = 100 WHERE id = 1",
+    )
+    told = await asyncio.to_thread(
+        running.wait_until, lambda status: "6 rows of table 't'" in str(status["rollback_reasons"])
+    )
+    assert not told["can_rollback"] and told["sources"][0]["fallback"]["quarantined"] == 6
+    assert from_source(path, "SELECT id FROM t ORDER BY id") == [(5,), (7,), (9,)]
+    with pytest.raises(CutoverRefused, match="cannot be held by SQLite"):
+        await asyncio.to_thread(running.rollback)
+    listed = running.ask("/control/quarantine/list", {"table": "t", "limit": 10})["rows"]
+    assert sorted((row["key"], row["column"]) for row in listed) == [
+        (["1"], ""), (["2"], "d"), (["3"], "d"), (["4"], ""), (["6"], "r"), (["8"], "r"),
+    ]  # fmt: skip
+    assert next(row["row"]["n"] for row in listed if row["key"] == ["1"]) == 100
+
+    on_target(
+        target_url, "UPDATE t SET n = 5, d = 3 WHERE n >= 10 OR id IN (2, 3); DELETE FROM t WHERE id = 2"
+    )
+    await asyncio.to_thread(
+        running.wait_until, lambda status: "1 rows of table 't'" in str(status["rollback_reasons"])
+    )
+    assert running.ask("/control/quarantine/accept", {"table": "t"}) == {"accepted": 1}
+    assert (await asyncio.to_thread(running.rollback))["outcome"] == "rolled_back"
+    assert from_source(path, "SELECT id, n FROM t WHERE id < 5") == [(1, 5), (3, 5), (4, 5)]
+
+
+async def test_values_of_all_types_come_home_and_what_was_not_changed_keeps_its_spelling(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str, tmp_path: Path
+) -> None:
+    """One column is changed: the others are byte for byte what they were. New rows are spelled like them."""
+    path = make_source(script=conversions.SCRIPT + conversions.insert(*range(1, 40)))
+    running = daemon(path, target_url, env=HASTY, args=("--config", conversions.configuration(tmp_path)))
+    await cut_over(running)
+    names = (
+        "id, verified, born, wakes, seen_at, created, updated, traced, observed, local_time, settings, raw, "
+    )
+    names += "tags, ip, net, mac, balance, rate, ratio, name, code, note"
+    before = from_source(path, f"SELECT {names} FROM account ORDER BY id")
+    on_target(target_url, "UPDATE account SET active = NOT active, level = level + 1; ")
+    await home(running, target_url)
+    assert from_source(path, f"SELECT {names} FROM account ORDER BY id") == before
+
+    on_target(
+        target_url,
+        f"CREATE TEMP TABLE n AS SELECT {names}, active FROM account LIMIT 20;"
+        "UPDATE n SET id = gen_random_uuid(), born = born + 10, wakes = wakes + interval '1.5 s', "
+        "seen_at = seen_at + interval '1 h', updated = updated + interval '1 s', mac = '08:00:2b:ff:ff:ff', "
+        "local_time = '2024-02-29 12:00', balance = balance * 2, verified = NOT verified, rate = 0.5;"
+        f"INSERT INTO account({names}, active) SELECT * FROM n;"
+        "UPDATE account SET id = gen_random_uuid() WHERE id NOT IN (SELECT account FROM visit);",
+    )
+    await home(running, target_url)
+    assert running.status()["sources"][0]["fallback"]["quarantined"] == 0
+    assert await differences(path, target_url, columns=conversions.COLUMNS) == []
+    spelled = from_source(
+        path, "SELECT DISTINCT seen_at LIKE '%-%-% %:%:%', mac LIKE '%-%', length(id) FROM account"
+    )
+    assert spelled == [(1, 1, 32)]
+
+
+@pytest.mark.parametrize("point", ["", "finish.after_target", "finish.after_source"])
+async def test_finished_nothing_of_ours_is_left(
+    point: str, make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """On neither side, also when the daemon dies on the way and is started again."""
+    path = make_source(script=SCRIPT)
+    before = schema_of(path)
+    running = daemon(path, target_url, env={**HASTY, "LITEFERRY_FAILPOINTS": f"{point}=kill"})
+    await asyncio.to_thread(running.wait_ready)
+    with pytest.raises(CutoverRefused):
+        await asyncio.to_thread(running.finish)
+    await cut_over(running)
+    on_target(target_url, "INSERT INTO words VALUES ('fr', 'maison', 3); ")
+    await home(running, target_url)
+    if point:
+        with pytest.raises(ControlError):
+            await asyncio.to_thread(running.finish)
+        running = daemon(path, target_url, env=HASTY)
+    else:
+        report = await asyncio.to_thread(running.finish)
+        assert {t["name"]: t["rows"] for t in report["sources"][0]["tables"]}["words"] == 3
+        assert running.status()["state"] == "finished"
+
+    async def gone() -> bool | None:
+        left = await one_value(
+            target_url,
+            "SELECT count(*) FROM (SELECT tgname::text FROM pg_trigger UNION ALL SELECT proname FROM pg_proc "
+            "UNION ALL SELECT nspname FROM pg_namespace UNION ALL SELECT attname FROM pg_attribute "
+            "WHERE NOT attisdropped UNION ALL SELECT description FROM pg_description) AS t(n) "
+            "WHERE n LIKE '%liteferry%'",
+        )
+        return True if left == 0 else None
+
+    await poll(gone)
+    assert (
+        sorted(from_source(path, "SELECT type, name, tbl_name, sql FROM sqlite_master"), key=repr) == before
+    )
+    on_target(target_url, "INSERT INTO words VALUES ('es', 'casa', 3); INSERT INTO log VALUES ('x', 'y')")

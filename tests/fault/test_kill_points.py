@@ -96,6 +96,8 @@ def test_every_named_point_is_in_these_tests() -> None:
     named = set(re.findall(r'failpoint\.reach\("([^"]+)"\)', code))
     elsewhere = (
         "rollback.after_late_unfence",
+        "finish.after_target",
+        "finish.after_source",
         "compaction.before_commit",
         "compaction.after_commit",
         "recapture.after_install",
