@@ -87,9 +87,11 @@ class Applier:
     async def _attempt(self, batch: Batch, *, swap: bool, careful: bool) -> None:
         async with self._target.transaction() as connection:
             for block in batch.spool:
+                keys = self._keys(block)
+                self._quarantine.facts.touched.note(block.table_id, [*block.gone, *keys])
                 if not careful:
-                    await self._release(connection, block, self._keys(block))
-                gone = [*block.gone, *self._keys(block)] if swap else block.gone
+                    await self._release(connection, block, keys)
+                gone = [*block.gone, *keys] if swap else block.gone
                 await self._delete(connection, block, gone)
             for block in batch.spool:
                 write = self._write_carefully if careful else self._write

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from . import structure
 from .repair import Repair
+from .status import Verified
 from .suspicion import Routine
 from .target import CONTROL
 
@@ -69,12 +71,21 @@ class Comparison:
             self._left.pop()
         await self._note()
         now = time.monotonic()
+        await self._verified(now)
         suspicion.ended(now, self._found)
         self._routine.begin(now)
         log.info("all tables compared", source=self._facts.path, repaired_rows=self._found)
 
     async def _compare(self, number: int) -> None:
-        changed = await Repair(self._pipeline, number).compare(self._rest)
+        pipeline, touched, equal = self._pipeline, self._facts.touched, False
+        async with pipeline.tailer.applying:
+            record = touched.begin(number, pipeline.plans[number], self._facts.suspicion.count)
+        try:
+            changed = await Repair(pipeline, number).compare(self._rest)
+            equal = True
+        finally:
+            touched.end(record, equal=equal)
+        self._facts.differing.discard(number)
         self._found += changed
         self._facts.repairs += bool(changed)
         self._facts.repaired_rows += changed
@@ -82,6 +93,16 @@ class Comparison:
     def _rest(self) -> float:
         suspicion = self._facts.suspicion
         return 0.0 if suspicion.open or suspicion.examined else REST
+
+    async def _verified(self, now: float) -> None:
+        """Count it as a verification, unless something has come up meanwhile."""
+        facts = self._facts
+        if not facts.suspicion.open and not facts.stale:
+            found = await structure.check(self._pipeline, list(self._pipeline.plans))
+            wrong = [one for told in found.values() for one in told if not one.harmless]
+            for one in wrong:
+                log.warning("structure differs", table=one.table, object=one.what, problem=one.problem)
+            facts.verified = Verified(now, not wrong)
 
     async def _note(self) -> None:
         """Keep the time, unless something has come up meanwhile."""
