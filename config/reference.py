@@ -50,6 +50,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "max_pause",
         "ready_max_pending",
         "ready_max_age",
+        "verify_max_age",
         "wal_warn_mb",
         "disk_min_free_mb",
         "disk_critical_mb",
