@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
-import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -25,6 +22,8 @@ from replicator.progress import Progress
 from replicator.state import State
 from replicator.target import Target
 from replicator.verifier import Verifier, Wish
+
+from .whoami import whoami
 
 log = structlog.get_logger("liteferry.verification")
 
@@ -123,7 +122,7 @@ class Verification:
                 **_when(begun, datetime.now(UTC)),
                 "version": version("liteferry"),
                 "asked_by": by or "",
-                "run_by": _self(),
+                "run_by": whoami(),
                 "target": without_secrets(self._settings.target_url()),
                 "sources": sources,
             }
@@ -152,16 +151,6 @@ def _when(begun: datetime, ended: datetime) -> dict[str, Any]:
         "finished_at": ended.isoformat(timespec="milliseconds"),
         "seconds": round((ended - begun).total_seconds(), 3),
     }
-
-
-def _self() -> str:
-    """Return user and machine that this process belongs to."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):
-        # a container's user has no name as a rule
-        name = str(os.getuid())
-    return f"{name}@{platform.node()}"
 
 
 def _samples(sources: Sequence[dict[str, Any]], reports: Sequence[TableReport]) -> list[dict[str, Any]]:
