@@ -43,6 +43,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "drift_interval",
         "foreign_keys_enforced",
         "compare_interval",
+        "recheck_interval",
         "watch_interval",
     ),
     "Limits": (

@@ -88,7 +88,7 @@ class Applier:
         async with self._target.transaction() as connection:
             for block in batch.spool:
                 keys = self._keys(block)
-                self._quarantine.facts.touched.note(block.table_id, [*block.gone, *keys])
+                self._note(block.table_id, block.gone, keys)
                 if not careful:
                     await self._release(connection, block, keys)
                 gone = [*block.gone, *keys] if swap else block.gone
@@ -106,6 +106,11 @@ class Applier:
     def _keys(self, block: Block) -> list[Row]:
         places = self._plans[block.table_id].key_places
         return [tuple(row[i] for i in places) for row in block.rows]
+
+    def _note(self, number: int, gone: Sequence[Row], written: Sequence[Row]) -> None:
+        touched = self._quarantine.facts.touched
+        touched.note(number, gone)
+        touched.note(number, written)
 
     async def _release(self, connection: Connection, block: Block, stored: Sequence[Row]) -> None:
         await self._quarantine.release(connection, block.table_id, [*block.gone, *stored])

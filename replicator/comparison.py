@@ -12,6 +12,7 @@ from .repair import Repair
 from .status import Verified
 from .suspicion import Routine
 from .target import CONTROL
+from .verifier import Verifier, Wish
 
 if TYPE_CHECKING:
     from .ledger import SourceRecord
@@ -30,6 +31,7 @@ class Comparison:
         self._pipeline = pipeline
         self._facts = pipeline.facts
         self._routine = Routine(pipeline.settings.compare_interval)
+        self._between = Routine(pipeline.settings.recheck_interval)
         #: Tables that the comparison under way has still to look at.
         self._left: list[int] = []
         self._found = 0
@@ -50,17 +52,36 @@ class Comparison:
             self._facts.suspicion.raised(now, pressing=True)
 
     def due_in(self, now: float) -> float | None:
-        """Return the seconds until all tables are to be compared, None when they need not."""
+        """Return the seconds until something is to be compared, None when nothing is."""
+        due = [self._due(now), self._between.due_in(now)]
+        return min((d for d in due if d is not None), default=None)
+
+    def _due(self, now: float) -> float | None:
+        """Return the seconds until all rows are to be compared, None when they need not."""
         if self._left:
             return 0.0
         due = [d for d in (self._facts.suspicion.due_in(now), self._routine.due_in(now)) if d is not None]
         return min(due, default=None)
 
     async def run(self) -> None:
-        """Compare all tables; after an error the next call goes on with the table that it hit.
+        """Compare all tables, or only what was written since, as is due; repair what differs.
 
-        Raises as `Repair.run` does.
+        After an error the next call goes on with the table that it hit. Raises as `Repair.run` does.
         """
+        if self._due(time.monotonic()) == 0:
+            await self._all()
+        else:
+            await self._written()
+        self._between.begin(time.monotonic())
+
+    async def _written(self) -> None:
+        """Compare the rows written since their table was last found equal, where these are known."""
+        wish = Wish(repair=True, incremental=True, known_only=True)
+        for report in await Verifier(self._pipeline).run(wish):
+            if report.found:
+                log.warning("rows written and not equal", table=report.name, rows=report.found)
+
+    async def _all(self) -> None:
         plans, suspicion = self._pipeline.plans, self._facts.suspicion
         if not self._left:
             self._left, self._found = sorted(plans, reverse=True), 0

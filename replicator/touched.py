@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from .plan import TablePlan
 from .values import Row
 
-#: Memory for the keys of one table, in bytes; beyond it the whole table counts as touched.
-BUDGET = 2 << 20
+#: Memory for the keys of all tables of a source, in bytes; beyond it the table with the most has no record.
+BUDGET = 16 << 20
 
 #: What a key of integers takes in a set, roughly.
 KEY_BYTES = 160
@@ -30,35 +30,46 @@ class Record:
     doubts: int
     #: None for too many to remember.
     keys: set[Row] | None = field(default_factory=set)
-    _bytes: int = 0
+    #: What they take, roughly.
+    size: int = 0
 
-    def add(self, keys: Collection[Row]) -> None:
-        """Add keys as the source has them."""
-        if self.keys is None or not keys:
-            return
-        before = len(self.keys)
-        self.keys.update(keys)
-        self._bytes += (len(self.keys) - before) * KEY_BYTES
-        self._bytes += sum(len(v) for key in keys for v in key if isinstance(v, str | bytes))
-        if self._bytes > BUDGET:
-            self.keys = None
+    def add(self, keys: Collection[Row]) -> int:
+        """Add keys as the source has them; return by how many bytes it has grown."""
+        if self.keys is None:
+            return 0
+        fresh = [key for key in keys if key not in self.keys]
+        self.keys.update(fresh)
+        texts = sum(len(v) for key in fresh for v in key if isinstance(v, str | bytes))
+        grown = len(fresh) * KEY_BYTES + texts
+        self.size += grown
+        return grown
+
+    def drop(self) -> int:
+        """Give the keys up; return how many bytes they took."""
+        freed, self.keys, self.size = self.size, None, 0
+        return freed
 
 
 class Touched:
     """The records of one source: one for each table found equal, and those of comparisons under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: int = BUDGET) -> None:
+        """Take the memory for all keys, in bytes."""
+        self._budget = budget
         self._clean: dict[int, Record] = {}
         self._open: list[Record] = []
+        self._size = 0
 
     def note(self, number: int, keys: Collection[Row]) -> None:
         """Note keys of a table that a batch brings, before its commit, whose answer may get lost."""
-        record = self._clean.get(number)
-        if record is not None:
-            record.add(keys)
+        if number in self._clean:
+            self._size += self._clean[number].add(keys)
         for begun in self._open:
             if begun.number == number:
-                begun.add(keys)
+                self._size += begun.add(keys)
+        while self._size > self._budget:
+            largest = max([*self._clean.values(), *self._open], key=lambda record: record.size)
+            self._size -= largest.drop()
 
     def begin(self, number: int, plan: TablePlan, doubts: int) -> Record:
         """Begin the record of a comparison, while no batch is on its way."""
@@ -71,8 +82,11 @@ class Touched:
         if record not in self._open:
             return
         self._open.remove(record)
+        over = record
         if equal:
+            over = self._clean.get(record.number, Record(record.number, record.plan, 0))
             self._clean[record.number] = record
+        self._size -= over.drop()
 
     def since(self, number: int, plan: TablePlan, doubts: int) -> list[Row] | None:
         """Return the keys touched since all rows were equal; None when all must be looked at."""
@@ -83,5 +97,6 @@ class Touched:
 
     def forget(self, number: int) -> None:
         """Have all rows of a table looked at, also by what is under way."""
-        self._clean.pop(number, None)
-        self._open = [record for record in self._open if record.number != number]
+        for record in [*self._clean.values(), *self._open]:
+            if record.number == number:
+                self._size -= record.drop()

@@ -13,6 +13,7 @@ from triggers.session import Session
 from . import structure
 from .examination import Examination
 from .findings import Mode, TableReport
+from .plan import TablePlan
 from .progress import Progress
 from .state import State
 from .status import Verified
@@ -39,6 +40,8 @@ class Wish:
     repair: bool = False
     #: Compare only rows that were touched since all were last found equal, where that is known.
     incremental: bool = False
+    #: Leave out tables of which that is not known.
+    known_only: bool = False
 
     @property
     def kind(self) -> str:
@@ -65,16 +68,23 @@ class Verifier:
         """
         wish = wish or Wish()
         found: dict[int, TableReport] = {}
+        complete = wish.whole
         async with self._pipeline.access.session() as session:
             for number, plan in list(self._pipeline.plans.items()):
-                if wish.table in (None, plan.name):
+                if wish.known_only and not self._is_known(number, plan):
+                    complete = False
+                elif wish.table in (None, plan.name):
                     report = await self._rows(session, number, wish)
                     if report is not None:
                         found[number] = report
         await self._structure(found)
-        if wish.whole and self._pipeline.facts.state is State.STREAMING:
+        if complete and self._pipeline.facts.state is State.STREAMING:
             await self._note(all(report.equal for report in found.values()))
         return list(found.values())
+
+    def _is_known(self, number: int, plan: TablePlan) -> bool:
+        facts = self._pipeline.facts
+        return facts.touched.since(number, plan, facts.suspicion.count) is not None
 
     async def _note(self, equal: bool) -> None:
         """Remember that all was compared, unless something has come up that another must look into."""

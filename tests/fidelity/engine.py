@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,13 @@ class Running:
         facts = self.pipeline.facts
         async with asyncio.timeout(WAIT_SECONDS):
             while facts.position < head or facts.state is not State.STREAMING:
+                self._idle.clear()
+                await self._idle.wait()
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        """Wait until something holds of the engine."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not reached():
                 self._idle.clear()
                 await self._idle.wait()
 
