@@ -223,7 +223,7 @@ class Examination:
             report.note(f"missing on the target: key {plan.converter.key_text(row)}")
             self._sample("missing", row)
         for row, other, places in found.different:
-            names = ", ".join(plan.record[i].target for i in places)
+            names = ", ".join(plan.record[i].source for i in places)
             report.note(f"different: key {plan.converter.key_text(row)}, columns {names}")
             self._sample("different", row, other, places)
 

@@ -22,7 +22,6 @@ from .changes import stamped
 from .comparison import Comparison
 from .faults import source_error
 from .repair import Repair
-from .target import CONTROL
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
@@ -92,7 +91,7 @@ class Healer:
         Raises the error when it is not about such an index.
         """
         for number, plan in self._pipeline.plans.items():
-            if (plan.schema, plan.name) == (error.schema, error.table):
+            if (plan.schema, plan.target) == (error.schema, error.table):
                 async with self._pipeline.target.transaction() as connection:
                     place = connection, self._pipeline.source_id, number
                     if not await loader.relax(*place, plan, error.constraint):
@@ -119,12 +118,7 @@ class Healer:
         async with pipeline.tailer.applying:
             place = await self._install()
             failpoint.reach("recapture.after_install")
-            async with pipeline.target.transaction() as connection:
-                moved = pipeline.source_id, self._facts.position, place.position, place.mark
-                await connection.execute(CONTROL["begin_log"], *moved)
-            self._facts.position, self._facts.mark = place.position, place.mark
-            self._facts.consistent = False
-            pipeline.tailer.schema = None
+            await pipeline.tailer.begin(place)
 
     async def _install(self) -> Place:
         writer = self._pipeline.writer

@@ -12,7 +12,7 @@ from triggers.identifier import quote
 from . import dml
 from .plan import TablePlan
 from .quarantine import Pair
-from .reader import marking_bad_text
+from .reader import key_terms, marking_bad_text
 from .target import Connection, Target
 from .values import BadText, Refusal, Row, same_row
 
@@ -121,5 +121,5 @@ def rows_of(
 
 
 def _by_key(plan: TablePlan, columns: str) -> str:
-    terms = " AND ".join(f"t.{quote(c)} = ?" for c in plan.key.columns)
+    terms = " AND ".join(f"{term} = ?" for term in key_terms(plan))
     return f"SELECT {columns} FROM main.{quote(plan.name)} AS t WHERE {terms}"
