@@ -165,7 +165,7 @@ class TableReport:
 def _contrast(column: ColumnPlan, source: Any, target: Any) -> dict[str, str]:
     start = _parting(source, target)
     return {
-        "name": column.target,
+        "name": column.source,
         "source": beginning(readable(source, column.pg_type), start),
         "target": beginning(readable(target, column.pg_type), start),
     }

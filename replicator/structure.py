@@ -212,6 +212,7 @@ def _key(wanted: Expected, actual: Actual) -> Iterator[Finding]:
 def _indexes(wanted: Expected, actual: Actual) -> Iterator[Finding]:
     plan, known = wanted.plan, set(names.key_names(wanted.plan))
     kept = [i for i in plan.table.indexes if i.name != plan.key.index]
+    kept = [i for i in kept if plan.has(*(c.name for c in i.columns if c.name))]
     kept = [i for i in kept if i.origin == "c" or i.plain_columns is not None]
     for index, one in zip(kept, ddl.secondary(plan), strict=True):
         known.update(one.names)
@@ -239,8 +240,7 @@ def _is_key(plan: TablePlan, there: There) -> bool:
 
 def _alike(plan: TablePlan, index: Index, there: There, *, constraint: bool) -> bool:
     """Tell whether an index is as planned; of expressions and conditions only whether there is one."""
-    targets = {c.source: c.target for c in plan.record}
-    columns = tuple(targets.get(c.name) if c.name is not None else None for c in index.columns)
+    columns = tuple(plan.on_target(c.name) if c.name is not None else None for c in index.columns)
     orders = tuple(DESCENDING if c.descending else NULLS_FIRST for c in index.columns)
     if constraint:
         orders = (0,) * len(columns)
