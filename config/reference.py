@@ -22,7 +22,7 @@ from .values import Unit, format_duration
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "What is moved": ("sources", "sqlite_dir", "exclude"),
-    "Where it goes": ("target", "target_password_file", "schema_name", "profile", "profile_rows"),
+    "Where it goes": ("target", "target_password_file", "schema_name", "names", "profile", "profile_rows"),
     "How much at once": (
         "batch_size",
         "parallel",
@@ -60,7 +60,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "How it is reached, and what it says": ("config", "control", "http", "log_level", "log_format"),
     "Around the cutover": ("hook_timeout", "indexes_after_cutover"),
-    "Single files and columns": ("schema_map", "columns"),
+    "Single files, tables and columns": ("schema_map", "prefix_map", "rename", "columns"),
     "Commands at its turns": ("hooks",),
 }
 

@@ -24,6 +24,7 @@ from triggers.schema import Table
 from . import failpoint, loader
 from .access import Access
 from .applier import Collision
+from .checks import Placed
 from .copying import Copying
 from .crew import Crew, Slots
 from .faults import source_error
@@ -31,6 +32,7 @@ from .follower import Follower
 from .healer import Healer
 from .lanes import CopyProgress
 from .ledger import SourceRecord, TableRecord
+from .naming import Naming, named
 from .plan import SourcePlan, TablePlan
 from .preflight import make_plan, structure
 from .presence import Identity
@@ -60,12 +62,15 @@ class Pipeline:
         settings: Settings,
         target: Target,
         slots: Slots | None = None,
+        prefix: str = "",
     ) -> None:
-        """Take the source, where it goes, and the slots that all sources' table copies share."""
+        """Take the source, where it goes, the slots of all sources' table copies, and its tables' prefix."""
         self.path = path
         self.schema = schema
         self.settings = settings
         self.target = target
+        #: How what is new gets its name on the target.
+        self.naming = Naming.of(settings, prefix)
         self.facts = Facts(str(path), schema)
         #: The file that is followed now.
         self.go_over(Access(path))
@@ -140,6 +145,7 @@ class Pipeline:
         return await make_plan(
             self.reader,
             self.schema,
+            naming=self.naming,
             exclude=self.settings.exclude,
             overrides=self.settings.columns,
             profile=self.settings.profile,
@@ -151,6 +157,17 @@ class Pipeline:
         """Return the tables that this source would bring."""
         found, _ = await self.reader.run(structure, self.settings.exclude)
         return found
+
+    async def places(self) -> list[Placed]:
+        """Return where its tables go: those that the target has keep their names, and no other has any yet.
+
+        Raises ConfigError for two tables that would be one, TargetAway.
+        """
+        if self.registration.known_state is not None:
+            known = await self.registration.tables()
+            return [Placed(self.schema, r.target, r.name, str(self.path)) for r in known]
+        names = named(self.naming, await self.tables())
+        return [Placed(self.schema, n.table, table, str(self.path)) for table, n in names.items()]
 
     async def recognise(self) -> bool:
         """Tell whether the target follows this source; then it keeps the schema that it has got there.
