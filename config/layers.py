@@ -21,7 +21,7 @@ DEFAULT_FILE = Path("liteferry.toml")
 NOT_IN_FILE = {"config"}
 EMPTY_MEANS_SOMETHING = {"http"}
 PATHS = ("sqlite_dir", "target_password_file", "control")
-MAPS = ("schema_map", "columns")
+MAPS = ("schema_map", "columns", "bad_values")
 LISTS = ("sources", "exclude")
 
 

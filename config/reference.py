@@ -57,7 +57,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "shutdown_timeout",
     ),
     "How it is reached, and what it says": ("config", "control", "http", "log_level", "log_format"),
-    "Single files and columns": ("schema_map", "columns"),
+    "Single files and columns": ("schema_map", "columns", "bad_values"),
 }
 
 _HEAD = """\

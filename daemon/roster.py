@@ -31,6 +31,7 @@ from replicator.checks import refuse_meetings as refuse_shared_tables
 from replicator.faults import ours
 from replicator.pipeline import Pipeline
 from replicator.plan import check_overrides
+from replicator.policy import check_names
 from replicator.presence import Identity
 from replicator.state import State
 from replicator.target import Target
@@ -141,7 +142,9 @@ class Roster:
         refuse_meetings((replace(spec, schema=p.schema) for spec, p, _ in begin), settled)
         found = {p: await of_source(p.tables()) for _, p, _ in begin}
         if complete:
-            check_overrides([t for tables in found.values() for t in tables], self._settings.columns)
+            every = [t for tables in found.values() for t in tables]
+            check_overrides(every, self._settings.columns)
+            check_names(every, self._settings.bad_values)
         refuse_shared_tables((p.schema, table.name) for p, tables in found.items() for table in tables)
         for pipeline, tables in found.items():
             self._followed.add(pipeline, [table.name for table in tables])

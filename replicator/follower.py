@@ -174,7 +174,7 @@ class Follower:
         except sqlite3.Error as error:
             raise source_error(reader, error) from error
         overrides = self._pipeline.settings.columns
-        return plan_table(table, self._facts.schema, evidence, overrides)
+        return plan_table(table, self._facts.schema, evidence, overrides, policy=self._pipeline.policy)
 
     async def _added(self, step: Evolution) -> Mapping[str, ColumnPlan]:
         """Plan the columns that are new, by what they hold."""

@@ -32,6 +32,7 @@ from .healer import Healer
 from .lanes import CopyProgress
 from .ledger import SourceRecord, TableRecord
 from .plan import SourcePlan, TablePlan
+from .policy import Policy
 from .preflight import make_plan, structure
 from .presence import Identity
 from .quarantine import Quarantine
@@ -145,6 +146,7 @@ class Pipeline:
             profile=self.settings.profile,
             profile_rows=self.settings.profile_rows,
             read_seconds=self.read_seconds,
+            policy=self.policy,
         )
 
     async def tables(self) -> list[Table]:
@@ -325,6 +327,11 @@ class Pipeline:
         self.plans.clear()
         self.plans.update(plans)
         self.captured = [Captured(n, p.table, p.key) for n, p in plans.items()]
+
+    @property
+    def policy(self) -> Policy:
+        """Return what becomes of values that their columns cannot hold."""
+        return Policy(self.halts_on_refusal, self.settings.bad_values)
 
     @property
     def halts_on_refusal(self) -> bool:

@@ -16,6 +16,7 @@ from triggers.schema import Column, Skipped, Table
 
 from . import conversions, types
 from .paging import Paging, paging
+from .policy import Policy
 from .types import Affinity, Evidence
 from .values import Converter, Form
 
@@ -39,6 +40,28 @@ class ColumnPlan:
     overridden: bool = False
     #: How values become the type, in the words of the configuration; empty where the type says all.
     conversion: str = ""
+
+    @property
+    def held(self) -> frozenset[str]:
+        """Return the storage classes that the column takes, but for single values; all where none is told."""
+        if self.conversion == "bytea from any":
+            return frozenset({"text", "blob"})
+        if self.overridden and self.pg_type == "text":
+            return frozenset({"text", "integer", "real"})
+        if self.conversion and not self.conversion.startswith("text "):
+            return frozenset(self.evidence.classes)
+        return types.HOLDS.get(self.pg_type, frozenset(self.evidence.classes))
+
+    @property
+    def dissenting(self) -> int:
+        """Return how many of the values that were looked at the column does not take."""
+        return sum(count for _, count in self.evidence.dissenters(self.held))
+
+    @property
+    def unclear(self) -> bool:
+        """Tell whether the type is a poor choice: too large a part of the values does not fit."""
+        known = sum(self.evidence.classes.values())
+        return self.dissenting > (1 - types.CLEAR) * known
 
 
 @dataclass(frozen=True)
@@ -92,6 +115,11 @@ class TablePlan:
     def converter(self) -> Converter:
         """Return what turns rows of the record into rows for the target."""
         return Converter(self.name, [self._form(c) for c in self.record], self.key_places)
+
+    @cached_property
+    def takes_bad_text(self) -> bool:
+        """Tell whether texts that are not UTF-8 have a form on the target."""
+        return any(conversions.takes_bad_text(c.conversion) for c in self.columns)
 
     @property
     def row_bytes(self) -> int:
@@ -148,8 +176,9 @@ def plan_table(
     evidence: Sequence[Evidence],
     overrides: Mapping[str, str],
     rows: int | None = None,
+    policy: Policy = Policy(),  # noqa: B008  # a constant
 ) -> TablePlan:
-    """Plan one table from its structure, from what it holds, and from the user's types.
+    """Plan one table from its structure, from what it holds, and from the user's types and rules.
 
     `rows` is the estimate for tables that were not counted. Raises Unsupported for a name that PostgreSQL
     cannot have or a column that no type holds, ConfigError for a type that is not known.
@@ -157,11 +186,12 @@ def plan_table(
     _check_name("table", table.name, table.name)
     with_null = [c.name for c, e in zip(table.columns, evidence, strict=True) if e.nulls]
     columns = tuple(
-        _plan_column(table.name, column, seen, overrides)
+        _plan_column(table.name, column, seen, overrides, policy)
         for column, seen in zip(table.columns, evidence, strict=True)
     )
     key = choose(table, with_null)
     columns = tuple(_for_key(table.name, c) if c.source in key.columns else c for c in columns)
+    columns = tuple(policy.applied(table.name, c, key=c.source in key.columns) for c in columns)
     _refuse_blurred_key(table, key, columns)
     counted = evidence[0].rows if evidence else 0
     return TablePlan(table, key, schema, columns, counted if rows is None else rows)
@@ -195,7 +225,9 @@ def _for_key(table: str, column: ColumnPlan) -> ColumnPlan:
     )
 
 
-def _plan_column(table: str, column: Column, seen: Evidence, overrides: Mapping[str, str]) -> ColumnPlan:
+def _plan_column(
+    table: str, column: Column, seen: Evidence, overrides: Mapping[str, str], policy: Policy
+) -> ColumnPlan:
     _check_name("column", f"{table}.{column.name}", column.name)
     if column.name.lower() in SYSTEM_COLUMNS or column.name == ROWID_COLUMN:
         raise Unsupported(
@@ -208,7 +240,8 @@ def _plan_column(table: str, column: Column, seen: Evidence, overrides: Mapping[
         # these two take more from a user's column than from one that they were chosen for
         said = "" if conversion.plain and conversion.name not in ("boolean", "numeric") else str(conversion)
         return ColumnPlan(column.name, column.name, conversion.pg_type, seen, True, said)
-    return ColumnPlan(column.name, column.name, types.choose(table, column, seen), seen)
+    chosen = types.choose(table, column, seen, halt=policy.halts(table, column.name))
+    return ColumnPlan(column.name, column.name, chosen, seen)
 
 
 def _check_name(what: str, full: str, name: str) -> None:

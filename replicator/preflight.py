@@ -14,6 +14,7 @@ from triggers.session import Session
 
 from .ledger import TableRecord
 from .plan import SourcePlan, TablePlan, plan_table, remembered
+from .policy import Policy
 from .profile import Profile, estimate
 from .types import Evidence
 
@@ -33,6 +34,7 @@ async def make_plan(
     profile: bool = True,
     profile_rows: int = 0,
     read_seconds: float = 0.05,
+    policy: Policy = Policy(),  # noqa: B008  # a constant
 ) -> SourcePlan:
     """Plan a source from its structure and, with `profile`, from every value in it; changes nothing.
 
@@ -50,7 +52,7 @@ async def make_plan(
         else:
             rows = await session.run(estimate, table, choose(table))
             evidence = [Evidence()] * len(table.columns)
-        planned.append(plan_table(table, schema, evidence, overrides or {}, rows))
+        planned.append(plan_table(table, schema, evidence, overrides or {}, rows, policy))
     return SourcePlan(schema, tuple(planned), tuple(skipped))
 
 

@@ -14,26 +14,13 @@ from config.errors import ValueRefused
 
 from . import conversions
 from .documents import array_literal
+from .texts import BadText as BadText
+from .texts import mark_bad_text as mark_bad_text
 
 #: What SQLite's driver returns.
 Value: TypeAlias = int | float | str | bytes | None
 Row: TypeAlias = tuple[Any, ...]
 Convert: TypeAlias = Callable[[Any], Any]
-
-
-@dataclass(frozen=True)
-class BadText:
-    """A text that is not UTF-8; stands in for it so that its place can be named."""
-
-    raw: bytes = b""
-
-
-def mark_bad_text(raw: bytes) -> str | BadText:
-    """Decode a text of SQLite, or mark it; for `Connection.text_factory` when a row must be found."""
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return BadText(raw)
 
 
 @dataclass(frozen=True)
@@ -256,8 +243,16 @@ class Converter:
         for row in rows:
             if (found := self._wrong(row)) is not None:
                 i, reason = found
-                key, kind = self.key_text(row), storage_class(row[i])
-                raise ValueRefused(self._table, key, self._names[i], kind, reason) from None
+                raise self._error(row, i, reason) from None
+
+    def error(self, refusal: Refusal) -> ValueRefused:
+        """Return the error for a row that `sift` has refused."""
+        i, reason = self._wrong(refusal.row) or (0, refusal.reason)
+        return self._error(refusal.row, i, reason)
+
+    def _error(self, row: Row, place: int, reason: str) -> ValueRefused:
+        kind = storage_class(row[place])
+        return ValueRefused(self._table, self.key_text(row), self._names[place], kind, reason)
 
     def sift(self, rows: Iterable[Row]) -> tuple[list[tuple[Row, Row]], list[Refusal]]:
         """Return the rows that can be stored, each with what the driver takes, and those that cannot."""

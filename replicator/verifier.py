@@ -20,7 +20,7 @@ from . import dml
 from .paging import Cursor, Pace
 from .plan import TablePlan
 from .quarantine import VALUE_ERRORS, Pair, hash_of
-from .reader import read_page
+from .reader import found_by_key, read_page
 from .target import CONTROL, Connection, Target
 from .values import Refusal, Row, same_row
 
@@ -251,12 +251,4 @@ def _count_rows(connection: sqlite3.Connection, plan: TablePlan) -> int:
 
 def absent(connection: sqlite3.Connection, plan: TablePlan, keys: list[Row]) -> list[Row]:
     """Return those keys of the target that the source does not have, compared exactly."""
-    terms = " AND ".join(f"t.{quote(c)} = ?" for c in plan.key.columns)
-    columns = ", ".join(f"t.{quote(c)}" for c in plan.key.columns)
-    sql = f"SELECT {columns} FROM main.{quote(plan.name)} AS t WHERE {terms}"
-    missing = []
-    for key in keys:
-        wanted = plan.converter.source_key(key)
-        if wanted not in connection.execute(sql, wanted).fetchall():
-            missing.append(key)
-    return missing
+    return [key for key in keys if not found_by_key(connection, plan, plan.converter.source_key(key))]
