@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from . import layers
 from .fields.amounts import Amounts
+from .fields.hooks import Hooks
 from .fields.limits import Limits
 from .fields.reach import Reach
 from .fields.rhythm import Rhythm
@@ -27,7 +28,7 @@ from .problems import Given, in_words
 
 
 # the last base comes first: pydantic takes the fields in the reverse order
-class Settings(Reach, Limits, Rhythm, Amounts, Shape, Target, Scope, BaseSettings):
+class Settings(Hooks, Reach, Limits, Rhythm, Amounts, Shape, Target, Scope, BaseSettings):
     """Hold every setting; `load` makes one, with the layers applied and errors put into words."""
 
     model_config = SettingsConfigDict(

@@ -164,7 +164,7 @@ def _trials(plan: TablePlan, column: ColumnPlan) -> Iterator[Trial]:
     key = place in plan.key_places
     if column.overridden or column.conversion:
         as_text = column.pg_type == "text"
-        form = Form(column.target, column.pg_type, as_text, conversion=column.conversion)
+        form = Form(column.source, column.pg_type, as_text, conversion=column.conversion)
         yield Trial(column.conversion or column.pg_type, "", form.converter(key), own=True)
         return
     seen = {kind for kind, count in column.evidence.classes.items() if count}
@@ -268,8 +268,8 @@ def _warnings(plan: TablePlan, column: ColumnPlan) -> Iterator[str]:
         yield f"{column.pg_type} does not hold all of it: {dissent}; these rows go into quarantine"
     if column.unclear:
         yield (
-            f"THE TYPE IS UNCLEAR: only {_part(column)} of the values are what {column.pg_type} holds; set one "
-            "under [columns] or [bad_values], or many rows stay behind"
+            f"THE TYPE IS UNCLEAR: only {_part(column)} of the values are what {column.pg_type} holds; say "
+            "under [columns] or [bad_values] what is meant, or many rows stay behind"
         )
     if not column.overridden and not column.conversion:
         return
