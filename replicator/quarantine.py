@@ -19,7 +19,7 @@ import asyncpg
 
 from . import paging
 from .target import CONTROL, Connection, Target, describe
-from .values import BadText, Refusal, Row, storage_class
+from .values import BadText, Refusal, Row, storage_class, whole
 
 if TYPE_CHECKING:
     from .plan import TablePlan
@@ -49,16 +49,16 @@ class Quarantine:
     ) -> None:
         """Keep refused rows, in the caller's transaction."""
         rows = [
-            (self.source_id, number, key, hashed(key), described(plan, r.row), r.column, r.reason)
+            (self.source_id, number, paging.encode(key), hash_key(key), described(plan, r.row), *why)
             for r in refusals
-            for key in [paging.encode([r.row[i] for i in plan.key_places])]
+            for key, why in [([r.row[i] for i in plan.key_places], (r.column, r.reason))]
         ]
         await connection.executemany(CONTROL["quarantine"], rows)
 
     async def release(self, connection: Connection, number: int, keys: Iterable[Row]) -> None:
         """Forget what was kept under some keys of the source, in the caller's transaction."""
         if self.facts.quarantined.get(number):
-            hashes = [hashed(paging.encode(key)) for key in keys]
+            hashes = [hash_key(key) for key in keys]
             await connection.execute(CONTROL["release"], self.source_id, number, hashes)
 
     async def count(self, target: Target) -> None:
@@ -91,14 +91,15 @@ async def store(connection: Connection, pairs: Sequence[Pair], send: Send) -> li
     return first + await store(connection, pairs[middle:], send)
 
 
-def hashed(key: str) -> str:
-    """Return what a key is looked up by."""
-    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+def hash_key(key: Iterable[Any]) -> str:
+    """Return what a key is looked up by: 1.0 is the same key as 1, and the log may have either."""
+    told = paging.encode([whole(value) for value in key])
+    return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()
 
 
 def hash_of(plan: TablePlan, row: Row) -> str:
     """Return what a row of the source is looked up by."""
-    return hashed(paging.encode([row[i] for i in plan.key_places]))
+    return hash_key([row[i] for i in plan.key_places])
 
 
 def described(plan: TablePlan, row: Row) -> str:

@@ -59,10 +59,10 @@ def _double(value: Value) -> float:
     raise ValueError("the column holds 64-bit floating point numbers")
 
 
-def _whole(value: Value) -> Value:
+def whole(value: Any) -> Any:
     """Return the 64-bit integer that a real is equal to, where there is one."""
-    whole = type(value) is float and value.is_integer() and -(1 << 63) <= value < 1 << 63
-    return int(value) if whole else value  # type: ignore[arg-type]  # a float by then
+    found = type(value) is float and value.is_integer() and -(1 << 63) <= value < 1 << 63
+    return int(value) if found else value
 
 
 def _numeric(value: Value) -> Decimal:
@@ -71,9 +71,9 @@ def _numeric(value: Value) -> Decimal:
     if type(value) is float:
         if value == 0 and math.copysign(1, value) < 0:
             raise ValueError("numeric has no negative zero")
-        if abs(value) > 1 << 53 and type(whole := _whole(value)) is int:
+        if abs(value) > 1 << 53 and type(integer := whole(value)) is int:
             # SQLite takes 2^62 for equal to its real: as a key it must be one on the target as well
-            return Decimal(whole)
+            return Decimal(integer)
         # The shortest text that reads back as this very double; Decimal(value) would show its 50 digits.
         return Decimal(repr(value))
     raise ValueError("the column holds numbers")
@@ -136,7 +136,7 @@ def of_key(convert: Convert) -> Convert:
         try:
             return convert(value)
         except ValueError:
-            return convert(_whole(value))
+            return convert(whole(value))
 
     return look_for
 

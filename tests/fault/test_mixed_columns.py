@@ -1,4 +1,4 @@
-"""Columns and keys that hold several storage classes from the start: most rows arrive, the others are kept."""
+"""Columns and keys of several storage classes from the start: most rows arrive, the others are kept."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def assert_all_but(path: Path, url: str, tmp_path: Path) -> None:
 async def test_rows_that_do_not_fit_the_type_of_most_are_kept_aside(
     env: dict[str, str], make_source: MakeSource, daemon: StartDaemon, target_url: str, tmp_path: Path
 ) -> None:
-    """In ordinary columns and in keys, copied and streamed; a row whose key is refused comes and goes by it."""
+    """In ordinary columns and in keys, copied and streamed; a row with a refused key comes and goes by it."""
     path = make_source(script=SCHEMA)
     running = daemon(path, target_url, env={**HASTY, **env}, args=("--batch-size", "100"))
     await asyncio.to_thread(settle, running, path)
