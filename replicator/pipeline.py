@@ -29,6 +29,7 @@ from .crew import Crew, Slots
 from .faults import source_error
 from .follower import Follower
 from .healer import Healer
+from .keying import Keying
 from .lanes import CopyProgress
 from .ledger import SourceRecord, TableRecord
 from .plan import SourcePlan, TablePlan
@@ -254,7 +255,8 @@ class Pipeline:
             self.enter(State.SNAPSHOT)
             await self._copying.run()
         self.enter(State.CATCH_UP)
-        await self.retrying(lambda: loader.add_keys(self.target, list(self.plans.values())))
+        keying = Keying(self.target, self.reader, self.quarantine, halt=self.halts_on_refusal)
+        await self.retrying(lambda: keying.add(self.plans))
         await self._stream.catch_up()
         await self.retrying(self._add_indexes)
         await self._stream.catch_up()

@@ -29,6 +29,9 @@ SHOWN = 40
 
 PAGE_BYTES = 8 << 20
 
+#: From this length on a key may be too long for an index.
+LONG_KEY = 2_600
+
 #: Numbers are taken for times, and 0 and 1 for truth, only where the name says so as well.
 _TIME_NAME = re.compile(r"(^|_)(at|ts|ms|us|ns|on|when)$|stamp|time|date|created|expire", re.IGNORECASE)
 _TRUTH_NAME = re.compile(
@@ -270,6 +273,11 @@ def _warnings(plan: TablePlan, column: ColumnPlan) -> Iterator[str]:
         yield (
             f"THE TYPE IS UNCLEAR: only {_part(column)} of the values are what {column.pg_type} holds; say "
             "under [columns] or [bad_values] what is meant, or many rows stay behind"
+        )
+    if column.evidence.longest > LONG_KEY and column.source in plan.key.columns:
+        yield (
+            f"part of the key, up to {column.evidence.longest:,} long: what PostgreSQL's index cannot hold "
+            "(about 2,700 bytes, compressed) goes into quarantine"
         )
     if not column.overridden and not column.conversion:
         return
