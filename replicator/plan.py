@@ -227,9 +227,8 @@ def _refuse_blurred_key(table: Table, key: Key, columns: Sequence[ColumnPlan]) -
     """As text the keys 1 and '1' would be one, and one of the two rows would be lost."""
     for column in columns:
         declared = table.column(column.source).declared
-        blurs = (
-            column.overridden and column.pg_type == "text" and types.affinity(declared) is not Affinity.TEXT
-        )
+        as_text = column.overridden and column.pg_type == "text" and not column.conversion
+        blurs = as_text and types.affinity(declared) is not Affinity.TEXT
         if blurs and column.source in key.columns:
             raise ConfigError(
                 f"columns.{table.name}.{column.source}: a key that can hold numbers cannot become text: "
