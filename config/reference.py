@@ -40,6 +40,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "compact_entries",
         "lock_hold_ms",
         "on_bad_value",
+        "on_type_drift",
         "drift_interval",
         "foreign_keys_enforced",
         "compare_interval",

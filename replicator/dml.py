@@ -7,7 +7,7 @@ import hashlib
 from triggers.identifier import literal, quote
 
 from .conversions import base, is_list
-from .plan import TablePlan
+from .plan import ColumnPlan, TablePlan
 
 
 def _arrays(plan: TablePlan, places: range | tuple[int, ...]) -> str:
@@ -148,3 +148,9 @@ def rewrite(plan: TablePlan) -> str:
     return (
         f"ALTER TABLE {plan.qualified} ALTER COLUMN {column} TYPE {kind} USING coalesce({column}, {column})"
     )
+
+
+def negative_zero(plan: TablePlan, column: ColumnPlan) -> str:
+    """Return the query whether a column of floating point numbers holds -0.0."""
+    name = quote(column.target)
+    return f"SELECT EXISTS (SELECT FROM {plan.qualified} WHERE {name} = 0 AND {name}::text = '-0')"

@@ -291,7 +291,7 @@ class Pipeline:
         facts.connected = True
         self._adopt_tables(records)
         memory = self.settings.batch_memory_mb << 20
-        self.quarantine = Quarantine(record.source_id, facts)
+        self.quarantine = Quarantine(record.source_id, facts, self.healer.look)
         await self.quarantine.count(self.target)
         self._tailer = Tailer(
             self.reader, self.target, self.quarantine, self.plans, memory, halt=self.halts_on_refusal

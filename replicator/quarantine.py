@@ -30,6 +30,7 @@ VALUE_ERRORS = (asyncpg.DataError, asyncpg.ProgramLimitExceededError, TypeError,
 
 #: A longer text or blob stays in the source; the quarantine tells its length.
 LONGEST = 1 << 20
+LONG_VALUE = "long; see the source"
 
 #: A row as the source has it, and as the driver takes it.
 Pair: TypeAlias = tuple[Row, Row]
@@ -42,6 +43,8 @@ class Quarantine:
 
     source_id: UUID
     facts: Facts
+    #: Told of each count: rows may have come.
+    noticed: Callable[[], None] = lambda: None
     _counting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def put(
@@ -68,6 +71,8 @@ class Quarantine:
             found = await connection.fetch(CONTROL["quarantined"], self.source_id)
         self.facts.quarantined = {row["table_id"]: row["rows"] for row in found}
         self.facts.unaccepted = {row["table_id"]: row["unaccepted"] for row in found if row["unaccepted"]}
+        self.facts.newest_refusals = {row["table_id"]: row["newest"] for row in found}
+        self.noticed()
 
 
 async def store(connection: Connection, pairs: Sequence[Pair], send: Send) -> list[Refusal]:
@@ -116,10 +121,23 @@ def _told(value: Any) -> list[Any]:
         # JSON has no infinity, and not every reader keeps every bit
         return [kind, repr(value)]
     if isinstance(value, str | bytes) and len(value) > LONGEST:
-        return [kind, f"{len(value)} long; see the source"]
+        return [kind, f"{len(value)} {LONG_VALUE}"]
     if isinstance(value, BadText):
         return [kind, value.raw.hex()]
     if isinstance(value, bytes):
         return [kind, value.hex()]
     # jsonb cannot hold a NUL character
     return ["text with NUL, in hex", value.encode().hex()] if "\x00" in value else [kind, value]
+
+
+def restored(told: Sequence[Any]) -> Any:
+    """Return the value that `described` has told of; of a very long one something of its class."""
+    kind, value = told
+    if kind == "text with NUL, in hex":
+        return bytes.fromhex(value).decode()
+    if kind == "real":
+        return float(value)
+    if kind in ("blob", "text that is not UTF-8"):
+        raw = b"" if LONG_VALUE in value else bytes.fromhex(value)
+        return raw if kind == "blob" else BadText(raw)
+    return value

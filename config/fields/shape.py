@@ -53,6 +53,14 @@ class Shape(BaseModel):
         "See `docs/howto/types.md`.",
         examples=[{"*.body": "escape", "upload.data": "bytea"}],
     )
+    on_type_drift: Literal["quarantine", "widen"] = Field(
+        default="quarantine",
+        description="What to do when values come that the type of their column does not hold, as a text in a "
+        "column of integers. `quarantine`: their rows are kept aside. `widen`: that, and then the column is "
+        "altered to a type that holds all, `bigint` to `numeric` to `text`, and they are brought in; the "
+        "stream rests while PostgreSQL writes the table anew. Never done to keys, to foreign keys, and to "
+        "types set under `columns`.",
+    )
     on_schema_change: Literal["follow", "halt"] = Field(
         default="follow",
         description="What to do when the application changes its schema. `follow`: the target's tables are "
