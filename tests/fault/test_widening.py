@@ -58,7 +58,7 @@ WIDENED = {
     "zero": "double precision",
     "body": "text",
 }
-BECOME = {"t.amount": "text", "t.word": "text"}
+BECOME = {"t.amount": "text", "t.word": "text", "t.free": "numeric", "t.whole": "numeric"}
 
 
 async def types(url: str, table: str) -> dict[str, str]:
@@ -95,9 +95,9 @@ async def test_a_column_is_given_the_next_type_that_holds_all(
     target = await asyncpg.connect(target_url)
     assert await target.fetchval("SELECT count(*) FROM pg_indexes WHERE indexname = 'by_whole'") == 1
     query = "SELECT column_name, column_default FROM information_schema.columns WHERE table_name = 't'"
-    defaults = dict(await target.fetch(query))
+    defaults = {name: text for name, text in await target.fetch(query)}
     await target.close()
-    assert (defaults["flag"], defaults["whole"]) == ("1", "7") or "7" in str(defaults["whole"])
+    assert (defaults["flag"], defaults["whole"]) == ("1", "7")
 
     run(path, "UPDATE t SET flag = 5, whole = whole + 0.5 WHERE id BETWEEN 30 AND 40")
     run(path, "DELETE FROM t WHERE id > 490")
