@@ -146,6 +146,13 @@ class TablePlan:
         """Return the size that a row may have, in bytes, from the longest values seen."""
         return 16 * len(self.columns) + sum(c.evidence.longest for c in self.columns)
 
+    @property
+    def is_measured(self) -> bool:
+        """Tell whether it is known how long the values are that can be long."""
+        return all(
+            c.evidence.longest for c in self.columns if c.pg_type in ("text", "bytea", "jsonb", "json")
+        )
+
     def _form(self, column: ColumnPlan) -> Form:
         declared = "" if column.target == ROWID_COLUMN else self.table.column(column.source).declared
         alias = self.table.rowid_alias

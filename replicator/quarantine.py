@@ -17,7 +17,7 @@ from uuid import UUID
 
 import asyncpg
 
-from . import paging
+from . import paging, sizes
 from .target import CONTROL, Connection, Target, describe
 from .values import BadText, Refusal, Row, storage_class, whole
 
@@ -52,7 +52,7 @@ class Quarantine:
     ) -> None:
         """Keep refused rows, in the caller's transaction."""
         rows = [
-            (self.source_id, number, paging.encode(key), hash_key(key), described(plan, r.row), *why)
+            (self.source_id, number, _shown_key(key), hash_key(key), described(plan, r.row), *why)
             for r in refusals
             for key, why in [([r.row[i] for i in plan.key_places], (r.column, r.reason))]
         ]
@@ -80,8 +80,13 @@ async def store(connection: Connection, pairs: Sequence[Pair], send: Send) -> li
 
     In the caller's transaction. Raises UniqueViolationError, for that is no matter of one row.
     """
-    if not pairs:
-        return []
+    refusals = []
+    for part in sizes.portions(pairs, lambda pair: pair[1]):
+        refusals += await _store(connection, part, send)
+    return refusals
+
+
+async def _store(connection: Connection, pairs: Sequence[Pair], send: Send) -> list[Refusal]:
     try:
         async with connection.transaction():
             await send([ready for _, ready in pairs])
@@ -92,8 +97,15 @@ async def store(connection: Connection, pairs: Sequence[Pair], send: Send) -> li
         if len(pairs) == 1:
             return [Refusal(pairs[0][0], "", f"PostgreSQL refuses it: {describe(error)}")]
     middle = len(pairs) // 2
-    first = await store(connection, pairs[:middle], send)
-    return first + await store(connection, pairs[middle:], send)
+    first = await _store(connection, pairs[:middle], send)
+    return first + await _store(connection, pairs[middle:], send)
+
+
+def _shown_key(key: Sequence[Any]) -> str:
+    told = paging.encode(key)
+    if len(told) <= LONGEST:
+        return told
+    return json.dumps([[storage_class(value), f"{len(told)} {LONG_VALUE}"] for value in key])
 
 
 def hash_key(key: Iterable[Any]) -> str:
@@ -123,7 +135,8 @@ def _told(value: Any) -> list[Any]:
     if isinstance(value, str | bytes) and len(value) > LONGEST:
         return [kind, f"{len(value)} {LONG_VALUE}"]
     if isinstance(value, BadText):
-        return [kind, value.raw.hex()]
+        raw = value.raw
+        return [kind, raw.hex() if len(raw) <= LONGEST else f"{len(raw)} {LONG_VALUE}"]
     if isinstance(value, bytes):
         return [kind, value.hex()]
     # jsonb cannot hold a NUL character

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from config.errors import ValueRefused
 
-from . import conversions
+from . import conversions, sizes
 from .documents import array_literal
 from .texts import BadText as BadText
 from .texts import mark_bad_text as mark_bad_text
@@ -259,25 +259,31 @@ class Converter:
         good: list[tuple[Row, Row]] = []
         refused = []
         for row in rows:
-            if (found := self._wrong(row)) is not None:
+            ready, found = self._tried(row)
+            if found is not None:
                 i, reason = found
                 refused.append(Refusal(row, self._names[i], f"{storage_class(row[i])}: {reason}"))
             else:
-                ready = tuple(None if v is None else c(v) for c, v in zip(self._strict, row, strict=True))
                 good.append((row, ready))
         return good, refused
 
     def _wrong(self, row: Row) -> tuple[int, str] | None:
         """Return the place of the first value that cannot be stored, and why."""
+        return self._tried(row)[1]
+
+    def _tried(self, row: Row) -> tuple[Row, tuple[int, str] | None]:
+        """Return a row as the driver takes it, or the place of what cannot be stored, and why."""
+        ready = []
         for i, value in enumerate(row):
             try:
-                if value is not None:
-                    self._strict[i](value)
-                elif i in self.key:
-                    return i, "a key of PostgreSQL cannot be NULL"
+                ready.append(None if value is None else self._strict[i](value))
+                if value is None and i in self.key:
+                    return (), (i, "a key of PostgreSQL cannot be NULL")
             except ValueError as reason:
-                return i, str(reason)
-        return None
+                return (), (i, str(reason))
+        if sizes.too_large(ready):
+            return (), (sizes.largest(ready), sizes.reason(ready))
+        return tuple(ready), None
 
     def key_text(self, row: Row) -> str:
         """Return the key of a row for a message: integers as they are, anything else by class and size.

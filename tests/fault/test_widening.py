@@ -95,7 +95,7 @@ async def test_a_column_is_given_the_next_type_that_holds_all(
     target = await asyncpg.connect(target_url)
     assert await target.fetchval("SELECT count(*) FROM pg_indexes WHERE indexname = 'by_whole'") == 1
     query = "SELECT column_name, column_default FROM information_schema.columns WHERE table_name = 't'"
-    defaults = {name: text for name, text in await target.fetch(query)}
+    defaults = {row["column_name"]: row["column_default"] for row in await target.fetch(query)}
     await target.close()
     assert (defaults["flag"], defaults["whole"]) == ("1", "7")
 
