@@ -14,8 +14,8 @@ from config.errors import RowsRefused
 from . import ddl, dml, names
 from .faults import source_error
 from .loader import DAY
+from .matching import rows_of
 from .quarantine import Quarantine
-from .reader import found_by_key
 from .target import CONTROL, Connection
 from .values import Refusal, Row
 
@@ -105,10 +105,7 @@ class Keying:
 
     async def _ask(self, plan: TablePlan, keys: Sequence[Row]) -> list[Row]:
         try:
-            return await self._session.run(_look_up, plan, keys)
+            rows, _ = await self._session.run(rows_of, plan, keys)
+            return rows
         except sqlite3.Error as error:
             raise source_error(self._session, error) from error
-
-
-def _look_up(connection: sqlite3.Connection, plan: TablePlan, keys: Sequence[Row]) -> list[Row]:
-    return [row for key in keys for row in found_by_key(connection, plan, key, whole=True)]

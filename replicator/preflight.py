@@ -13,6 +13,7 @@ from triggers.schema import Skipped, Table, tables
 from triggers.session import Session
 
 from .ledger import TableRecord
+from .naming import Naming, named
 from .plan import SourcePlan, TablePlan, names_alone, plan_table, remembered
 from .policy import Policy
 from .profile import Profile, estimate
@@ -29,6 +30,7 @@ async def make_plan(
     session: Session,
     schema: str,
     *,
+    naming: Naming | None = None,
     exclude: Collection[str] = (),
     overrides: Mapping[str, str] | None = None,
     profile: bool = True,
@@ -38,9 +40,10 @@ async def make_plan(
 ) -> SourcePlan:
     """Plan a source from its structure and, with `profile`, from every value in it; changes nothing.
 
-    Raises Unsupported and ConfigError as `plan_table` does.
+    Raises Unsupported and ConfigError as `plan_table` does, ConfigError for names that would be one.
     """
     found, skipped = await session.run(structure, exclude)
+    names = named(naming or Naming(), found)
     planned = []
     for table in found:
         await session.run(_refuse_unreachable, table)
@@ -52,7 +55,8 @@ async def make_plan(
         else:
             rows = await session.run(estimate, table, choose(table))
             evidence = [Evidence()] * len(table.columns)
-        planned.append(plan_table(table, schema, evidence, overrides or {}, rows, policy=policy))
+        called = names[table.name]
+        planned.append(plan_table(table, schema, evidence, overrides or {}, rows, called, policy))
     return SourcePlan(schema, tuple(planned), tuple(skipped))
 
 

@@ -156,7 +156,7 @@ class Widening:
             for column, to in wanted.items()
         ]
         async with self._pipeline.target.connection() as connection:
-            known = CONTROL["add_new_notes"]
+            known = CONTROL["add_notes"]
             await connection.execute(known, self._pipeline.source_id, number, ledger.notes_json(notes))
         log.warning("column not widened", table=plan.name, columns=sorted(wanted), reason=reason)
         self._facts.notes += [{"table": n.table, "what": n.what, "reason": n.reason} for n in notes]
