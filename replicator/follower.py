@@ -198,7 +198,9 @@ class Follower:
         except sqlite3.Error as error:
             raise source_error(reader, error) from error
         overrides = self._pipeline.settings.columns
-        return plan_table(table, self._facts.schema, evidence, overrides, names=called)
+        return plan_table(
+            table, self._facts.schema, evidence, overrides, names=called, policy=self._pipeline.policy
+        )
 
     async def _added(self, step: Evolution, called: Names) -> Mapping[str, ColumnPlan]:
         """Plan the columns that are new, by what they hold."""
