@@ -34,7 +34,6 @@ _RESERVED = re.compile(
     r"NULL|ON|OR|ORDER|OUTER|OVER|RAISE|RIGHT|FULL|SELECT|SET|TABLE|THEN|UNION|USING|VALUES|WHEN|"
     r"WHERE|WINDOW|WITH|FILTER|END"
 )
-)
 
 
 class Unreadable(Exception):
@@ -217,7 +216,8 @@ class Reading:
         return self._named(token)
 
     def _named(self, token: Token) -> Node:
-        if token.kind not in ("word", "quoted") or (token.kind == "word" and _RESERVED.fullmatch(token.text.upper())):
+        reserved = token.kind == "word" and _RESERVED.fullmatch(token.text.upper())
+        if token.kind not in ("word", "quoted") or reserved:
             raise Unreadable(f"{token.text!r} is not understood here")
         if token.kind == "word" and self.accept("("):
             return self._call(token.text.lower())
