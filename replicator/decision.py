@@ -17,7 +17,7 @@ from triggers.connection import writing
 from triggers.identifier import quote
 from triggers.session import Session
 
-from . import ddl, loader, names
+from . import constraints, ddl, loader, names
 from .backoff import Backoff
 from .ddl import Note
 from .pipeline import Pipeline
@@ -47,7 +47,7 @@ def _greatest(connection: sqlite3.Connection, table: str, column: str, autoincre
 
 
 async def open_target(connection: Connection, cutover: UUID, pipelines: Sequence[Pipeline]) -> list[Note]:
-    """Make the target the application's, inside a transaction: guard off, foreign keys on, decided.
+    """Make the target the application's, inside a transaction: guard off, constraints on, decided.
 
     Raises CutoverRefused when the cutover was aborted meanwhile by somebody else.
     """
@@ -61,7 +61,7 @@ async def open_target(connection: Connection, cutover: UUID, pipelines: Sequence
         for plan in pipeline.plans.values():
             # of its own file only: a table of the same name in another file is another table
             siblings = list(pipeline.plans.values())
-            notes += await loader.build(connection, plan, ddl.foreign_keys(plan, siblings))
+            notes += await loader.build(connection, plan, ddl.opening(plan, siblings))
         await connection.execute(CONTROL["set_state"], pipeline.source_id, State.CUT_OVER.value)
     return notes
 
@@ -158,14 +158,14 @@ def _lift(connection: sqlite3.Connection, budget: float) -> None:
 
 
 async def validate(target: Target, pipelines: Sequence[Pipeline]) -> list[Note]:
-    """Check the foreign keys against all rows, build what had to wait, gather statistics.
+    """Check foreign keys and CHECKs against all rows, build what had to wait, gather statistics.
 
-    A foreign key that fails stays NOT VALID. May be run again.
+    A constraint that fails stays NOT VALID. May be run again.
     """
     notes = []
     for pipeline in pipelines:
         for plan in pipeline.plans.values():
-            for wanted in ddl.foreign_keys(plan, list(pipeline.plans.values())):
+            for wanted in constraints.constraints(plan, list(pipeline.plans.values())):
                 notes += await _validate_one(target, plan.qualified, wanted)
             for wanted in ddl.secondary(plan):
                 if wanted.late:
@@ -206,7 +206,7 @@ async def _validate_one(target: Target, table: str, wanted: ddl.Object) -> list[
             await connection.execute(
                 f"ALTER TABLE {table} VALIDATE CONSTRAINT {quote(wanted.name)}", timeout=loader.DAY
             )
-        except asyncpg.ForeignKeyViolationError:
+        except (asyncpg.ForeignKeyViolationError, asyncpg.CheckViolationError):
             reason = "rows of the source violate it; it holds for new rows and stays NOT VALID"
             return [Note(wanted.table, f"{wanted.kind} {wanted.name}", reason)]
     return []
