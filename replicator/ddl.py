@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from triggers.identifier import quote
 from triggers.key import KeyKind
 
-from . import comments, constraints, generated, indexes
+from . import comments, constraints, generated, indexes, views
 from .constraints import foreign_keys
 from .defaults import translate
 from .indexes import by_index, drop, secondary
@@ -156,6 +156,7 @@ def script(plan: SourcePlan) -> str:
         parts += [f"{sql};" for sql in comments.columns(table)]
     for table in plan.tables:
         parts += [f"{o.sql};" for o in opening(table, plan.tables)]
+    parts += [f"{view.sql};" for view in views.translate(plan.views, plan.tables, plan.schema)[0]]
     for table in plan.tables:
         parts += [_line(f"not carried: {n.table}, {n.what}: {n.reason}") for n in notes(table, plan.tables)]
     parts += [_line(f"left out: {s.kind} {s.name}: {s.reason}") for s in plan.skipped]

@@ -12,14 +12,15 @@ import asyncpg
 import structlog
 
 from config.errors import CutoverRefused, LiteferryError, TargetAway
-from triggers import fence
+from triggers import fence, select
 from triggers.connection import writing
 from triggers.identifier import quote
 from triggers.session import Session
 
-from . import constraints, ddl, loader, names
+from . import constraints, ddl, loader, names, views
 from .backoff import Backoff
 from .ddl import Note
+from .faults import source_error
 from .pipeline import Pipeline
 from .plan import TablePlan
 from .state import State
@@ -158,20 +159,37 @@ def _lift(connection: sqlite3.Connection, budget: float) -> None:
 
 
 async def validate(target: Target, pipelines: Sequence[Pipeline]) -> list[Note]:
-    """Check foreign keys and CHECKs against all rows, build what had to wait, gather statistics.
+    """Make the views, check constraints against all rows, build what had to wait, gather statistics.
 
-    A constraint that fails stays NOT VALID. May be run again.
+    A foreign key or CHECK that fails stays NOT VALID. May be run again.
     """
     notes = []
     for pipeline in pipelines:
-        for plan in pipeline.plans.values():
-            for wanted in constraints.constraints(plan, list(pipeline.plans.values())):
+        plans = list(pipeline.plans.values())
+        notes += await _make_views(target, pipeline, plans)
+        for plan in plans:
+            for wanted in constraints.constraints(plan, plans):
                 notes += await _validate_one(target, plan.qualified, wanted)
             for wanted in ddl.secondary(plan):
                 if wanted.late:
                     notes += await _build_late(target, plan, wanted)
             async with target.connection() as connection:
                 await connection.execute(f"ANALYZE {plan.qualified}", timeout=loader.DAY)
+    return notes
+
+
+async def _make_views(target: Target, pipeline: Pipeline, plans: Sequence[TablePlan]) -> list[Note]:
+    """Make the views that mean the same here; one whose name is taken, by itself or by another, stays."""
+    try:
+        seen = await pipeline.reader.run(select.views, pipeline.settings.exclude)
+    except sqlite3.Error as error:
+        raise source_error(pipeline.reader, error) from error
+    made, notes = views.translate(seen, plans, pipeline.facts.schema)
+    async with target.transaction() as connection:
+        there = await names.taken(connection, pipeline.facts.schema)
+        for view in made:
+            if view.name not in there:
+                notes += await loader.build(connection, plans[0], [view])
     return notes
 
 

@@ -204,6 +204,7 @@ class Translation:
     def _in(self, node: Node) -> Value:
         left = self._side(node.parts[0])
         right = [replace(self._known(part), affinity=None, explicit=False) for part in node.parts[1:]]
+        right = [operands.as_text(item, left) for item in right]
         if not right or any(item.literal is None for item in right):
             raise Untranslatable("IN takes a list of literals only")
         if all(item.kind is Kind.TEXT for item in (left, *right)):

@@ -147,6 +147,7 @@ def compare(sign: str, left: Value, right: Value) -> Value:
     known(left), known(right)
     if Kind.NULL in (left.kind, right.kind):
         raise Untranslatable("it compares with NULL")
+    left, right = as_text(left, right), as_text(right, left)
     if left.kind in NUMBERS and right.kind in NUMBERS:
         return Value(_numbers(sign, left, right), Kind.TRUTH)
     if left.kind is right.kind is Kind.TEXT:
@@ -155,6 +156,13 @@ def compare(sign: str, left: Value, right: Value) -> Value:
     if left.kind is right.kind is Kind.BLOB:
         return Value(f"({left.sql} {sign} {right.sql})", Kind.TRUTH)
     raise Untranslatable(f"it compares {left.kind.value} with {right.kind.value}")
+
+
+def as_text(value: Value, beside: Value) -> Value:
+    """Return an integer literal as the text that SQLite makes of it beside a column declared as text."""
+    if value.kind is not Kind.INTEGER or value.literal is None or beside.affinity is not Affinity.TEXT:
+        return value
+    return text(value.literal)
 
 
 def _numbers(sign: str, left: Value, right: Value) -> str:

@@ -13,6 +13,7 @@ from config.errors import ConfigError, Unsupported
 from triggers.identifier import fold, quote
 from triggers.key import Key, KeyKind, choose
 from triggers.schema import Column, Skipped, Table
+from triggers.select import View
 
 from . import conversions, types
 from .naming import Names, named
@@ -162,6 +163,8 @@ class SourcePlan:
     schema: str
     tables: tuple[TablePlan, ...]
     skipped: tuple[Skipped, ...] = ()
+    #: All that are not left out by name; `views.translate` tells which of them are carried.
+    views: tuple[View, ...] = ()
 
 
 def plan_table(

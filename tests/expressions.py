@@ -139,6 +139,7 @@ class Expressions:
         ]
         if kind in ("text", "day"):
             tests += [
+                f"{self._pick(BY_KIND[kind])} {sign} {self._pick(INTEGERS)}",
                 f"{one} {self._pick(('', 'NOT '))}LIKE {self._pick(PATTERNS)}{self._pick(('', ESCAPE))}",
                 f"{one} GLOB {self._pick(GLOBS)}",
                 f"length({one}) {sign} {self._pick(INTEGERS)}",

@@ -91,8 +91,15 @@ class Reading:
         """Return the next piece; an empty sign at the end."""
         return self._tokens[self._place] if not self.done else Token("sign", "")
 
-    def _following(self) -> Token:
-        return self._tokens[self._place + 1] if self._place + 1 < len(self._tokens) else Token("sign", "")
+    @property
+    def following(self) -> Token:
+        """Return the piece behind the next one; an empty sign behind the end."""
+        return self.after(1)
+
+    def after(self, count: int) -> Token:
+        """Return the piece that many places behind the next one; an empty sign behind the end."""
+        place = self._place + count
+        return self._tokens[place] if place < len(self._tokens) else Token("sign", "")
 
     def take(self) -> Token:
         """Return the next piece and go behind it. Raises Unreadable at the end."""
@@ -124,7 +131,7 @@ class Reading:
         return tree
 
     def _prefix(self) -> Node:
-        if self.next.says("NOT") and not self._following().says("EXISTS"):
+        if self.next.says("NOT") and not self.following.says("EXISTS"):
             self.take()
             return Node("not", parts=(self.expression(_NOT + 1),))
         for sign, kind in (("-", "negate"), ("+", "plus"), ("~", "invert")):
@@ -137,7 +144,7 @@ class Reading:
         sign = self.next.text.upper() if self.next.kind in ("word", "sign") else ""
         if sign == "COLLATE" and least <= _COLLATE:
             self.take()
-            return Node("collate", self._name(), (left,))
+            return Node("collate", self.name(), (left,))
         if sign in _BINARY and least <= _BINARY[sign]:
             self.take()
             if sign == "IS":
@@ -151,7 +158,7 @@ class Reading:
             self.take()
             return _not(Node("null?", parts=(left,)), sign == "NOTNULL")
         inverse = sign == "NOT"
-        word = self._following().text.upper() if inverse else sign
+        word = self.following.text.upper() if inverse else sign
         if word not in ("IN", "BETWEEN", *_MATCHES) and not (inverse and word == "NULL"):
             return None
         self._place += 1 + inverse
@@ -216,16 +223,16 @@ class Reading:
         return self._named(token)
 
     def _named(self, token: Token) -> Node:
-        reserved = token.kind == "word" and _RESERVED.fullmatch(token.text.upper())
+        reserved = token.kind == "word" and is_reserved(token.text)
         if token.kind not in ("word", "quoted") or reserved:
             raise Unreadable(f"{token.text!r} is not understood here")
         if token.kind == "word" and self.accept("("):
             return self._call(token.text.lower())
         if not self.accept("."):
             return Node("name", token.name, quoted=token.kind == "quoted")
-        second = self._name()
+        second = self.name()
         if self.accept("."):
-            return Node("name", self._name(), table=second, quoted=True)
+            return Node("name", self.name(), table=second, quoted=True)
         return Node("name", second, table=token.name, quoted=True)
 
     def _call(self, name: str) -> Node:
@@ -260,11 +267,17 @@ class Reading:
                 raise Unreadable("a CAST to a type with numbers is not understood")
         return Node("cast", " ".join(words).upper(), (what,))
 
-    def _name(self) -> str:
+    def name(self) -> str:
+        """Return the name that stands next, and go behind it. Raises Unreadable."""
         token = self.take()
         if token.kind not in ("word", "quoted", "string"):
             raise Unreadable(f"{token.text!r} stands where a name is expected")
         return token.name
+
+
+def is_reserved(word: str) -> bool:
+    """Tell whether a word cannot be the name of something, unless in quotes."""
+    return _RESERVED.fullmatch(word.upper()) is not None
 
 
 def _not(node: Node, inverse: bool) -> Node:

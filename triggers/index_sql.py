@@ -24,7 +24,11 @@ def parse(sql: str) -> IndexText:
     """
     found = tokens(sql)
     start = next(place for place, token in enumerate(found) if token.says("("))
-    end = closing(found, start)
+    try:
+        end = closing(found, start)
+    except ValueError:
+        msg = "the index text ends inside its column list"
+        raise ValueError(msg) from None
     terms = tuple(_bare(joined(term)) for term in split(found[start + 1 : end]))
     return IndexText(terms, _where(found[end + 1 :]))
 
