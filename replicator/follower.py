@@ -263,6 +263,14 @@ class Follower:
             log.warning("schema followed", source=self._facts.path, table=_name(change), change=what)
 
     async def _apply(self, connection: Connection, change: Change, all_plans: Sequence[TablePlan]) -> None:
+        await self._apply_structure(connection, change, all_plans)
+        if change.old is not None and change.new is not None and change.old.table.sql != change.new.table.sql:
+            notes = ledger.notes_json(ddl.notes(change.new, all_plans))
+            await connection.execute(CONTROL["set_notes"], self._pipeline.source_id, change.number, notes)
+
+    async def _apply_structure(
+        self, connection: Connection, change: Change, all_plans: Sequence[TablePlan]
+    ) -> None:
         source_id, number, new = self._pipeline.source_id, change.number, change.new
         if new is None:
             await connection.execute(CONTROL["forget_table"], source_id, number)

@@ -24,7 +24,6 @@ _BINARY = {
     **dict.fromkeys(("||", "->", "->>"), 10),
 }
 _NOT, _EQUAL, _COLLATE, _UNARY = 3, 4, 11, 12
-_ESCAPE = 6
 _SAME = {"==": "=", "!=": "<>"}
 _MATCHES = ("LIKE", "GLOB", "REGEXP", "MATCH")
 #: Words that begin or end something that is no expression of its own.
@@ -189,7 +188,7 @@ class Reading:
 
     def _match(self, left: Node, word: str) -> Node:
         pattern = self.expression(_EQUAL + 1)
-        escape = (self.expression(_ESCAPE + 1),) if self.accept("ESCAPE") else ()
+        escape = (self.expression(_EQUAL + 1),) if self.accept("ESCAPE") else ()
         return Node(word.lower(), parts=(left, pattern, *escape))
 
     def _list(self) -> tuple[Node, ...]:

@@ -258,6 +258,12 @@ UPDATE liteferry.progress SET stale = NULL WHERE source_id = $1 AND table_id = $
 -- a table's structure has changed in the source
 UPDATE liteferry.progress SET name = $3, plan = $4, indexed = false WHERE source_id = $1 AND table_id = $2
 
+-- set_notes --
+-- what a table does not get has changed with its plan; what PostgreSQL has refused stands until it is tried again
+UPDATE liteferry.progress AS p SET notes = $3::jsonb || coalesce((SELECT jsonb_agg(n)
+    FROM jsonb_array_elements(p.notes) AS n WHERE n ->> 'reason' LIKE 'PostgreSQL refused it%'), '[]')
+WHERE source_id = $1 AND table_id = $2
+
 -- forget_table --
 -- a table is gone from the source
 DELETE FROM liteferry.progress WHERE source_id = $1 AND table_id = $2

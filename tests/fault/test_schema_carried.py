@@ -117,16 +117,19 @@ async def test_a_rebuilt_table_carries_its_new_checks(
     daemon: StartDaemon, source: Path, target_url: str
 ) -> None:
     """The way of migrations in SQLite: a new table, its rows, and the old one's name."""
-    moved(
+    running = moved(
         daemon,
         source,
         target_url,
         """CREATE TABLE new(id INTEGER PRIMARY KEY, word TEXT, lang TEXT CHECK (length(lang) = 2),
-            upper TEXT AS (upper(word)));
+            upper TEXT AS (upper(word)), CHECK (word NOT REGEXP 'x'));
         INSERT INTO new(id, word, lang) SELECT id, word, lang FROM uses;
         DROP TABLE uses; ALTER TABLE new RENAME TO uses;
         ALTER TABLE users ADD COLUMN age INT CHECK (age >= 0);""",
     )
+    told = [note["what"] for note in running.status()["sources"][0]["notes"]]
+    assert "check (word NOT REGEXP 'x')" in told
+    assert "check (date(word) IS NULL)" not in told
     with pytest.raises(asyncpg.CheckViolationError):
         on_target(target_url, "INSERT INTO uses(lang) VALUES('english');")
     with pytest.raises(asyncpg.CheckViolationError):
