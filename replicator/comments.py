@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 from triggers.identifier import literal, quote
 
-from .plan import ROWID_COLUMN, ColumnPlan, TablePlan
+from .naming import ROWID_COLUMN
+from .plan import ColumnPlan, TablePlan
 
 
 def table(plan: TablePlan, source: str) -> str:

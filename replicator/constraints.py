@@ -14,7 +14,8 @@ from triggers.table_sql import Check
 
 from .expressions import condition
 from .indexes import secondary
-from .objects import Note, Object, alternative, key_name, short_name
+from .naming import alternative, short_name
+from .objects import Note, Object, key_name
 from .operands import Untranslatable
 from .plan import TablePlan
 from .scopes import TableScope, collation, folds

@@ -11,8 +11,9 @@ from . import comments, constraints, generated, indexes, views
 from .constraints import foreign_keys
 from .defaults import translate
 from .indexes import by_index, drop, secondary
-from .objects import Note, Object, alternative, key_name, short_name
-from .plan import ROWID_COLUMN, ColumnPlan, SourcePlan, TablePlan
+from .naming import ROWID_COLUMN, Names, alternative, short_name
+from .objects import Note, Object, key_name
+from .plan import ColumnPlan, SourcePlan, TablePlan
 
 __all__ = (
     "Note",
@@ -32,6 +33,7 @@ __all__ = (
     "script",
     "secondary",
     "short_name",
+    "validate",
 )
 
 GUARD = "liteferry_guard"
@@ -89,6 +91,11 @@ def replica_key(plan: TablePlan, name: str | None = None) -> str:
 
 def _columns_of(plan: TablePlan, names: Iterable[str]) -> str:
     return ", ".join(quote(plan.on_target(name)) for name in names)
+
+
+def validate(plan: TablePlan, constraint: str) -> str:
+    """Return the statement that checks a NOT VALID constraint against all rows."""
+    return f"ALTER TABLE {plan.qualified} VALIDATE CONSTRAINT {quote(constraint)}"
 
 
 def guard(plan: TablePlan) -> str:
@@ -149,6 +156,9 @@ def script(plan: SourcePlan) -> str:
     parts = [HEADER, f"CREATE SCHEMA IF NOT EXISTS {quote(plan.schema)};"]
     taken = {table.target for table in plan.tables}
     for table in plan.tables:
+        parts += [
+            _line(f"renamed: {name} is {quote(target)} on the target") for name, target in renames(table)
+        ]
         parts += [_line(f"{table.name}.{c.source}: {c.pg_type}; {c.evidence.text()}") for c in table.columns]
         parts.append(create_table(table, taken) + ";")
         parts.append(replica_key(table, _unused(table, key_name(table), taken)) + ";")
@@ -161,6 +171,11 @@ def script(plan: SourcePlan) -> str:
         parts += [_line(f"not carried: {n.table}, {n.what}: {n.reason}") for n in notes(table, plan.tables)]
     parts += [_line(f"left out: {s.kind} {s.name}: {s.reason}") for s in plan.skipped]
     return "\n".join(parts) + "\n"
+
+
+def renames(plan: TablePlan) -> list[tuple[str, str]]:
+    """Return what has another name on the target: "table" or "table.column", and that name."""
+    return Names(plan.target, {c.source: c.target for c in plan.columns}).other_than(plan.name)
 
 
 def _unused(plan: TablePlan, name: str, taken: set[str]) -> str:

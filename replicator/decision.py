@@ -179,14 +179,14 @@ async def validate(target: Target, pipelines: Sequence[Pipeline]) -> list[Note]:
 
 
 async def _make_views(target: Target, pipeline: Pipeline, plans: Sequence[TablePlan]) -> list[Note]:
-    """Make the views that mean the same here; one whose name is taken, by itself or by another, stays."""
+    """Make the views that mean the same here; one that is there already stays."""
     try:
         seen = await pipeline.reader.run(select.views, pipeline.settings.exclude)
     except sqlite3.Error as error:
         raise source_error(pipeline.reader, error) from error
-    made, notes = views.translate(seen, plans, pipeline.facts.schema)
+    made, notes = views.translate(views.named(seen, pipeline.naming), plans, pipeline.facts.schema)
     async with target.transaction() as connection:
-        there = await names.taken(connection, pipeline.facts.schema)
+        there = {r["viewname"] for r in await connection.fetch(CONTROL["views"], pipeline.facts.schema)}
         for view in made:
             if view.name not in there:
                 notes += await loader.build(connection, plans[0], [view])

@@ -15,7 +15,8 @@ from triggers.schema import Column
 
 from . import types
 from .expressions import bare, value
-from .objects import Note, Object, short_name
+from .naming import short_name
+from .objects import Note, Object
 from .operands import NULL, Kind, Untranslatable, Value
 from .plan import ColumnPlan, TablePlan
 from .scopes import TableScope, kind_of

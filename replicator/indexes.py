@@ -11,7 +11,8 @@ from triggers.schema import Index, IndexColumn
 
 from . import operands
 from .expressions import bare, condition, value
-from .objects import Note, Object, alternative, key_name, short_name
+from .naming import alternative, short_name
+from .objects import Note, Object, key_name
 from .operands import Kind, Untranslatable
 from .plan import TablePlan
 from .scopes import TableScope, collation, folds, value_of
@@ -54,13 +55,14 @@ def _made(plan: TablePlan, index: Index) -> Object | None:
         return _index(plan, index)
     if names is None:
         return None
-    if any(_folds(plan, c) for c in index.columns):
+    if any(is_folded(plan, c) for c in index.columns):
         # as the key it has its constraint, by bytes; this one keeps that no two are equal by its collation
         return _folded(plan, index, names)
     return _constraint(plan, names) if index.name != plan.key.index else None
 
 
-def _folds(plan: TablePlan, column: IndexColumn) -> bool:
+def is_folded(plan: TablePlan, column: IndexColumn) -> bool:
+    """Tell whether a column stands in an index as an expression, for SQLite compares it by a collation."""
     known = column.collation.upper() in COLLATIONS
     return column.name is not None and known and folds(plan, column.name, column.collation)
 
@@ -99,7 +101,7 @@ def _index(plan: TablePlan, index: Index) -> Object:
 
 def _term(plan: TablePlan, column: IndexColumn) -> str:
     name = column.name or ""
-    if not _folds(plan, column):
+    if not is_folded(plan, column):
         return quote(plan.on_target(name))
     planned = next(c for c in plan.columns if fold(c.source) == fold(name))
     return operands.collated(value_of(plan, planned), column.collation.upper())

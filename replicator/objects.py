@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 
 from triggers.identifier import quote
 from triggers.key import KeyKind
 
-from .plan import NAME_BYTES, TablePlan
+from .naming import short_name
+from .plan import TablePlan
 
 #: What stands before the name of an object that shares its schema's space of names.
 KEYWORDS = {"unique constraint": "ADD CONSTRAINT", "unique index": "INDEX", "index": "INDEX"}
@@ -52,18 +52,3 @@ def key_name(plan: TablePlan) -> str:
     if plan.key.kind is KeyKind.UNIQUE:
         return short_name("_".join([plan.target, *map(plan.on_target, plan.key.columns), "key"]))
     return short_name(f"{plan.target}_{'liteferry_key' if plan.key.kind is KeyKind.ROWID else 'pkey'}")
-
-
-def alternative(*names: str) -> str:
-    """Return the name for something of a table (first) where its own (second) is taken, by a hash of both."""
-    mark = hashlib.sha256("\0".join(names).encode()).hexdigest()[:8]
-    return short_name(f"{names[1]}_{mark}")
-
-
-def short_name(name: str) -> str:
-    """Return a name of at most 63 bytes; a longer one keeps its start and ends in a hash of all of it."""
-    raw = name.encode()
-    if len(raw) <= NAME_BYTES:
-        return name
-    mark = hashlib.sha256(raw).hexdigest()[:8]
-    return raw[: NAME_BYTES - 9].decode(errors="ignore") + "_" + mark

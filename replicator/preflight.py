@@ -15,6 +15,7 @@ from triggers.session import Session
 
 from . import views
 from .ledger import TableRecord
+from .naming import Naming, named
 from .plan import SourcePlan, TablePlan, names_alone, plan_table, remembered
 from .profile import Profile, estimate
 from .types import Evidence
@@ -30,6 +31,7 @@ async def make_plan(
     session: Session,
     schema: str,
     *,
+    naming: Naming | None = None,
     exclude: Collection[str] = (),
     overrides: Mapping[str, str] | None = None,
     profile: bool = True,
@@ -38,9 +40,10 @@ async def make_plan(
 ) -> SourcePlan:
     """Plan a source from its structure and, with `profile`, from every value in it; changes nothing.
 
-    Raises Unsupported and ConfigError as `plan_table` does.
+    Raises Unsupported and ConfigError as `plan_table` does, ConfigError for names that would be one.
     """
     found, skipped = await session.run(structure, exclude)
+    names = named(naming or Naming(), found)
     planned = []
     for table in found:
         await session.run(_refuse_unreachable, table)
@@ -52,8 +55,8 @@ async def make_plan(
         else:
             rows = await session.run(estimate, table, choose(table))
             evidence = [Evidence()] * len(table.columns)
-        planned.append(plan_table(table, schema, evidence, overrides or {}, rows))
-    seen = await session.run(select.views, exclude)
+        planned.append(plan_table(table, schema, evidence, overrides or {}, rows, names[table.name]))
+    seen = views.named(await session.run(select.views, exclude), naming or Naming())
     _, refused = views.translate(seen, planned, schema)
     others = [s for s in skipped if s.kind != "view" or s.name not in {view.name for view in seen}]
     left_out = [*others, *(Skipped(note.table, "view", note.reason) for note in refused)]

@@ -13,7 +13,8 @@ from triggers.select import Item, Order, Select, View
 from . import operands
 from .aggregates import Aggregating
 from .expressions import bare
-from .objects import Note, Object, short_name
+from .naming import Naming
+from .objects import Note, Object
 from .operands import Kind, Untranslatable, Value
 from .plan import TablePlan
 from .scopes import value_of
@@ -34,6 +35,18 @@ class Column:
     name: str
     target: str
     value: Value
+
+
+def named(views: Iterable[View], naming: Naming) -> list[View]:
+    """Return views with their names and those of their columns on the target."""
+    return [
+        replace(
+            view,
+            target=naming.table(view.name),
+            targets=tuple(naming.columns(view.name, view.columns).names[c] for c in view.columns),
+        )
+        for view in views
+    ]
 
 
 def translate(
@@ -115,12 +128,13 @@ class _View:
 
     def made(self) -> tuple[Object, Relation]:
         """Return the statement, and what others see of the view. Raises Untranslatable."""
-        chosen, name = self._select, short_name(self._view.name)
+        chosen, name = self._select, self._view.target or self._view.name
         items = self._items()
         if len(items) != len(self._view.columns):
             raise Untranslatable("SQLite itself cannot read it, or gives it other columns")
         group = self._grouped([node for node, *_ in items])
-        names = [target or column for (_, target, _), column in zip(items, self._view.columns, strict=True)]
+        others = self._view.targets or self._view.columns
+        names = [target or other for (_, target, _), other in zip(items, others, strict=True)]
         values = [_given(value) for *_, value in items]
         if chosen.distinct:
             _refuse_folding(value for *_, value in items)

@@ -22,6 +22,9 @@ class View:
     name: str
     sql: str
     columns: tuple[str, ...] = ()
+    #: What it and its columns are called on the target; the same where nothing is said.
+    target: str = ""
+    targets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,37 @@ CREATE TABLE IF NOT EXISTS liteferry.cutover (
     told boolean NOT NULL DEFAULT false
 )
 
+-- create_verification --
+-- the reports of the last verifications, each with the digest over its content
+CREATE TABLE IF NOT EXISTS liteferry.verification (
+    verification_id uuid PRIMARY KEY,
+    kind text NOT NULL,
+    sources uuid[] NOT NULL,
+    equal boolean NOT NULL,
+    finished_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    digest text NOT NULL,
+    -- json, not jsonb: as it was written
+    report json NOT NULL
+)
+
+-- add_verification --
+-- keep a report
+INSERT INTO liteferry.verification (verification_id, kind, sources, equal, digest, report)
+VALUES ($1, $2, $3, $4, $5, $6)
+
+-- forget_verifications --
+-- all but the newest of a kind
+DELETE FROM liteferry.verification WHERE verification_id IN (
+    SELECT verification_id FROM liteferry.verification WHERE kind = $1 ORDER BY finished_at DESC OFFSET $2)
+
+-- knows_verifications --
+-- whether there is a table for them: a target that an older version has set up has none before the first
+SELECT to_regclass('liteferry.verification') IS NOT NULL
+
+-- last_verification --
+-- the newest report about any of some sources
+SELECT report FROM liteferry.verification WHERE sources && $1::uuid[] ORDER BY finished_at DESC LIMIT 1
+
 -- create_guard --
 -- refuses writes to a replicated table by anyone but the daemon until the cutover
 CREATE OR REPLACE FUNCTION liteferry.guard() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -259,9 +290,9 @@ UPDATE liteferry.progress SET stale = NULL WHERE source_id = $1 AND table_id = $
 UPDATE liteferry.progress SET name = $3, plan = $4, indexed = false WHERE source_id = $1 AND table_id = $2
 
 -- set_notes --
--- what a table does not get has changed with its plan; what PostgreSQL has refused stands until it is tried again
-UPDATE liteferry.progress AS p SET notes = $3::jsonb || coalesce((SELECT jsonb_agg(n)
-    FROM jsonb_array_elements(p.notes) AS n WHERE n ->> 'reason' LIKE 'PostgreSQL refused it%'), '[]')
+-- what a table does not get has changed with its plan ($3 before, $4 now); what was found out on the way stays
+UPDATE liteferry.progress AS p SET notes = $4::jsonb || coalesce((SELECT jsonb_agg(n)
+    FROM jsonb_array_elements(p.notes) AS n WHERE NOT $3::jsonb @> jsonb_build_array(n)), '[]')
 WHERE source_id = $1 AND table_id = $2
 
 -- forget_table --
@@ -310,6 +341,10 @@ WHERE i.indrelid = $1::text::regclass
 -- relations --
 -- every name that is taken in a schema
 SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1
+
+-- views --
+-- the views of a schema
+SELECT viewname FROM pg_views WHERE schemaname = $1
 
 -- constraint_on --
 -- whether a table has a constraint of that name

@@ -21,7 +21,8 @@ TABLES = """
 CREATE TABLE people(id INTEGER PRIMARY KEY, name TEXT, nick TEXT COLLATE NOCASE, active BOOLEAN, height REAL,
     saldo DECIMAL(9,2), "a b" INT, born DATE);
 INSERT INTO people VALUES(1, 'Ada', 'ada', 1, 1.7, 10.5, 3, '1815-12-10'),
-    (2, 'bob', 'ADA', 0, NULL, 3, NULL, NULL), (3, 'Éva', 'Eva', 1, 1.6, NULL, 3, '2000-01-01'), (4, NULL, NULL, NULL, 1.7, 0.1, -3, '1999-09-09');
+    (2, 'bob', 'ADA', 0, NULL, 3, NULL, NULL), (3, 'Éva', 'Eva', 1, 1.6, NULL, 3, '2000-01-01'),
+    (4, NULL, NULL, NULL, 1.7, 0.1, -3, '1999-09-09');
 CREATE TABLE notes(id INTEGER PRIMARY KEY, person INT, text TEXT);
 INSERT INTO notes VALUES(1, 1, 'x'), (2, 1, 'y%'), (3, 3, 'Z'), (4, 9, 'lost');
 """
