@@ -73,16 +73,30 @@ def checks(plan: TablePlan, others: Sequence[Object] = ()) -> list[Object]:
     """Return the CHECKs that mean the same on the target; `others` have their names already."""
     used = {key_name(plan), *(o.name for o in others), *(o.name for o in secondary(plan))}
     made = []
-    for check in table_sql.read(plan.table.sql).checks:
-        try:
-            sql = condition(check.text, TableScope(plan))
-        except Untranslatable:
+    for check, sql in _conditions(plan):
+        if isinstance(sql, Untranslatable):
             continue
         name = _name(plan, check, used)
         used.add(name)
         statement = f"ALTER TABLE {plan.qualified} ADD CONSTRAINT {quote(name)} CHECK ({sql}) NOT VALID"
         made.append(Object(plan.name, name, "check constraint", statement))
     return made
+
+
+def _conditions(plan: TablePlan) -> list[tuple[Check, str | Untranslatable]]:
+    """Return the CHECKs of a table as they are said here, or why they cannot be."""
+    if "checks" not in plan.memo:
+        scope = TableScope(plan)
+        plan.memo["checks"] = [(c, _condition(c, scope)) for c in table_sql.read(plan.table.sql).checks]
+    found: list[tuple[Check, str | Untranslatable]] = plan.memo["checks"]
+    return found
+
+
+def _condition(check: Check, scope: TableScope) -> str | Untranslatable:
+    try:
+        return condition(check.text, scope)
+    except Untranslatable as error:
+        return error
 
 
 def _name(plan: TablePlan, check: Check, used: Iterable[str]) -> str:
@@ -93,12 +107,10 @@ def _name(plan: TablePlan, check: Check, used: Iterable[str]) -> str:
 
 def notes(plan: TablePlan, planned: Sequence[TablePlan]) -> Iterator[Note]:
     """Yield the constraints that are not carried."""
-    for check in table_sql.read(plan.table.sql).checks:
-        try:
-            condition(check.text, TableScope(plan))
-        except Untranslatable as error:
+    for check, sql in _conditions(plan):
+        if isinstance(sql, Untranslatable):
             named = f" {check.name}" if check.name else ""
-            yield Note(plan.name, f"check{named} ({check.text})", str(error))
+            yield Note(plan.name, f"check{named} ({check.text})", str(sql))
     names = {fold(p.name): p for p in planned}
     for key in plan.table.foreign_keys:
         what, other = f"foreign key ({', '.join(key.columns)})", names.get(fold(key.other_table))

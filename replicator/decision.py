@@ -47,6 +47,13 @@ def _greatest(connection: sqlite3.Connection, table: str, column: str, autoincre
     return greatest
 
 
+def opening(pipeline: Pipeline) -> list[tuple[TablePlan, list[ddl.Object]]]:
+    """Return what the tables of a source are given in the decision: foreign keys, CHECKs, triggers."""
+    # of its own file only: a table of the same name in another file is another table
+    siblings = list(pipeline.plans.values())
+    return [(plan, ddl.opening(plan, siblings)) for plan in siblings]
+
+
 async def open_target(connection: Connection, cutover: UUID, pipelines: Sequence[Pipeline]) -> list[Note]:
     """Make the target the application's, inside a transaction: guard off, constraints on, decided.
 
@@ -59,10 +66,7 @@ async def open_target(connection: Connection, cutover: UUID, pipelines: Sequence
     for pipeline in pipelines:
         for plan in pipeline.plans.values():
             await connection.execute(ddl.drop_guard(plan))
-        for plan in pipeline.plans.values():
-            # of its own file only: a table of the same name in another file is another table
-            siblings = list(pipeline.plans.values())
-            notes += await loader.build(connection, plan, ddl.opening(plan, siblings))
+        notes += await loader.build_together(connection, opening(pipeline))
         await connection.execute(CONTROL["set_state"], pipeline.source_id, State.CUT_OVER.value)
     return notes
 
@@ -182,8 +186,12 @@ async def _make_views(target: Target, pipeline: Pipeline, plans: Sequence[TableP
     """Make the views that mean the same here; one that is there already stays."""
     try:
         seen = await pipeline.reader.run(select.views, pipeline.settings.exclude)
-    except sqlite3.Error as error:
-        raise source_error(pipeline.reader, error) from error
+    except (sqlite3.Error, LiteferryError) as raised:
+        error = source_error(pipeline.reader, raised) if isinstance(raised, sqlite3.Error) else raised
+        if error.retryable:
+            raise error from raised
+        # the file may be gone, and is not needed for anything else any more
+        return [Note(pipeline.path.name, "views", f"could not be read: {error}")]
     made, notes = views.translate(views.named(seen, pipeline.naming), plans, pipeline.facts.schema)
     async with target.transaction() as connection:
         there = {r["viewname"] for r in await connection.fetch(CONTROL["views"], pipeline.facts.schema)}

@@ -25,6 +25,12 @@ from .types import Affinity
 
 def objects(plan: TablePlan) -> list[Object]:
     """Return the function and trigger that compute a table's generated columns, none where nothing is."""
+    if "generated" not in plan.memo:
+        plan.memo["generated"] = _objects(plan)
+    return list(plan.memo["generated"])
+
+
+def _objects(plan: TablePlan) -> list[Object]:
     assignments = [f"    NEW.{quote(c.target)} := {sql};" for c, sql in _computed(plan)]
     if not assignments:
         return []

@@ -25,6 +25,12 @@ def secondary(plan: TablePlan) -> list[Object]:
 
 def by_index(plan: TablePlan) -> list[Object | None]:
     """Return for each index of the source what it is on the target, None for one that is not carried."""
+    if "indexes" not in plan.memo:
+        plan.memo["indexes"] = _by_index(plan)
+    return list(plan.memo["indexes"])
+
+
+def _by_index(plan: TablePlan) -> list[Object | None]:
     made: list[Object | None] = []
     used = {key_name(plan)}
     for index in plan.table.indexes:

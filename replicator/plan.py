@@ -79,6 +79,11 @@ class TablePlan:
         return {fold(c.source): c.target for c in self.record}
 
     @cached_property
+    def memo(self) -> dict[str, Any]:
+        """Return what was worked out from the plan already; the cutover wants it while the application waits."""
+        return {}
+
+    @cached_property
     def record(self) -> tuple[ColumnPlan, ...]:
         """Return the columns as they travel: the side column first where the key is the rowid."""
         if self.key.kind is not KeyKind.ROWID:

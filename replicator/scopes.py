@@ -36,12 +36,14 @@ class TableScope:
 
     def __init__(self, plan: TablePlan, prefix: str = "") -> None:
         """Take the table."""
+        self._plan, self._prefix = plan, prefix
         self._table = fold(plan.name)
-        self._columns = {fold(c.source): value_of(plan, c, prefix) for c in plan.columns}
+        self._columns = {fold(c.source): c for c in plan.columns}
 
     def column(self, table: str, name: str) -> Value | None:
         """Return what a name stands for, None when there is no such column."""
-        return self._columns.get(fold(name)) if fold(table) in ("", self._table) else None
+        found = self._columns.get(fold(name)) if fold(table) in ("", self._table) else None
+        return value_of(self._plan, found, self._prefix) if found is not None else None
 
 
 def value_of(plan: TablePlan, planned: ColumnPlan, prefix: str = "") -> Value:
