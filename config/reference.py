@@ -43,6 +43,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "drift_interval",
         "foreign_keys_enforced",
         "compare_interval",
+        "recheck_interval",
         "watch_interval",
     ),
     "Limits": (
@@ -50,6 +51,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "max_pause",
         "ready_max_pending",
         "ready_max_age",
+        "verify_max_age",
         "wal_warn_mb",
         "disk_min_free_mb",
         "disk_critical_mb",

@@ -289,7 +289,10 @@ class Pipeline:
         records = await self.registration.tables()
         # the indexes of a stale table may not fit its rows: they come when it is repaired
         missing = {r.table_id: self.plans[r.table_id] for r in records if not r.stale}
-        refused = {r.table_id: {note["what"] for note in r.notes} for r in records}
+        refused = {
+            r.table_id: {note["what"] for note in r.notes if note["reason"].startswith(loader.REFUSED)}
+            for r in records
+        }
         await loader.add_indexes(self.target, self.source_id, missing, refused)
         self.facts.notes = [dict(note) for r in await self.registration.tables() for note in r.notes]
         async with self.target.connection() as connection:

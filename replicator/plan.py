@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from config.errors import ConfigError
+from config.errors import ConfigError, Unsupported
 from triggers.identifier import fold, quote
 from triggers.key import Key, KeyKind, choose
 from triggers.schema import Column, Skipped, Table
@@ -19,6 +19,9 @@ from .naming import ROWID_COLUMN, Names, Naming, named
 from .paging import Paging, paging
 from .types import Affinity, Evidence
 from .values import Converter, Form
+
+#: PostgreSQL's limit of columns in a table; SQLite's is 2,000 unless it was built with another.
+MOST_COLUMNS = 1_600
 
 
 @dataclass(frozen=True)
@@ -176,12 +179,23 @@ def plan_table(
         for column, seen in zip(table.columns, evidence, strict=True)
     )
     key = choose(table, with_null)
+    _refuse_wide(table, key)
     columns = tuple(_for_key(table.name, c) if c.source in key.columns else c for c in columns)
     _refuse_blurred_key(table, key, columns)
     counted = evidence[0].rows if evidence else 0
     names = names or named(Naming(), [table])[table.name]
     columns = tuple(replace(c, target=names.columns[c.source]) for c in columns)
     return TablePlan(table, key, schema, columns, counted if rows is None else rows, names.table)
+
+
+def _refuse_wide(table: Table, key: Key) -> None:
+    """Raise Unsupported for a table of more columns than PostgreSQL takes."""
+    width = len(table.columns) + (key.kind is KeyKind.ROWID)
+    if width > MOST_COLUMNS:
+        raise Unsupported(
+            f"table {table.name!r} has {width:,} columns, PostgreSQL takes {MOST_COLUMNS:,}",
+            hint="leave the table out with `exclude`",
+        )
 
 
 def _refuse_blurred_key(table: Table, key: Key, columns: Sequence[ColumnPlan]) -> None:
