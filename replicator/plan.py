@@ -80,7 +80,7 @@ class TablePlan:
 
     @cached_property
     def memo(self) -> dict[str, Any]:
-        """Return what was worked out from the plan already; the cutover wants it while the application waits."""
+        """Return what was worked out from the plan already: the cutover wants it while writers wait."""
         return {}
 
     @cached_property
