@@ -92,7 +92,10 @@ class Examination:
         """Let a known difference stand in the way of a cutover until it is gone."""
         if not self.report.rows_equal:
             self._facts.differing.add(self._number)
-        elif self.report.mode is Mode.ROWS:
+            if self.report.mode is not Mode.TOUCHED:
+                # it may be in a row that was not written: the next comparison must look at all
+                self._facts.touched.forget(self._number)
+        elif self.report.mode is not Mode.COUNTS:
             self._facts.differing.discard(self._number)
         self._facts.repairs += bool(self.report.repaired)
         self._facts.repaired_rows += self.report.repaired

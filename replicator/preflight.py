@@ -17,6 +17,7 @@ from . import views
 from .ledger import TableRecord
 from .naming import Naming, named
 from .plan import SourcePlan, TablePlan, names_alone, plan_table, remembered
+from .policy import Policy
 from .profile import Profile, estimate
 from .types import Evidence
 
@@ -37,6 +38,7 @@ async def make_plan(
     profile: bool = True,
     profile_rows: int = 0,
     read_seconds: float = 0.05,
+    policy: Policy = Policy(),  # noqa: B008  # a constant
 ) -> SourcePlan:
     """Plan a source from its structure and, with `profile`, from every value in it; changes nothing.
 
@@ -55,7 +57,8 @@ async def make_plan(
         else:
             rows = await session.run(estimate, table, choose(table))
             evidence = [Evidence()] * len(table.columns)
-        planned.append(plan_table(table, schema, evidence, overrides or {}, rows, names[table.name]))
+        called = names[table.name]
+        planned.append(plan_table(table, schema, evidence, overrides or {}, rows, called, policy))
     seen = views.named(await session.run(select.views, exclude), naming or Naming())
     _, refused = views.translate(seen, planned, schema)
     others = [s for s in skipped if s.kind != "view" or s.name not in {view.name for view in seen}]
