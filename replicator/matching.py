@@ -85,11 +85,6 @@ def converted(plan: TablePlan, rows: Sequence[Row]) -> tuple[list[Pair], list[Re
         return plan.converter.sift(rows)
 
 
-def count_rows(connection: sqlite3.Connection, plan: TablePlan) -> int:
-    """Return how many rows the source has."""
-    return int(connection.execute(f"SELECT count(*) FROM main.{quote(plan.name)}").fetchone()[0])
-
-
 def absent(connection: sqlite3.Connection, plan: TablePlan, keys: list[Row]) -> list[Row]:
     """Return those keys of the target that the source does not have, compared exactly."""
     columns = ", ".join(f"t.{quote(c)}" for c in plan.key.columns)
