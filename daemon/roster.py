@@ -32,6 +32,7 @@ from replicator.faults import ours
 from replicator.naming import check_renames
 from replicator.pipeline import Pipeline
 from replicator.plan import check_overrides
+from replicator.policy import check_names
 from replicator.presence import Identity
 from replicator.state import State
 from replicator.target import Target
@@ -144,6 +145,7 @@ class Roster:
         if complete:
             everything = [t for tables in found.values() for t in tables]
             check_overrides(everything, self._settings.columns)
+            check_names(everything, self._settings.bad_values)
             check_renames(everything, self._settings.rename)
         places = {p: await of_source(p.places()) for p in found}
         refuse_shared_tables(place for some in places.values() for place in some)

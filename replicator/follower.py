@@ -128,7 +128,7 @@ class Follower:
             changes.tables.append(await self._change(seen, number, old, naming))
         rebuild_swapped(changes.tables)
         following = pipeline.settings.on_schema_change == "follow"
-        numbers = [*pipeline.plans, *seen.names]
+        number = max(seen.free_number, max(pipeline.plans, default=0) + 1)
         self._facts.objections = [
             f"table {name!r} is not captured, for its INSERTs would fail with triggers: foreign key of {one}"
             for name, one in seen.harmed.items()
@@ -137,10 +137,9 @@ class Follower:
             self._facts.objections += [f"table {t.name!r} appeared after the plan" for t in new]
             new = []
         for table in new:
-            number = max(numbers, default=0) + 1
             try:
                 changes.tables.append(await self._new(number, table, naming))
-                numbers.append(number)
+                number += 1
             except (Unsupported, ConfigError) as error:
                 # what was there before streams on; the cutover waits for somebody to look at it
                 self._facts.objections.append(f"{error}: it is not replicated")
@@ -199,7 +198,9 @@ class Follower:
         except sqlite3.Error as error:
             raise source_error(reader, error) from error
         overrides = self._pipeline.settings.columns
-        return plan_table(table, self._facts.schema, evidence, overrides, names=called)
+        return plan_table(
+            table, self._facts.schema, evidence, overrides, names=called, policy=self._pipeline.policy
+        )
 
     async def _added(self, step: Evolution, called: Names) -> Mapping[str, ColumnPlan]:
         """Plan the columns that are new, by what they hold."""

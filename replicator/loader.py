@@ -12,7 +12,7 @@ from config.errors import TargetError
 from triggers.changelog import Place
 from triggers.identifier import quote
 
-from . import ddl, dml, ledger, names
+from . import ddl, ledger, names
 from .ddl import Note, Object
 from .lanes import Bounds
 from .plan import TablePlan
@@ -61,25 +61,6 @@ async def create(
             hint="run as its owner: GRANT CREATE ON DATABASE <database> TO <user>, and "
             "GRANT CREATE, USAGE ON SCHEMA <schema> TO <user>",
         ) from None
-
-
-async def add_keys(target: Target, plans: Sequence[TablePlan]) -> None:
-    """Give every loaded table the key by which changes are applied."""
-    for plan in plans:
-        async with target.transaction() as connection:
-            if not await connection.fetchval(CONTROL["has_replica_key"], plan.qualified):
-                await _add_key(connection, plan)
-
-
-async def _add_key(connection: Connection, plan: TablePlan) -> None:
-    key = ddl.replica_key(plan, await names.placed_key(connection, plan))
-    try:
-        async with connection.transaction():
-            await connection.execute(key, timeout=DAY)
-    except asyncpg.UniqueViolationError:
-        gone = await connection.execute(dml.delete_duplicates(plan), timeout=DAY)
-        log.info("rows that moved while copied", table=plan.name, rows=int(gone.split()[-1]))
-        await connection.execute(key, timeout=DAY)
 
 
 async def add_indexes(

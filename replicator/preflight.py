@@ -15,6 +15,7 @@ from triggers.session import Session
 from .ledger import TableRecord
 from .naming import Naming, named
 from .plan import SourcePlan, TablePlan, names_alone, plan_table, remembered
+from .policy import Policy
 from .profile import Profile, estimate
 from .types import Evidence
 
@@ -35,6 +36,7 @@ async def make_plan(
     profile: bool = True,
     profile_rows: int = 0,
     read_seconds: float = 0.05,
+    policy: Policy = Policy(),  # noqa: B008  # a constant
 ) -> SourcePlan:
     """Plan a source from its structure and, with `profile`, from every value in it; changes nothing.
 
@@ -53,7 +55,8 @@ async def make_plan(
         else:
             rows = await session.run(estimate, table, choose(table))
             evidence = [Evidence()] * len(table.columns)
-        planned.append(plan_table(table, schema, evidence, overrides or {}, rows, names[table.name]))
+        called = names[table.name]
+        planned.append(plan_table(table, schema, evidence, overrides or {}, rows, called, policy))
     return SourcePlan(schema, tuple(planned), tuple(skipped))
 
 

@@ -15,7 +15,7 @@ import structlog
 from config.errors import RowsRefused, ValueRefused
 from triggers.session import Session
 
-from . import dml, evolution, failpoint, ledger, loader
+from . import dml, evolution, failpoint, ledger, loader, sizes
 from .applier import Collision, refused
 from .matching import CHUNK_ROWS, absent, differences, target_keys
 from .paging import Cursor, Pace
@@ -128,6 +128,8 @@ class Repair:
             await self._release(connection, rows)
             try:
                 wrong = await self._wrong(connection, wanted)
+                if any(map(sizes.too_large, wrong)):
+                    self._plan.converter.refuse(rows)
                 await self._upsert(connection, wrong)
             except asyncpg.UniqueViolationError as error:
                 raise Collision.of(error) from error
@@ -161,8 +163,10 @@ class Repair:
         return found.rows
 
     async def _upsert(self, connection: Connection, rows: Sequence[Row]) -> None:
-        if rows:
-            await connection.execute(dml.upsert(self._plan), *self._plan.converter.parameters(rows))
+        for part in sizes.portions(rows, lambda row: row):
+            columns = self._plan.converter.parameters(part)
+            timeout = sizes.seconds(sum(map(sizes.row_bytes, part)))
+            await connection.execute(dml.upsert(self._plan), *columns, timeout=timeout)
 
     async def _release(self, connection: Connection, rows: Sequence[Row]) -> None:
         quarantine = self._pipeline.quarantine

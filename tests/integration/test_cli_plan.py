@@ -177,13 +177,45 @@ def test_a_type_that_was_asked_for_is_told_what_it_refuses(
     assert len(tag["warnings"]) == 2
 
 
-def test_values_that_no_type_holds_together_are_named(liteferry: Liteferry, make_source: MakeSource) -> None:
-    """The counts, the first key, and, on the operator's own terminal, how the value begins."""
-    source = make_source(script=DIRTY + "UPDATE event SET score = 'N/A' WHERE id IN (17, 18);")
-    answer = liteferry("plan", source)
+SCORES = "UPDATE event SET score = 'N/A' WHERE id IN (17, 18); UPDATE event SET score = x'00' WHERE id = 3;"
 
-    assert answer.status != 0
-    assert "2 of 200 rows are text, first key 17: 'N/A'" in answer.errors
+
+def test_values_that_no_type_holds_together_are_named(
+    liteferry: Liteferry, make_source: MakeSource, tmp_path: Path
+) -> None:
+    """The counts, the first key, and, on the operator's own terminal, how the value begins."""
+    source = make_source(script=DIRTY + SCORES)
+    answer = liteferry("plan", source)
+    (told,) = liteferry("plan", source, "--json").json["sources"]
+    (tmp_path / "l.toml").write_text('on_bad_value = "halt"\n')
+    halted = liteferry("plan", source, "--config", tmp_path / "l.toml")
+
+    assert answer.status == 0
+    assert "2 of 200 rows are text, first key 17: 'N/A'" in answer.output
+    assert "-- quarantine: event: 3 rows would be kept there" in answer.output
+    assert "UNCLEAR" not in answer.output
+    assert told["tables"][0]["quarantined"] == 3
+    assert (told["tables"][0]["columns"][3]["type"], told["tables"][0]["columns"][3]["dissenting"]) == (
+        "double precision",
+        3,
+    )
+    assert halted.status != 0
+    assert "2 of 200 rows are text, first key 17: 'N/A'" in halted.errors
+
+
+def test_a_type_that_is_a_guess_is_told_aloud(
+    liteferry: Liteferry, make_source: MakeSource, tmp_path: Path
+) -> None:
+    """Also where the script goes to a file."""
+    source = make_source(script=DIRTY + "UPDATE event SET score = 'N/A' WHERE id > 150;")
+    answer = liteferry("plan", source, "--out", tmp_path / "schema.sql")
+    checked = liteferry("check", source)
+
+    assert "warning: event.score: double precision is unclear: 50 of its values are" in answer.errors
+    assert "THE TYPE IS UNCLEAR: only 75% of the values" in (tmp_path / "schema.sql").read_text()
+    assert checked.status == 0
+    assert "50 rows would go into quarantine; the first: table 'event', key 151" in checked.output
+    assert "column 'score': double precision is unclear: 50 of 200 values" in checked.output
 
 
 def test_a_key_takes_no_type_without_an_inverse(
