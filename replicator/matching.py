@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from config.errors import ValueRefused
-from triggers.identifier import quote
 
 from . import dml
 from .plan import TablePlan
