@@ -40,9 +40,11 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "compact_entries",
         "lock_hold_ms",
         "on_bad_value",
+        "on_type_drift",
         "drift_interval",
         "foreign_keys_enforced",
         "compare_interval",
+        "recheck_interval",
         "watch_interval",
     ),
     "Limits": (
@@ -50,6 +52,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "max_pause",
         "ready_max_pending",
         "ready_max_age",
+        "verify_max_age",
         "wal_warn_mb",
         "disk_min_free_mb",
         "disk_critical_mb",
@@ -58,7 +61,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "How it is reached, and what it says": ("config", "control", "http", "log_level", "log_format"),
     "Around the cutover": ("hook_timeout", "indexes_after_cutover"),
-    "Single files, tables and columns": ("schema_map", "prefix_map", "rename", "columns"),
+    "Single files, tables and columns": ("schema_map", "prefix_map", "rename", "columns", "bad_values"),
     "Commands at its turns": ("hooks",),
 }
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import asyncpg
 
 from config.errors import LiteferryError, RowsRefused, TargetError, ValueRefused
 
-from . import dml, failpoint, ledger
+from . import dml, failpoint, ledger, sizes
 from .plan import TablePlan
 from .quarantine import VALUE_ERRORS, Quarantine, store
 from .reader import Batch
@@ -87,9 +87,11 @@ class Applier:
     async def _attempt(self, batch: Batch, *, swap: bool, careful: bool) -> None:
         async with self._target.transaction() as connection:
             for block in batch.spool:
+                keys = self._keys(block)
+                self._note(block.table_id, block.gone, keys)
                 if not careful:
-                    await self._release(connection, block, self._keys(block))
-                gone = [*block.gone, *self._keys(block)] if swap else block.gone
+                    await self._release(connection, block, keys)
+                gone = [*block.gone, *keys] if swap else block.gone
                 await self._delete(connection, block, gone)
             for block in batch.spool:
                 write = self._write_carefully if careful else self._write
@@ -105,6 +107,11 @@ class Applier:
         places = self._plans[block.table_id].key_places
         return [tuple(row[i] for i in places) for row in block.rows]
 
+    def _note(self, number: int, gone: Sequence[Row], written: Sequence[Row]) -> None:
+        touched = self._quarantine.facts.touched
+        touched.note(number, gone)
+        touched.note(number, written)
+
     async def _release(self, connection: Connection, block: Block, stored: Sequence[Row]) -> None:
         await self._quarantine.release(connection, block.table_id, [*block.gone, *stored])
 
@@ -119,9 +126,10 @@ class Applier:
         if not block.rows:
             return
         statement = dml.insert(plan) if swap else dml.upsert(plan)
-        columns = plan.converter.columns(block.rows)
         try:
-            await connection.execute(statement, *columns)
+            for rows in _statements(plan, block):
+                timeout = sizes.seconds(block.size)
+                await connection.execute(statement, *plan.converter.columns(rows), timeout=timeout)
         except asyncpg.UniqueViolationError:
             raise
         except (*VALUE_ERRORS, asyncpg.IntegrityConstraintViolationError) as error:
@@ -134,7 +142,8 @@ class Applier:
         good, refusals = plan.converter.sift(block.rows)
 
         async def send(rows: list[Row]) -> None:
-            await connection.execute(statement, *plan.converter.parameters(rows))
+            timeout = sizes.seconds(sum(map(sizes.row_bytes, rows)))
+            await connection.execute(statement, *plan.converter.parameters(rows), timeout=timeout)
 
         refusals += await store(connection, good, send)
         refused = {tuple(r.row[i] for i in plan.key_places) for r in refusals}
@@ -152,6 +161,17 @@ class Applier:
             await connection.execute(
                 CONTROL["count_changes"], self._source_id, list(counted), list(counted.values())
             )
+
+
+def _statements(plan: TablePlan, block: Block) -> Iterable[Sequence[Row]]:
+    """Return the rows of a block, in parts where one statement would be too long.
+
+    Raises ValueRefused for a row that is too large.
+    """
+    if block.size <= sizes.LARGEST_STATEMENT:
+        return [block.rows]
+    plan.converter.refuse(block.rows)
+    return sizes.portions(block.rows, lambda row: row)
 
 
 def refused(plan: TablePlan, rows: Sequence[Row], error: BaseException) -> LiteferryError:

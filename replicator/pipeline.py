@@ -31,10 +31,12 @@ from .fallback.homeward import AWAY, Homeward
 from .faults import source_error
 from .follower import Follower
 from .healer import Healer
+from .keying import Keying
 from .lanes import CopyProgress
 from .ledger import SourceRecord, TableRecord
 from .naming import Naming, named
 from .plan import SourcePlan, TablePlan
+from .policy import Policy
 from .preflight import make_plan, structure
 from .presence import Identity
 from .quarantine import Quarantine
@@ -155,6 +157,7 @@ class Pipeline:
             profile=self.settings.profile,
             profile_rows=self.settings.profile_rows,
             read_seconds=self.read_seconds,
+            policy=self.policy,
         )
 
     async def tables(self) -> list[Table]:
@@ -271,6 +274,9 @@ class Pipeline:
     def returned(self) -> None:
         """Stream again: the source has the application's writes back."""
         self._returned = True
+        for number in self.plans:
+            # what came back was not told of there
+            self.facts.touched.forget(number)
         for state in (State.ROLLED_BACK, State.CATCH_UP):
             self.enter(state)
 
@@ -292,7 +298,8 @@ class Pipeline:
             self.enter(State.SNAPSHOT)
             await self._copying.run()
         self.enter(State.CATCH_UP)
-        await self.retrying(lambda: loader.add_keys(self.target, list(self.plans.values())))
+        keying = Keying(self.target, self.reader, self.quarantine, halt=self.halts_on_refusal)
+        await self.retrying(lambda: keying.add(self.plans))
         await self._stream.catch_up()
         await self.retrying(self._add_indexes)
         await self._stream.catch_up()
@@ -312,7 +319,10 @@ class Pipeline:
         records = await self.registration.tables()
         # the indexes of a stale table may not fit its rows: they come when it is repaired
         missing = {r.table_id: self.plans[r.table_id] for r in records if not r.stale}
-        refused = {r.table_id: {note["what"] for note in r.notes} for r in records}
+        refused = {
+            r.table_id: {note["what"] for note in r.notes if note["reason"].startswith(loader.REFUSED)}
+            for r in records
+        }
         await loader.add_indexes(self.target, self.source_id, missing, refused)
         self.facts.notes = [dict(note) for r in await self.registration.tables() for note in r.notes]
         async with self.target.connection() as connection:
@@ -327,7 +337,7 @@ class Pipeline:
         facts.connected = True
         self._adopt_tables(records)
         memory = self.settings.batch_memory_mb << 20
-        self.quarantine = Quarantine(record.source_id, facts)
+        self.quarantine = Quarantine(record.source_id, facts, self.healer.look)
         await self.quarantine.count(self.target)
         self._tailer = Tailer(
             self.reader, self.target, self.quarantine, self.plans, memory, halt=self.halts_on_refusal
@@ -365,6 +375,11 @@ class Pipeline:
         self.plans.clear()
         self.plans.update(plans)
         self.captured = [Captured(n, p.table, p.key) for n, p in plans.items()]
+
+    @property
+    def policy(self) -> Policy:
+        """Return what becomes of values that their columns cannot hold."""
+        return Policy(self.halts_on_refusal, self.settings.bad_values)
 
     @property
     def halts_on_refusal(self) -> bool:

@@ -15,15 +15,15 @@ import structlog
 from config.errors import RowsRefused, ValueRefused
 from triggers.session import Session
 
-from . import dml, evolution, failpoint, ledger, loader
+from . import dml, evolution, failpoint, ledger, loader, sizes
 from .applier import Collision, refused
+from .matching import CHUNK_ROWS, absent, differences, target_keys
 from .paging import Cursor, Pace
 from .plan import TablePlan
 from .quarantine import VALUE_ERRORS, store
 from .reader import read_page
 from .target import CONTROL, Connection
 from .values import Row
-from .verifier import CHUNK_ROWS, absent, differences, target_keys
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
@@ -97,11 +97,11 @@ class Repair:
         last = False
         while not last:
             look = partial(
-                _timed, work=partial(read_page, plan=self._plan, after=after, limit=self._pace.rows)
+                timed, work=partial(read_page, plan=self._plan, after=after, limit=self._pace.rows)
             )
             async with self._pipeline.tailer.aligned(session, look) as (page, reading):
                 begun = time.monotonic()
-                await self._write(page.rows)
+                await self.write(page.rows)
                 writing = time.monotonic() - begun
             # in rollback-journal mode the application's writers wait for our reads, which must be shorter
             slowest = max(writing, reading * WRITE_SECONDS / self._pipeline.read_seconds)
@@ -110,7 +110,11 @@ class Repair:
             failpoint.reach("repair.after_chunk")
             await asyncio.sleep((reading + writing) * self._rest())
 
-    async def _write(self, rows: Sequence[Row]) -> None:
+    async def write(self, rows: Sequence[Row]) -> None:
+        """Make the target's rows equal to these of the source, which both sides are held at.
+
+        What cannot be stored goes into quarantine. Raises as `run` does.
+        """
         try:
             await self._write_all(rows)
         except (ValueRefused, RowsRefused):
@@ -124,6 +128,8 @@ class Repair:
             await self._release(connection, rows)
             try:
                 wrong = await self._wrong(connection, wanted)
+                if any(map(sizes.too_large, wrong)):
+                    self._plan.converter.refuse(rows)
                 await self._upsert(connection, wrong)
             except asyncpg.UniqueViolationError as error:
                 raise Collision.of(error) from error
@@ -154,11 +160,13 @@ class Repair:
 
     async def _wrong(self, connection: Connection, wanted: Sequence[Row]) -> list[Row]:
         found = await differences(connection, self._plan, wanted)
-        return [*found.missing, *(row for row, _ in found.different)]
+        return found.rows
 
     async def _upsert(self, connection: Connection, rows: Sequence[Row]) -> None:
-        if rows:
-            await connection.execute(dml.upsert(self._plan), *self._plan.converter.parameters(rows))
+        for part in sizes.portions(rows, lambda row: row):
+            columns = self._plan.converter.parameters(part)
+            timeout = sizes.seconds(sum(map(sizes.row_bytes, part)))
+            await connection.execute(dml.upsert(self._plan), *columns, timeout=timeout)
 
     async def _release(self, connection: Connection, rows: Sequence[Row]) -> None:
         quarantine = self._pipeline.quarantine
@@ -185,10 +193,14 @@ class Repair:
         # it may have come back meanwhile: only side by side it can be told
         look = partial(absent, plan=self._plan, keys=missing)
         async with self._pipeline.tailer.aligned(session, look) as gone:
-            if gone:
-                async with self._pipeline.target.transaction() as connection:
-                    await connection.execute(dml.delete(self._plan), *map(list, zip(*gone, strict=True)))
-                self.deleted += len(gone)
+            await self.delete(gone)
+
+    async def delete(self, gone: Sequence[Row]) -> None:
+        """Delete rows by keys of the target that the source, which both sides are held at, does not have."""
+        if gone:
+            async with self._pipeline.target.transaction() as connection:
+                await connection.execute(dml.delete(self._plan), *map(list, zip(*gone, strict=True)))
+            self.deleted += len(gone)
 
     async def _finish(self) -> None:
         """Give the table what it had to do without, and note that it is whole."""
@@ -202,7 +214,7 @@ class Repair:
             failpoint.reach("repair.before_commit")
 
 
-def _timed(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> tuple[T, float]:
+def timed(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> tuple[T, float]:
     """Do some work and tell how many seconds it took."""
     begun = time.monotonic()
     done = work(connection)

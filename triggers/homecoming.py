@@ -37,7 +37,11 @@ CHECKPOINT_PAGES = 1_000
 COMMIT_SECONDS = 2.0
 
 #: What SQLite says when a row does not fit the table; anything else is wrong with the file or the library.
-REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError, OverflowError)
+REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeError)
+
+
+class RawText(bytes):
+    """A text that is to be written byte by byte, for it is not UTF-8."""
 
 
 def prepare(connection: sqlite3.Connection) -> None:
@@ -127,13 +131,18 @@ class Shape:
         """Return the statement that deletes a row by its key."""
         return f"DELETE FROM main.{quote(self.table.name)} WHERE {self._condition('')}"
 
-    def insert_sql(self, *, with_rowid: bool) -> str:
-        """Return the statement that inserts a row, whatever the table wants done about conflicts."""
+    def insert_sql(self, *, with_rowid: bool, raw: Collection[int] = ()) -> str:
+        """Return the statement that inserts a row, whatever the table wants done about conflicts.
+
+        The values at the places `raw` are texts that are given as blobs.
+        """
         names = [quote(self.columns[i]) for i in self.written]
         names = [quote(self.rowid), *names] if with_rowid and self.rowid else names
-        marks = ", ".join("?" * len(names))
+        marks = ["CAST(? AS TEXT)" if i in raw else "?" for i in self.written]
+        marks = ["?", *marks] if len(names) > len(marks) else marks
         # REPLACE, as a table may declare it, would take other rows away
-        return f"INSERT OR ABORT INTO main.{quote(self.table.name)}({', '.join(names)}) VALUES({marks})"
+        head = f"INSERT OR ABORT INTO main.{quote(self.table.name)}({', '.join(names)})"
+        return f"{head} VALUES({', '.join(marks)})"
 
     def _condition(self, prefix: str) -> str:
         collations = self.key.collations or ("",) * len(self.key.columns)
@@ -168,8 +177,10 @@ def delete(connection: sqlite3.Connection, shape: Shape, key: Row) -> int:
 def insert(connection: sqlite3.Connection, shape: Shape, row: Row, rowid: int | None) -> None:
     """Insert a row, with the rowid that it had before. Raises one of REFUSALS when it does not fit."""
     values = [row[i] for i in shape.written]
+    raw = [i for i in shape.written if isinstance(row[i], RawText)]
     with_rowid = rowid is not None and shape.rowid is not None
-    connection.execute(shape.insert_sql(with_rowid=with_rowid), [rowid, *values] if with_rowid else values)
+    statement = shape.insert_sql(with_rowid=with_rowid, raw=raw)
+    connection.execute(statement, [rowid, *values] if with_rowid else values)
 
 
 def samples(connection: sqlite3.Connection, shape: Shape, places: Collection[int]) -> list[Any]:

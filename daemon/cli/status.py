@@ -127,7 +127,18 @@ def _head(status: dict[str, Any]) -> Iterator[str]:
     if back:
         why = f": {back['reason']}" if back["reason"] else ""
         yield f"last rollback: {back['outcome'].replace('_', ' ')} at {back['finished_at']}{why}"
+    yield from _verification(status.get("verification") or {})
     yield f"liteferry {status['version']}, running since {status['started_at']}"
+
+
+def _verification(told: dict[str, Any]) -> Iterator[str]:
+    running, last = told.get("running"), told.get("last")
+    if running:
+        share = percent(running["rows_done"], running["rows"])
+        left = duration(running["remaining_seconds"])
+        yield f"verification under way: {running['table']}, {share} of all rows, {left} left"
+    if last:
+        yield f"last verification: {last['verdict']} ({last['kind']}), {duration(last['age_seconds'])} ago"
 
 
 def _source(source: dict[str, Any]) -> Iterator[str]:

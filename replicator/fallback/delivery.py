@@ -13,10 +13,11 @@ from typing import Any
 
 from replicator.plan import TablePlan
 from replicator.spool import Block, Spool
+from replicator.texts import BadText, mark_bad_text
 from replicator.values import Row
 from triggers import homecoming
 from triggers.changelog import Place
-from triggers.homecoming import REFUSALS, Remainder, Shape
+from triggers.homecoming import REFUSALS, RawText, Remainder, Shape
 
 from .backlog import Backlog
 from .inverse import Inverse, Unspeakable
@@ -79,6 +80,8 @@ class Delivery:
 
         Raises SourceBusy, SchemaChanged, SourceError, sqlite3.Error.
         """
+        # a row that stayed behind may hold one that is not UTF-8
+        self._connection.text_factory = mark_bad_text
         with (
             Spool(self._memory) as again,
             Spool(self._memory) as new,
@@ -149,7 +152,8 @@ class Delivery:
     def _insert(self, number: int, source: Row, target: Row, rowid: int | None) -> None:
         one = self._ways[number]
         try:
-            homecoming.insert(self._connection, one.shape, source, rowid)
+            row = tuple(RawText(v.raw) if isinstance(v, BadText) else v for v in source)
+            homecoming.insert(self._connection, one.shape, row, rowid)
         except REFUSALS as error:
             # the text of a CHECK may quote a value; its name tells enough
             reason = f"SQLite refuses the row: {getattr(error, 'sqlite_errorname', type(error).__name__)}"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from replicator import conversions, moments
+from replicator import conversions, moments, texts
 from replicator.conversions import Conversion
 from replicator.plan import ColumnPlan, TablePlan
 from replicator.values import Row, same_row
@@ -113,8 +113,12 @@ def tries(column: ColumnPlan) -> Tries:
     name = wanted.name if wanted is not None else column.pg_type
     if wanted is not None and wanted.name in ("timestamptz", "timestamp"):
         return _of_moments(wanted)
+    if name == "text" and wanted is not None and wanted.word == "escaped":
+        return _unescaped
     if name == "text" and column.overridden:
         return _text_or_number
+    if name == "bytea" and wanted is not None:
+        return _text_or_blob
     return _TRIES.get(name, _itself)
 
 
@@ -142,6 +146,17 @@ def _text_or_number(value: Any, like: Any) -> Iterator[Any]:
     for kind in (int, float):
         if type(like) is kind:
             yield kind(value)
+    yield value
+
+
+def _unescaped(value: Any, like: Any) -> Iterator[Any]:
+    yield texts.unescaped(value)
+    yield from _text_or_number(value, like)
+
+
+def _text_or_blob(value: Any, like: Any) -> Iterator[Any]:
+    if isinstance(like, str):
+        yield texts.mark_bad_text(value)
     yield value
 
 

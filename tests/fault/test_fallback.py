@@ -209,11 +209,12 @@ async def test_rows_that_sqlite_cannot_hold_are_kept_aside_and_told(
         target_url, "UPDATE t SET n = 5, d = 3 WHERE n >= 10 OR id IN (2, 3); DELETE FROM t WHERE id = 2"
     )
     await asyncio.to_thread(
-        running.wait_until, lambda status: "1 rows of table 't'" in str(status["rollback_reasons"])
+        running.wait_until, lambda status: "2 rows of table 't'" in str(status["rollback_reasons"])
     )
-    assert running.ask("/control/quarantine/accept", {"table": "t"}) == {"accepted": 1}
+    assert running.ask("/control/quarantine/accept", {"table": "t"}) == {"accepted": 2}
     assert (await asyncio.to_thread(running.rollback))["outcome"] == "rolled_back"
-    assert from_source(path, "SELECT id, n FROM t WHERE id < 5") == [(1, 5), (3, 5), (4, 5)]
+    # the unique value of row 1 has gone to row 9 meanwhile, as SQLite sees it
+    assert from_source(path, "SELECT id, n FROM t WHERE id < 5") == [(3, 5), (4, 5)]
 
 
 async def test_values_of_all_types_come_home_and_what_was_not_changed_keeps_its_spelling(

@@ -82,6 +82,7 @@ async def settled(running: RunningDaemon, mover: Mover, path: Path, url: str) ->
     mover.assert_kept()
 
 
+@pytest.mark.timeout(120 + 40 * CYCLES)
 async def test_there_and_back_again_while_an_application_writes(
     make_source: MakeSource, daemon: StartDaemon, target_url: str
 ) -> None:

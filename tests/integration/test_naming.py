@@ -104,7 +104,7 @@ async def settled(running: Running, path: Path, url: str, names: dict[str, str])
     """Wait until all is over, and compare with both comparisons."""
     await running.settled(path)
     assert await differences(path, url, names=names) == []
-    reports = await Verifier(running.pipeline).run(counts_only=False)
+    reports = await Verifier(running.pipeline).run()
     assert [report.name for report in reports if not report.equal] == []
 
 
