@@ -11,10 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from config.errors import ControlError, CutoverRefused, LiteferryError
+from daemon.embedded import EmbeddedPostgres
 from tests.compare import differences
+from tests.databases import from_source, on_source, on_target
 from tests.fault.scene import HASTY, poll, source_open, target_open
 from tests.fault.test_kill_points import IN_FALLBACK, IN_ROLLBACK
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
@@ -159,6 +162,58 @@ async def test_two_kills_one_after_the_other_still_end_in_order(
         last = daemon(path, target_url, env=HASTY)
         await until(last, lambda status: status["state"] == "streaming")
     await settled(last, mover, path, target_url)
+
+
+@pytest.mark.parametrize("opened", [1, 2])
+async def test_a_kill_between_two_sources_is_finished_for_both(
+    opened: int, make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """With one or both of them open, it goes forward."""
+    script = "CREATE TABLE {0}(id INTEGER PRIMARY KEY, n INT); INSERT INTO {0}(n) VALUES (1), (2), (3)"
+    paths = [make_source(f"{name}.db", script.format(name)) for name in ("one", "two")]
+    args = ("--schema", "public")
+    env = {**HASTY, "LITEFERRY_FAILPOINTS": f"rollback.after_unfence@{opened}=kill"}
+    first = daemon(paths, target_url, env=env, args=args)
+    await there(first)
+    on_target(target_url, "UPDATE one SET n = n + 10; DELETE FROM two WHERE n = 2")
+    with suppress(ControlError):
+        await back(first)
+    assert await asyncio.to_thread(first.wait_end) == -9
+    with pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError):
+        on_target(target_url, "UPDATE two SET n = 0; SELECT 1")
+    second = daemon(paths, target_url, env=HASTY, args=args)
+    await until(second, lambda status: status["state"] == "streaming")
+    assert from_source(paths[0], "SELECT n FROM one") == [(11,), (12,), (13,)]
+    assert from_source(paths[1], "SELECT n FROM two") == [(1,), (3,)]
+    for path, table in zip(paths, ("one", "two"), strict=True):
+        on_source(path, f"INSERT INTO {table}(n) VALUES (7)")
+    await there(second)
+    for path, table in zip(paths, ("one", "two"), strict=True):
+        assert await differences(path, target_url, tables=[table]) == []
+
+
+@pytest.mark.parametrize(
+    "point", ["rollback.before_decision", "rollback.after_decision", "rollback.before_close"]
+)
+async def test_a_server_that_dies_in_the_rollback_loses_nothing(
+    point: str, make_source: MakeSource, daemon: StartDaemon, own_postgres: EmbeddedPostgres
+) -> None:
+    """SIGKILL of PostgreSQL before or behind the decision: one side is open in the end, with everything."""
+    path = make_source(script=SCHEMA)
+    url = own_postgres.url
+    running = daemon(path, url, env={**HASTY, "LITEFERRY_FAILPOINTS": f"{point}=1.5"})
+    async with moving(path, url) as mover:
+        await there(running)
+        trial = asyncio.create_task(asyncio.to_thread(running.rollback, max_pause=10))
+        await asyncio.sleep(0.8)
+        await asyncio.to_thread(own_postgres.kill)
+        await asyncio.sleep(1)
+        await asyncio.to_thread(own_postgres.start)
+        with suppress(LiteferryError):
+            await trial
+        status = await until(running, lambda status: status["state"] in ("streaming", "cut_over"))
+        assert await one_side(path, url) == ("source" if status["state"] == "streaming" else "target")
+    await settled(running, mover, path, url)
 
 
 @pytest.mark.parametrize("fault", ["cut", "refuse", "deaf"])
