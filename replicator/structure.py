@@ -212,7 +212,7 @@ def _key(wanted: Expected, actual: Actual) -> Iterator[Finding]:
 def _indexes(wanted: Expected, actual: Actual) -> Iterator[Finding]:
     plan, known = wanted.plan, set(names.key_names(wanted.plan))
     kept = [i for i in plan.table.indexes if i.name != plan.key.index]
-    kept = [i for i in kept if plan.has(*(c.name for c in i.columns if c.name))]
+    kept = [i for i in kept if plan.has(*(c.name for c in i.columns if c.name is not None))]
     kept = [i for i in kept if i.origin == "c" or i.plain_columns is not None]
     for index, one in zip(kept, ddl.secondary(plan), strict=True):
         known.update(one.names)

@@ -254,6 +254,10 @@ WHERE source_id = $1 AND table_id = $2 AND lane = $3 AND cursor IS NOT DISTINCT 
 -- note that a table has its indexes, and what could not be built
 UPDATE liteferry.progress SET indexed = true, notes = notes || $3::jsonb WHERE source_id = $1 AND table_id = $2
 
+-- add_notes --
+-- add to what a table gets in another form, or not at all
+UPDATE liteferry.progress SET notes = notes || $3::jsonb WHERE source_id = $1 AND table_id = $2
+
 -- set_stale --
 -- note tables as in need of repair; each reason bears its time, and the newest stands
 UPDATE liteferry.progress SET stale = $3 WHERE source_id = $1 AND table_id = ANY($2::int[])
