@@ -32,6 +32,7 @@ from replicator.faults import ours
 from replicator.naming import check_renames
 from replicator.pipeline import Pipeline
 from replicator.plan import check_overrides
+from replicator.policy import check_names
 from replicator.presence import Identity
 from replicator.state import State
 from replicator.target import Target
@@ -157,6 +158,7 @@ class Roster:
         """
         try:
             check_overrides(tables, self._settings.columns)
+            check_names(tables, self._settings.bad_values)
             check_renames(tables, self._settings.rename)
         except ConfigError as error:
             if strict:

@@ -211,7 +211,9 @@ class Follower:
         except sqlite3.Error as error:
             raise source_error(reader, error) from error
         overrides = self._pipeline.settings.columns
-        return plan_table(table, self._facts.schema, evidence, overrides, names=called)
+        return plan_table(
+            table, self._facts.schema, evidence, overrides, names=called, policy=self._pipeline.policy
+        )
 
     async def _added(self, step: Evolution, called: Names) -> Mapping[str, ColumnPlan]:
         """Plan the columns that are new, by what they hold."""
@@ -313,6 +315,19 @@ class Follower:
                 log.warning("renamed", source=self._facts.path, table=note.table, object=note.what)
 
     async def _apply(self, connection: Connection, change: Change, all_plans: Sequence[TablePlan]) -> None:
+        await self._apply_structure(connection, change, all_plans)
+        if change.old is not None and change.new is not None:
+            # those of its text too, of which the structure says nothing
+            before = ddl.notes(change.old, list(self._pipeline.plans.values()))
+            now = ddl.notes(change.new, all_plans)
+            if before != now:
+                both = ledger.notes_json(before), ledger.notes_json(now)
+                place = self._pipeline.source_id, change.number
+                await connection.execute(CONTROL["set_notes"], *place, *both)
+
+    async def _apply_structure(
+        self, connection: Connection, change: Change, all_plans: Sequence[TablePlan]
+    ) -> None:
         source_id, number, new = self._pipeline.source_id, change.number, change.new
         if new is None:
             await connection.execute(CONTROL["forget_table"], source_id, number)
