@@ -115,6 +115,8 @@ class Widening:
 
     async def _attempt(self, number: int, wanted: Mapping[str, str]) -> None:
         pipeline = self._pipeline
+        # waits for a commit of ours whose answer got lost and that is still on its way
+        await pipeline.registration.record()
         stored = {record.table_id: record for record in await pipeline.registration.tables()}
         plan = _as_stored(pipeline.plans[number], stored[number].plan)
         new = widened(plan, wanted)
@@ -137,6 +139,7 @@ class Widening:
         async with self._pipeline.target.transaction() as connection:
             try:
                 await connection.execute(LOCK)
+                await ledger.source(connection, source_id)
                 await _refuse_negative_zeros(connection, plan, new)
                 for statement in statements(plan, new):
                     await connection.execute(statement, timeout=DAY)
