@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from config.errors import ConfigError
+from config.errors import ConfigError, Unsupported
 from triggers.identifier import fold, quote
 from triggers.key import Key, KeyKind, choose
 from triggers.schema import Column, Skipped, Table
+from triggers.select import View
 
 from . import conversions, types
 from .naming import ROWID_COLUMN, Names, Naming, named
@@ -20,6 +21,9 @@ from .paging import Paging, paging
 from .policy import Policy
 from .types import Affinity, Evidence
 from .values import Converter, Form
+
+#: PostgreSQL's limit of columns in a table; SQLite's is 2,000 unless it was built with another.
+MOST_COLUMNS = 1_600
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,11 @@ class TablePlan:
     @cached_property
     def _targets(self) -> dict[str, str]:
         return {fold(c.source): c.target for c in self.record}
+
+    @cached_property
+    def memo(self) -> dict[str, Any]:
+        """Return what was worked out from the plan already: the cutover wants it while writers wait."""
+        return {}
 
     @cached_property
     def record(self) -> tuple[ColumnPlan, ...]:
@@ -189,6 +198,8 @@ class SourcePlan:
     schema: str
     tables: tuple[TablePlan, ...]
     skipped: tuple[Skipped, ...] = ()
+    #: All that are not left out by name; `views.translate` tells which of them are carried.
+    views: tuple[View, ...] = ()
 
 
 def plan_table(
@@ -212,6 +223,7 @@ def plan_table(
         for column, seen in zip(table.columns, evidence, strict=True)
     )
     key = choose(table, with_null)
+    _refuse_wide(table, key)
     columns = tuple(_for_key(table.name, c) if c.source in key.columns else c for c in columns)
     columns = tuple(policy.applied(table.name, c, key=c.source in key.columns) for c in columns)
     _refuse_blurred_key(table, key, columns)
@@ -219,6 +231,16 @@ def plan_table(
     names = names or named(Naming(), [table])[table.name]
     columns = tuple(replace(c, target=names.columns[c.source]) for c in columns)
     return TablePlan(table, key, schema, columns, counted if rows is None else rows, names.table)
+
+
+def _refuse_wide(table: Table, key: Key) -> None:
+    """Raise Unsupported for a table of more columns than PostgreSQL takes."""
+    width = len(table.columns) + (key.kind is KeyKind.ROWID)
+    if width > MOST_COLUMNS:
+        raise Unsupported(
+            f"table {table.name!r} has {width:,} columns, PostgreSQL takes {MOST_COLUMNS:,}",
+            hint="leave the table out with `exclude`",
+        )
 
 
 def _refuse_blurred_key(table: Table, key: Key, columns: Sequence[ColumnPlan]) -> None:
