@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from config.errors import ValueRefused
-from triggers.identifier import quote
 
 from . import dml
 from .plan import TablePlan
@@ -83,11 +82,6 @@ def converted(plan: TablePlan, rows: Sequence[Row]) -> tuple[list[Pair], list[Re
         return list(zip(rows, plan.converter.rows(rows), strict=True)), []
     except ValueRefused:
         return plan.converter.sift(rows)
-
-
-def count_rows(connection: sqlite3.Connection, plan: TablePlan) -> int:
-    """Return how many rows the source has."""
-    return int(connection.execute(f"SELECT count(*) FROM main.{quote(plan.name)}").fetchone()[0])
 
 
 def absent(connection: sqlite3.Connection, plan: TablePlan, keys: list[Row]) -> list[Row]:

@@ -97,7 +97,7 @@ class Repair:
         last = False
         while not last:
             look = partial(
-                _timed, work=partial(read_page, plan=self._plan, after=after, limit=self._pace.rows)
+                timed, work=partial(read_page, plan=self._plan, after=after, limit=self._pace.rows)
             )
             async with self._pipeline.tailer.aligned(session, look) as (page, reading):
                 begun = time.monotonic()
@@ -214,7 +214,7 @@ class Repair:
             failpoint.reach("repair.before_commit")
 
 
-def _timed(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> tuple[T, float]:
+def timed(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> tuple[T, float]:
     """Do some work and tell how many seconds it took."""
     begun = time.monotonic()
     done = work(connection)
