@@ -1,5 +1,5 @@
 -- source
-CREATE TABLE t(id INTEGER PRIMARY KEY, mail TEXT UNIQUE COLLATE NOCASE CHECK (mail LIKE '%'), active BOOLEAN CONSTRAINT bit CHECK (active IN (0, 1)), n INT, m TEXT AS (lower(mail)), CHECK (n BETWEEN 1 AND 5 OR mail < 'm'), CHECK (date(mail) IS NULL));
+CREATE TABLE t(id INTEGER PRIMARY KEY, mail TEXT UNIQUE COLLATE NOCASE CHECK (mail LIKE '%'), active BOOLEAN CONSTRAINT bit CHECK (active IN (0, 1)), n INT, m TEXT AS (lower(mail)), CHECK (n BETWEEN 1 AND 5 OR mail < 'm'), CHECK (date(mail) <> 'x'));
 CREATE UNIQUE INDEX one_active ON t(n) WHERE active = 1;
 
 -- capture of t: rowid_alias, c7c1a25252776f8b
@@ -73,7 +73,7 @@ CREATE FUNCTION "public"."t_generated"() RETURNS trigger LANGUAGE plpgsql SET se
 END';
 CREATE TRIGGER "t_generated" BEFORE INSERT OR UPDATE ON "public"."t" FOR EACH ROW EXECUTE FUNCTION "public"."t_generated"();
 -- not carried: t, column mail: compares by NOCASE in SQLite; = and ORDER BY on the target do not: compare lower(column COLLATE "C"), or give the column a nondeterministic collation
--- not carried: t, check (date(mail) IS NULL): the function date is not carried over
+-- not carried: t, check (date(mail) <> 'x'): the function date is not carried over
 
 -- applied to t
 INSERT INTO "public"."t" ("id", "mail", "active", "n", "m") SELECT * FROM unnest($1::bigint[], $2::text[], $3::boolean[], $4::bigint[], $5::text[]) ON CONFLICT ("id") DO UPDATE SET "mail" = EXCLUDED."mail", "active" = EXCLUDED."active", "n" = EXCLUDED."n", "m" = EXCLUDED."m";
