@@ -105,6 +105,22 @@ async def relax(connection: Connection, source_id: UUID, number: int, plan: Tabl
     return True
 
 
+async def build_together(
+    connection: Connection, wanted: Sequence[tuple[TablePlan, Sequence[Object]]]
+) -> list[Note]:
+    """Create objects in one go, for the application waits; where one is refused, one by one as `build`."""
+    script = ";\n".join(one.sql for _, objects in wanted for one in objects)
+    try:
+        async with connection.transaction():
+            if script:
+                await connection.execute(script, timeout=DAY)
+    except asyncpg.PostgresError as error:
+        if isinstance(error, asyncpg.PostgresConnectionError | asyncpg.OperatorInterventionError):
+            raise
+        return [note for plan, objects in wanted for note in await build(connection, plan, objects)]
+    return []
+
+
 async def build(connection: Connection, plan: TablePlan, objects: Sequence[Object]) -> list[Note]:
     """Create objects one by one inside a transaction; return what could not be created and why."""
     notes = []

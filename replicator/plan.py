@@ -13,6 +13,7 @@ from config.errors import ConfigError, Unsupported
 from triggers.identifier import fold, quote
 from triggers.key import Key, KeyKind, choose
 from triggers.schema import Column, Skipped, Table
+from triggers.select import View
 
 from . import conversions, types
 from .naming import ROWID_COLUMN, Names, Naming, named
@@ -104,6 +105,11 @@ class TablePlan:
         return {fold(c.source): c.target for c in self.record}
 
     @cached_property
+    def memo(self) -> dict[str, Any]:
+        """Return what was worked out from the plan already: the cutover wants it while writers wait."""
+        return {}
+
+    @cached_property
     def record(self) -> tuple[ColumnPlan, ...]:
         """Return the columns as they travel: the side column first where the key is the rowid."""
         if self.key.kind is not KeyKind.ROWID:
@@ -192,6 +198,8 @@ class SourcePlan:
     schema: str
     tables: tuple[TablePlan, ...]
     skipped: tuple[Skipped, ...] = ()
+    #: All that are not left out by name; `views.translate` tells which of them are carried.
+    views: tuple[View, ...] = ()
 
 
 def plan_table(

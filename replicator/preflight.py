@@ -6,12 +6,14 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 
 from config.errors import Unsupported
+from triggers import select
 from triggers.connection import reading
 from triggers.identifier import quote
 from triggers.key import choose
 from triggers.schema import Skipped, Table, tables
 from triggers.session import Session
 
+from . import views
 from .ledger import TableRecord
 from .naming import Naming, named
 from .plan import SourcePlan, TablePlan, names_alone, plan_table, remembered
@@ -57,7 +59,11 @@ async def make_plan(
             evidence = [Evidence()] * len(table.columns)
         called = names[table.name]
         planned.append(plan_table(table, schema, evidence, overrides or {}, rows, called, policy))
-    return SourcePlan(schema, tuple(planned), tuple(skipped))
+    seen = views.named(await session.run(select.views, exclude), naming or Naming())
+    _, refused = views.translate(seen, planned, schema)
+    others = [s for s in skipped if s.kind != "view" or s.name not in {view.name for view in seen}]
+    left_out = [*others, *(Skipped(note.table, "view", note.reason) for note in refused)]
+    return SourcePlan(schema, tuple(planned), tuple(left_out), tuple(seen))
 
 
 def _refuse_unreachable(connection: sqlite3.Connection, table: Table) -> None:

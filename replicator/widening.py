@@ -57,7 +57,7 @@ NEVER = -(10**15)
 
 
 class TableBusy(TargetError):
-    """Somebody else on the target holds a lock on the table; try again."""
+    """A table cannot be altered just now; try again."""
 
     retryable = True
 
@@ -104,10 +104,14 @@ class Widening:
             backoff = Backoff()
             while self._facts.state in (State.STREAMING, State.CATCH_UP):
                 try:
-                    return await self._attempt(number, wanted)
+                    await self._attempt(number, wanted)
+                    self._facts.connected = True
+                    return
                 except TargetAway:
                     # not without the lock: the answer to a commit may have got lost
+                    self._facts.connected = False
                     await asyncio.sleep(backoff.failed())
+        raise TableBusy("a cutover is under way, so no column is widened now")
 
     async def _attempt(self, number: int, wanted: Mapping[str, str]) -> None:
         pipeline = self._pipeline
@@ -123,7 +127,7 @@ class Widening:
             except Inexact as error:
                 await self._give_up(number, plan, wanted, str(error))
                 new = plan
-        if new != pipeline.plans[number]:
+        if new != pipeline.plans[number] or stored[number].stale != self._facts.stale.get(number):
             await pipeline.target.expire()
             await pipeline.replan({**pipeline.plans, number: new})
 

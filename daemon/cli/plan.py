@@ -14,7 +14,7 @@ import click
 from config.errors import ConfigError, Unsupported
 from config.settings import Settings
 from config.sources import SourceSpec, resolve_sources
-from replicator import checks, ddl
+from replicator import checks, ddl, views
 from replicator.naming import Naming, check_renames
 from replicator.plan import SourcePlan, TablePlan, check_overrides
 from replicator.policy import Policy, check_names
@@ -161,6 +161,7 @@ def _source(one: Planned) -> dict[str, Any]:
         "path": str(one.spec.path),
         "schema": one.spec.schema,
         "tables": [_table(table, one) for table in one.plan.tables],
+        "views": [view.name for view in views.translate(one.plan.views, one.plan.tables, one.plan.schema)[0]],
         "skipped": [{"name": s.name, "kind": s.kind, "reason": s.reason} for s in one.plan.skipped],
         "existing": one.existing,
     }

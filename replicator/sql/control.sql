@@ -295,6 +295,12 @@ UPDATE liteferry.progress SET stale = NULL WHERE source_id = $1 AND table_id = $
 -- a table's structure has changed in the source
 UPDATE liteferry.progress SET name = $3, plan = $4, indexed = false WHERE source_id = $1 AND table_id = $2
 
+-- set_notes --
+-- what a table does not get has changed with its plan ($3 before, $4 now); what was found out on the way stays
+UPDATE liteferry.progress AS p SET notes = $4::jsonb || coalesce((SELECT jsonb_agg(n)
+    FROM jsonb_array_elements(p.notes) AS n WHERE NOT $3::jsonb @> jsonb_build_array(n)), '[]')
+WHERE source_id = $1 AND table_id = $2
+
 -- forget_table --
 -- a table is gone from the source
 DELETE FROM liteferry.progress WHERE source_id = $1 AND table_id = $2
@@ -341,6 +347,10 @@ WHERE i.indrelid = $1::text::regclass
 -- relations --
 -- every name that is taken in a schema
 SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1
+
+-- views --
+-- the views of a schema
+SELECT viewname FROM pg_views WHERE schemaname = $1
 
 -- constraint_on --
 -- whether a table has a constraint of that name

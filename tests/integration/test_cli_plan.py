@@ -16,7 +16,8 @@ INSERT INTO users(email, score) VALUES('a', 1.5), ('b', NULL);
 CREATE TABLE orders(id INTEGER PRIMARY KEY, user_id INTEGER REFERENCES users(id), total DECIMAL(10,2));
 INSERT INTO orders VALUES(1, 1, 10), (2, 1, 9.99);
 CREATE TABLE log(line TEXT);
-CREATE VIEW rich AS SELECT * FROM orders;
+CREATE VIEW rich AS SELECT * FROM orders LIMIT 9;
+CREATE VIEW all_orders AS SELECT * FROM orders;
 """
 
 TABLES = (
@@ -45,7 +46,7 @@ def test_every_type_comes_with_its_evidence(liteferry: Liteferry, source: Path) 
 
     assert "-- users.score: double precision; 2 rows: 1 real" in script
     assert "-- orders.total: numeric; 2 rows:" in script
-    assert "-- left out: view rich" in script
+    assert "-- left out: view rich: LIMIT is not carried over: CREATE VIEW rich AS" in script
     assert "-- not carried: log, column _liteferry_rowid" in script
 
 
@@ -55,7 +56,9 @@ def test_json_holds_the_whole_plan(liteferry: Liteferry, source: Path) -> None:
     log, orders, _ = told["tables"]
 
     assert (told["path"], told["schema"], told["existing"]) == (str(source), "public", None)
-    assert told["skipped"] == [{"name": "rich", "kind": "view", "reason": "a view holds no rows of its own"}]
+    reason = "LIMIT is not carried over: CREATE VIEW rich AS SELECT * FROM orders LIMIT 9"
+    assert told["skipped"] == [{"name": "rich", "kind": "view", "reason": reason}]
+    assert told["views"] == ["all_orders"]
     assert orders["key"] == {"kind": "rowid_alias", "columns": ["id"]}
     assert orders["columns"][2].items() >= {"name": "total", "type": "numeric", "set_by_user": False}.items()
     assert "2 rows" in orders["columns"][2]["evidence"]

@@ -64,7 +64,7 @@ CASES = {
 NAMED = """CREATE TABLE Users(Id INTEGER PRIMARY KEY AUTOINCREMENT, "E-Mail" TEXT UNIQUE, xmin INT);
 CREATE TABLE "Order Details"(OrderId INT, "Line No" INT, UserID INT REFERENCES users(id), Slot INT,
     PRIMARY KEY(OrderId, "Line No"));
-CREATE UNIQUE INDEX "One Slot" ON "Order Details"(Slot, lower([Line No])) WHERE Slot > 0 AND "OrderId" <> 0;
+CREATE UNIQUE INDEX "One Slot" ON "Order Details"(Slot, abs([Line No])) WHERE Slot > 0 AND "OrderId" <> 0;
 CREATE TABLE "2nd/""É"("HTTPServer", "" TEXT)"""
 POLICIES = {
     "names_exact": Naming(),
