@@ -217,7 +217,13 @@ def _indexes(wanted: Expected, actual: Actual) -> Iterator[Finding]:
             continue
         known.update(one.names)
         what = f"{one.kind} {one.name}"
-        if (one.late and not wanted.cut_over) or what in wanted.refused:
+        if what in wanted.refused:
+            problem = "was not built: PostgreSQL refused it"
+            yield Finding(
+                plan.name, what, problem, "see the notes of `liteferry status --json`", harmless=True
+            )
+            continue
+        if one.late and not wanted.cut_over:
             continue
         there = actual.indexes.get(names.found(one.names, actual.indexes) or "")
         if there is None:
