@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 from config.settings import load
 from replicator.pipeline import Pipeline
@@ -59,9 +60,9 @@ class Running:
 
 
 @asynccontextmanager
-async def streaming(path: Path, url: str) -> AsyncIterator[Running]:
-    """Run the engine on a file, as the supervisor does."""
-    settings = load(sources=[path], target=url)
+async def streaming(path: Path, url: str, **asked: Any) -> AsyncIterator[Running]:
+    """Run the engine on a file, as the supervisor does, with these settings besides."""
+    settings = load(sources=[path], target=url, **asked)
     async with Target(url, size=6) as target, Pipeline(path, "public", settings, target) as pipeline:
         await pipeline.prepare()
         running = Running(pipeline)
