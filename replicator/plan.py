@@ -239,6 +239,11 @@ def _plan_column(table: str, column: Column, seen: Evidence, overrides: Mapping[
 
 def _check_name(what: str, full: str, name: str) -> None:
     size = len(name.encode())
+    if not size:
+        raise Unsupported(
+            f"{what} {full!r}: its name is empty, PostgreSQL takes 1 to {NAME_BYTES} bytes",
+            hint="rename it, or leave the table out with `exclude`",
+        )
     if size > NAME_BYTES:
         raise Unsupported(
             f"{what} {full!r}: its name has {size} bytes, PostgreSQL takes {NAME_BYTES}",

@@ -1,4 +1,4 @@
-"""Whether every row of a source is on the target or in quarantine, value for value, and nothing else is there.
+"""Whether every row of a source is on the target or in quarantine, value for value, and nothing else is.
 
 It shares no code with the product: what a type holds is said here once more, and what the quarantine keeps is
 read from its own JSON. Of the product's plan only the names are taken.
@@ -100,18 +100,15 @@ class Sides:
 
 async def both_sides(path: Path, url: str, plans: Iterable[TablePlan]) -> list[Sides]:
     """Read every table of the source, and what is on the target and in quarantine of it."""
-    read = []
     with closing(sqlite3.connect(path, isolation_level=None, timeout=20)) as source:
         source.text_factory = _text
         source.execute("BEGIN")
         target = await asyncpg.connect(url)
         try:
             async with target.transaction(isolation="repeatable_read", readonly=True):
-                for plan in plans:
-                    read.append(await _sides(source, target, plan))
+                return [await _sides(source, target, plan) for plan in plans]
         finally:
             await target.close()
-    return read
 
 
 async def _sides(source: sqlite3.Connection, target: Connection, plan: TablePlan) -> Sides:
@@ -132,10 +129,11 @@ async def _sides(source: sqlite3.Connection, target: Connection, plan: TablePlan
     columns = ", ".join(quote(targets[name]) for name in names)
     rows = await target.fetch(f"SELECT {columns} FROM {plan.qualified}")
     there = Counter(tuple(map(_arrived, row)) for row in rows)
-    return Sides(plan.name, types, here, there, tuple(await _kept(target, plan.name)))
+    return Sides(plan.name, types, here, there, tuple(await kept_rows(target, plan.name)))
 
 
-async def _kept(target: Connection, table: str) -> list[Kept]:
+async def kept_rows(target: Connection, table: str) -> list[Kept]:
+    """Return the rows of a table that are in quarantine."""
     rows = await target.fetch(
         "SELECT q.row::text AS row, column_name, reason FROM liteferry.quarantine AS q "
         "JOIN liteferry.progress USING (source_id, table_id) WHERE name = $1",

@@ -9,12 +9,13 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, Verbosity, event, given, seed, settings
+from hypothesis import HealthCheck, event, given, seed, settings
 
 from config.errors import ConfigError, Unsupported
 from replicator.verifier import Verifier
@@ -24,10 +25,17 @@ from .engine import Running, emptied, streaming
 from .nasty import Case, cases
 from .roundtrip import both_sides, missing_tables
 
+Test = TypeVar("Test", bound=Callable[..., Any])
+
 #: Enough for a regression; what is new is found by the long runs.
 EXAMPLES = int(os.environ.get("LITEFERRY_FUZZ_EXAMPLES", "0")) or 60
 LONG = EXAMPLES > 60
 SEED = os.environ.get("LITEFERRY_FUZZ_SEED")
+
+
+def seeded(test: Test) -> Test:
+    """Have a run repeat another one."""
+    return seed(int(SEED))(test) if SEED else test
 
 
 class Application:
@@ -61,8 +69,8 @@ class Application:
     @property
     def untouched(self) -> bool:
         """Tell whether nothing of ours is in the file."""
-        query = "SELECT count(*) FROM sqlite_master WHERE name LIKE '\\_liteferry\\_%' ESCAPE '\\' AND type <> 'table'"
-        return bool(self._database.execute(query).fetchone() == (0,))
+        triggers = "SELECT count(*) FROM sqlite_master WHERE name GLOB '_liteferry_*' AND type = 'trigger'"
+        return bool(self._database.execute(triggers).fetchone() == (0,))
 
     def close(self) -> None:
         """Close the file."""
@@ -109,14 +117,13 @@ async def _followed(
 
 
 @pytest.mark.timeout(0 if LONG else 120)
-@(seed(int(SEED)) if SEED else lambda test: test)
+@seeded
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
     derandomize=not LONG and SEED is None,
     database=None,
     print_blob=True,
-    verbosity=Verbosity.normal,
     suppress_health_check=list(HealthCheck),
 )
 @given(case=cases())
