@@ -26,6 +26,9 @@ ROWID_COLUMN = "_liteferry_rowid"
 #: PostgreSQL cuts longer names in silence.
 NAME_BYTES = 63
 
+#: PostgreSQL takes no more in a table.
+MOST_COLUMNS = 1_600
+
 SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
 
 
@@ -187,10 +190,20 @@ def plan_table(
     key = choose(table, with_null)
     columns = tuple(_for_key(table.name, c) if c.source in key.columns else c for c in columns)
     _refuse_blurred_key(table, key, columns)
+    _refuse_too_wide(table, key)
     counted = evidence[0].rows if evidence else 0
     names = naming or named(table.name, [c.name for c in table.columns], {})
     columns = tuple(replace(c, target=names.columns[c.source]) for c in columns)
     return TablePlan(table, key, schema, columns, counted if rows is None else rows, names.table)
+
+
+def _refuse_too_wide(table: Table, key: Key) -> None:
+    width = len(table.columns) + (key.kind is KeyKind.ROWID)
+    if width > MOST_COLUMNS:
+        raise Unsupported(
+            f"table {table.name!r}: it has {width:,} columns, PostgreSQL takes {MOST_COLUMNS:,}",
+            hint="leave the table out with `exclude`",
+        )
 
 
 def _refuse_blurred_key(table: Table, key: Key, columns: Sequence[ColumnPlan]) -> None:

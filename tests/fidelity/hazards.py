@@ -521,3 +521,44 @@ NAMES = (
 )
 
 HAZARDS = (*AFFINITY, *TEXTS, *MOMENTS, *KEYS, *NAMES)
+
+#: What may arrive, under another name or in part in quarantine, or be refused: a schema, and statements that
+#: run before the copy and again when it streams.
+EITHER: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "names of more than 63 bytes": (
+        (
+            f"CREATE TABLE {'t' * 64}({'c' * 63}1 INT, {'c' * 63}2 INT)",
+            f"CREATE TABLE {'t' * 64}2({'é' * 40} INT)",
+        ),
+        (f"INSERT INTO {'t' * 64} VALUES (1, 2)", f"INSERT INTO {'t' * 64}2 VALUES (3)"),
+    ),
+    "names of system columns": (
+        ('CREATE TABLE t(xmin INT, "CTID" TEXT, tableoid INT, _liteferry_rowid INT)',),
+        ("INSERT INTO t VALUES (1, 'a', 2, 3)",),
+    ),
+    "a table without a name": (('CREATE TABLE ""(v INT)',), ('INSERT INTO "" VALUES (1)',)),
+    "a column without a name": (('CREATE TABLE t("" INT, v INT)',), ("INSERT INTO t VALUES (1, 2)",)),
+    "1,601 columns": (
+        (f"CREATE TABLE t({', '.join(f'c{n} INT' for n in range(1_601))})",),
+        ("INSERT INTO t(c0, c1600) VALUES (1, 2)",),
+    ),
+    "any class in one column": (
+        ("CREATE TABLE t(v)",),
+        ("INSERT INTO t VALUES (1), (2), ('1'), (x'31'), (1.5), (NULL), ('N/A')",),
+    ),
+    "any class in one key": (
+        ("CREATE TABLE t(v PRIMARY KEY NOT NULL)",),
+        ("REPLACE INTO t VALUES (1), ('1'), (x'31'), (1.5), ('x')",),
+    ),
+    "NULL in a key behind a hidden rowid": (
+        ("CREATE TABLE t(rowid INT, oid INT, _rowid_ TEXT PRIMARY KEY)",),
+        ("INSERT INTO t VALUES (1, 2, NULL)",),
+    ),
+    "a database in UTF-16": (
+        ("PRAGMA encoding = 'UTF-16le'", "CREATE TABLE t(v TEXT PRIMARY KEY, n TEXT)"),
+        (
+            "REPLACE INTO t VALUES ('é', '\U0001f6a2')",
+            f"REPLACE INTO t VALUES ({text('6100')}, {text('00d8')})",
+        ),
+    ),
+}

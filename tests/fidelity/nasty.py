@@ -26,6 +26,7 @@ from .hostile import (
     TYPES,
     VALUES,
 )
+from .passage import Case
 from .schemas import quote
 
 
@@ -83,26 +84,6 @@ class Table:
         """Return the condition that finds one row."""
         names = ", ".join(name if name == "rowid" else quote(name) for name in self.key)
         return f"({names}) = (SELECT {names} FROM {quote(self.name)} LIMIT 1 OFFSET {number})"
-
-
-@dataclass(frozen=True)
-class Case:
-    """A source, and what is written to it while it is brought over."""
-
-    journal: str
-    enforced: bool
-    schema: tuple[str, ...]
-    before: tuple[str, ...]
-    during: tuple[str, ...]
-    after: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        """Return it as a script to run by hand."""
-        parts = [f"PRAGMA journal_mode = {self.journal}", f"PRAGMA foreign_keys = {int(self.enforced)}"]
-        for title, statements in vars(self).items():
-            if isinstance(statements, tuple):
-                parts += [f"-- {title}", *statements]
-        return "\n" + ";\n".join(parts) + ";\n"
 
 
 @st.composite

@@ -26,7 +26,8 @@ from tests.fixtures.postgres import database
 from triggers import changelog
 
 from .engine import Running, streaming
-from .hazards import HAZARDS, Hazard, Kept
+from .hazards import EITHER, HAZARDS, Hazard, Kept
+from .passage import Case, carried
 from .roundtrip import kept_rows
 from .schemas import quote
 
@@ -123,3 +124,15 @@ def test_what_can_arrive_does_and_the_rest_is_kept(name: str, steps: Steps) -> N
     assert copied.values == wanted(hazard.rows.values())
     assert again.values == wanted(hazard.rows.values())
     assert late.values == wanted(hazard.end or [*hazard.rows.values(), *hazard.late.values()])
+
+
+@pytest.mark.parametrize("name", EITHER)
+async def test_what_is_for_the_operator_to_choose_is_whole_or_refused(
+    name: str, tmp_path: Path, target_url: str
+) -> None:
+    """Every row is there or in quarantine, or nothing is touched and the error is clear."""
+    schema, rows = EITHER[name]
+    case = Case("wal", False, schema, rows, (), rows)
+    result = await carried(case, tmp_path / "app.db", target_url)
+    assert result.faults == []
+    assert result.how in ("all rows arrived", "rows in quarantine", "refused before anything was touched")
