@@ -20,8 +20,8 @@ from .passage import Case, carried
 Test = TypeVar("Test", bound=Callable[..., Any])
 
 #: Enough for a regression; what is new is found by the long runs.
-EXAMPLES = int(os.environ.get("LITEFERRY_FUZZ_EXAMPLES", "0")) or 60
-LONG = EXAMPLES > 60
+EXAMPLES = int(os.environ.get("LITEFERRY_FUZZ_EXAMPLES", "0")) or 50
+LONG = EXAMPLES > 50
 SEED = os.environ.get("LITEFERRY_FUZZ_SEED")
 
 
