@@ -22,7 +22,7 @@ from .values import Unit, format_duration
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "What is moved": ("sources", "sqlite_dir", "exclude"),
-    "Where it goes": ("target", "target_password_file", "schema_name", "profile", "profile_rows"),
+    "Where it goes": ("target", "target_password_file", "schema_name", "names", "profile", "profile_rows"),
     "How much at once": (
         "batch_size",
         "parallel",
@@ -43,6 +43,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "drift_interval",
         "foreign_keys_enforced",
         "compare_interval",
+        "recheck_interval",
         "watch_interval",
     ),
     "Limits": (
@@ -50,6 +51,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "max_pause",
         "ready_max_pending",
         "ready_max_age",
+        "verify_max_age",
         "wal_warn_mb",
         "disk_min_free_mb",
         "disk_critical_mb",
@@ -58,7 +60,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "How it is reached, and what it says": ("config", "control", "http", "log_level", "log_format"),
     "Around the cutover": ("hook_timeout", "indexes_after_cutover"),
-    "Single files and columns": ("schema_map", "columns"),
+    "Single files, tables and columns": ("schema_map", "prefix_map", "rename", "columns"),
     "Commands at its turns": ("hooks",),
 }
 

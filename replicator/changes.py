@@ -10,6 +10,7 @@ from triggers import capture
 from triggers.key import KeyKind
 from triggers.refit import Survey
 
+from .ddl import Note
 from .evolution import Evolution, Kind
 from .plan import TablePlan
 
@@ -31,6 +32,8 @@ class Change:
     stale: str | None = None
     #: Whether it may bear no triggers for now.
     bare: bool = False
+    #: What the target gets in another form than wanted.
+    notes: Sequence[Note] = ()
 
     @property
     def renamed(self) -> bool:

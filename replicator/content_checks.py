@@ -24,9 +24,6 @@ from .types import Evidence
 FOREIGN_KEY_SECONDS = 2.0
 FOREIGN_KEY_SECONDS_ROLLBACK = 0.1
 
-#: PostgreSQL's limit of columns in a table; SQLite's is 2,000 unless it was built with another.
-MOST_COLUMNS = 1_600
-
 
 async def check_contents(
     found: Findings, session: Session, tables: Sequence[Table], schema: str, settings: Settings, mode: str
@@ -101,9 +98,6 @@ def problems(
             plan_table(part, schema, seen, overrides)
         except LiteferryError as error:
             met.setdefault(str(error), error)
-    if len(table.columns) > MOST_COLUMNS:
-        text = f"table {table.name!r} has {len(table.columns)} columns, PostgreSQL takes {MOST_COLUMNS}"
-        met[text] = LiteferryError(text, hint="leave the table out with `exclude`")
     return list(met.values())
 
 

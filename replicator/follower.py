@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import asyncpg
 import structlog
 
-from config.errors import CaptureBroken, LiteferryError, SchemaDrift, SourceBusy, TargetError, Unsupported
+from config.errors import (
+    CaptureBroken,
+    ConfigError,
+    LiteferryError,
+    SchemaDrift,
+    SourceBusy,
+    TargetError,
+    Unsupported,
+)
 from triggers import capture, refit, relations
 from triggers.capture import Captured
 from triggers.key import choose
@@ -25,8 +33,9 @@ from . import ddl, evolution, failpoint, ledger, names
 from .changes import Change, Changes, may_be_renumbered, rebuild_swapped, stamped, why_stale
 from .evolution import Evolution, Kind
 from .faults import source_error
+from .following import Following
 from .lanes import Bounds
-from .naming import Names, named
+from .naming import Names
 from .plan import ColumnPlan, TablePlan, plan_table
 from .preflight import profiled
 from .target import CONTROL, Connection, describe
@@ -112,13 +121,14 @@ class Follower:
     async def _changed(self, seen: Survey) -> Changes:
         pipeline = self._pipeline
         changes = Changes(seen)
-        for number, old in pipeline.plans.items():
-            changes.tables.append(await self._change(seen, number, old))
-        rebuild_swapped(changes.tables)
         bearing = {t.name for n in pipeline.plans if (t := seen.table(n)) is not None}
-        following = pipeline.settings.on_schema_change == "follow"
-        numbers = [*pipeline.plans, *seen.names]
         new = [t for t in seen.tables if t.name not in bearing and t.name not in seen.harmed]
+        naming = await self._naming(seen, new)
+        for number, old in pipeline.plans.items():
+            changes.tables.append(await self._change(seen, number, old, naming))
+        rebuild_swapped(changes.tables)
+        following = pipeline.settings.on_schema_change == "follow"
+        number = max(seen.free_number, max(pipeline.plans, default=0) + 1)
         self._facts.objections = [
             f"table {name!r} is not captured, for its INSERTs would fail with triggers: foreign key of {one}"
             for name, one in seen.harmed.items()
@@ -127,28 +137,41 @@ class Follower:
             self._facts.objections += [f"table {t.name!r} appeared after the plan" for t in new]
             new = []
         for table in new:
-            number = max(numbers, default=0) + 1
             try:
-                changes.tables.append(await self._new(number, table))
-                numbers.append(number)
-            except Unsupported as error:
+                changes.tables.append(await self._new(number, table, naming))
+                number += 1
+            except (Unsupported, ConfigError) as error:
                 # what was there before streams on; the cutover waits for somebody to look at it
                 self._facts.objections.append(f"{error}: it is not replicated")
         return changes
 
-    async def _change(self, seen: Survey, number: int, old: TablePlan) -> Change:
+    async def _naming(self, seen: Survey, new: Sequence[Table]) -> Following:
+        """Return the target's names of tables after the change."""
+        pipeline = self._pipeline
+        before = {
+            table.name: old for n, old in pipeline.plans.items() if (table := seen.table(n)) is not None
+        }
+        naming = Following.of(pipeline.naming, before, [t.name for t in new])
+        if naming.wanted:
+            async with pipeline.target.connection() as connection:
+                there = await names.strangers(connection, self._facts.schema, naming.wanted)
+            naming.give(there - {old.target for old in pipeline.plans.values()})
+        return naming
+
+    async def _change(self, seen: Survey, number: int, old: TablePlan, naming: Following) -> Change:
         table = seen.table(number)
         if table is None:
             return Change(number, old)
         key = choose(table, await self._ask(refit.holding_null, table))
         step = Evolution(old, table, key)
         change = Change(number, old, kind=step.kind, evolution=step)
+        called, change.notes = naming.names(table, step.kept)
         if number in self._pipeline.drifted:
             change.kind = Kind.REBUILT
         if change.kind is Kind.REBUILT:
-            change.new = await self._planned(table, _names(step))
+            change.new = await self._planned(table, called)
         else:
-            change.new = step.plan(await self._added(step), _names(step))
+            change.new = step.plan(await self._added(step, called), called)
         if table.name in seen.harmed:
             # when it may bear triggers again, they are missing, and it is read again
             change.bare = True
@@ -164,24 +187,24 @@ class Follower:
             change.stale = "VACUUM may have numbered its rows anew"
         return change
 
-    async def _new(self, number: int, table: Table) -> Change:
-        plan = await self._planned(table)
+    async def _new(self, number: int, table: Table, naming: Following) -> Change:
+        plan = await self._planned(table, naming.of_new(table))
         return Change(number, None, plan, Kind.REBUILT, None, refit=True, stale="the table is new")
 
-    async def _planned(self, table: Table, names: Names | None = None) -> TablePlan:
+    async def _planned(self, table: Table, called: Names) -> TablePlan:
         reader = self._pipeline.reader
         try:
             evidence = await profiled(reader, table, 0.02)
         except sqlite3.Error as error:
             raise source_error(reader, error) from error
         overrides = self._pipeline.settings.columns
-        return plan_table(table, self._facts.schema, evidence, overrides, naming=names)
+        return plan_table(table, self._facts.schema, evidence, overrides, names=called)
 
-    async def _added(self, step: Evolution) -> Mapping[str, ColumnPlan]:
+    async def _added(self, step: Evolution, called: Names) -> Mapping[str, ColumnPlan]:
         """Plan the columns that are new, by what they hold."""
         if not step.added:
             return {}
-        whole = await self._planned(step.table)
+        whole = await self._planned(step.table, called)
         return {c.source: c for c in whole.columns}
 
     def _refuse_bare(self, changes: Changes) -> None:
@@ -224,8 +247,9 @@ class Follower:
 
     async def _refit(self, changes: Changes) -> Edition:
         wanted = [Captured(c.number, c.new.table, c.new.key) for c in changes.tables if c.new and c.refit]
-        gone = [c.number for c in changes.tables if c.new is None]
-        bare = [c.number for c in changes.tables if c.bare and changes.seen.bears(c.number)]
+        dead = self._dead(changes)
+        gone = [*dead, *(c.number for c in changes.tables if c.new is None)]
+        bare = [*dead, *(c.number for c in changes.tables if c.bare and changes.seen.bears(c.number))]
         if not wanted and not gone and not bare:
             return changes.seen.edition
         writer = self._pipeline.writer
@@ -236,6 +260,14 @@ class Follower:
                 await asyncio.sleep(0.05)
             except sqlite3.Error as error:
                 raise source_error(writer, error) from error
+
+    def _dead(self, changes: Changes) -> list[int]:
+        """Return the numbers in the source that the target has never heard of, after a kill between the two.
+
+        A table has got another number since, and triggers under both would log every write twice.
+        """
+        known = {*self._pipeline.plans, *(c.number for c in changes.tables)}
+        return [number for number in changes.seen.names if number not in known]
 
     async def _alter_target(self, changes: Changes, version: int) -> None:
         told = changes.told
@@ -261,6 +293,8 @@ class Follower:
         for change in told:
             what = "gone" if change.new is None else "new" if change.old is None else change.kind.value
             log.warning("schema followed", source=self._facts.path, table=_name(change), change=what)
+            for note in change.notes:
+                log.warning("renamed", source=self._facts.path, table=note.table, object=note.what)
 
     async def _apply(self, connection: Connection, change: Change, all_plans: Sequence[TablePlan]) -> None:
         source_id, number, new = self._pipeline.source_id, change.number, change.new
@@ -286,6 +320,8 @@ class Follower:
             for statement in evolution.alter(change.evolution, new, *there):
                 await connection.execute(statement)
             await ledger.set_plan(connection, source_id, number, new)
+        if change.notes:
+            await connection.execute(CONTROL["add_notes"], source_id, number, ledger.notes_json(change.notes))
 
     async def _create(self, connection: Connection, plan: TablePlan) -> None:
         await names.make_way(connection, plan.schema, plan.target)
@@ -302,13 +338,6 @@ class Follower:
             return await reader.run(work, *args, **kwargs)
         except sqlite3.Error as error:
             raise source_error(reader, error) from error
-
-
-def _names(step: Evolution) -> Names:
-    """Return the names on the target: what is there under the same name as before keeps it."""
-    same = step.table.name == step.old.name
-    table = step.old.target if same else step.table.name
-    return named(table, [c.name for c in step.table.columns], step.kept)
 
 
 def _name(change: Change) -> str:

@@ -95,7 +95,7 @@ class TableRecord:
 async def prepare(connection: Connection) -> None:
     """Create liteferry's own schema on the target where it is not there yet."""
     await connection.execute(CONTROL["lock_setup"])
-    for name in ("schema", "source", "progress", "lane", "quarantine", "cutover", "guard"):
+    for name in ("schema", "source", "progress", "lane", "quarantine", "cutover", "verification", "guard"):
         await connection.execute(CONTROL[f"create_{name}"])
 
 
@@ -184,6 +184,17 @@ async def move(
 ) -> None:
     """Move the position from `old` to `new`. Raises PositionConflict when it is not at `old`."""
     done = await connection.execute(CONTROL["move"], source_id, old, new.position, new.mark, beat, consistent)
+    _refuse_unmoved(done, old)
+
+
+async def begin_log(connection: Connection, source_id: UUID, old: int, new: Place) -> None:
+    """Move the position from `old` to where another log begins. Raises PositionConflict as `move` does."""
+    _refuse_unmoved(
+        await connection.execute(CONTROL["begin_log"], source_id, old, new.position, new.mark), old
+    )
+
+
+def _refuse_unmoved(done: str, old: int) -> None:
     if done != "UPDATE 1":
         raise PositionConflict(
             f"the position on the target is no longer {old}: another liteferry works on this source",
@@ -217,6 +228,17 @@ async def refuse_existing(connection: Connection, schema: str, names: Sequence[s
             f"schema {schema!r} of the target holds {len(found)} of the tables' names already: {shown}",
             hint="drop or rename them, or choose another schema with --schema; nothing was changed",
         )
+
+
+async def add_verification(
+    connection: Connection, report: Mapping[str, Any], sources: Sequence[UUID], kept: int
+) -> None:
+    """Keep a verification's report, and of its kind only the newest `kept`."""
+    await connection.execute(CONTROL["lock_setup"])
+    await connection.execute(CONTROL["create_verification"])
+    facts = UUID(report["id"]), report["kind"], list(sources), report["equal"], report["digest"]
+    await connection.execute(CONTROL["add_verification"], *facts, json.dumps(report))
+    await connection.execute(CONTROL["forget_verifications"], report["kind"], kept)
 
 
 def notes_json(notes: Sequence[Note]) -> str:

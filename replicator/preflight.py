@@ -13,6 +13,7 @@ from triggers.schema import Skipped, Table, tables
 from triggers.session import Session
 
 from .ledger import TableRecord
+from .naming import Naming, named
 from .plan import SourcePlan, TablePlan, names_alone, plan_table, remembered
 from .profile import Profile, estimate
 from .types import Evidence
@@ -28,6 +29,7 @@ async def make_plan(
     session: Session,
     schema: str,
     *,
+    naming: Naming | None = None,
     exclude: Collection[str] = (),
     overrides: Mapping[str, str] | None = None,
     profile: bool = True,
@@ -36,9 +38,10 @@ async def make_plan(
 ) -> SourcePlan:
     """Plan a source from its structure and, with `profile`, from every value in it; changes nothing.
 
-    Raises Unsupported and ConfigError as `plan_table` does.
+    Raises Unsupported and ConfigError as `plan_table` does, ConfigError for names that would be one.
     """
     found, skipped = await session.run(structure, exclude)
+    names = named(naming or Naming(), found)
     planned = []
     for table in found:
         await session.run(_refuse_unreachable, table)
@@ -50,7 +53,7 @@ async def make_plan(
         else:
             rows = await session.run(estimate, table, choose(table))
             evidence = [Evidence()] * len(table.columns)
-        planned.append(plan_table(table, schema, evidence, overrides or {}, rows))
+        planned.append(plan_table(table, schema, evidence, overrides or {}, rows, names[table.name]))
     return SourcePlan(schema, tuple(planned), tuple(skipped))
 
 

@@ -151,7 +151,7 @@ async def _contents(found: Findings, connection: Connection, survey: Survey) -> 
         moved = record["state"] == State.CUT_OVER.value
         found.add("tables", Level.WARN if moved else Level.PASS, text)
         return
-    rows = await connection.fetch(CONTROL["existing"], survey.spec.schema, survey.tables)
+    rows = await connection.fetch(CONTROL["existing"], survey.spec.schema, [t.target for t in survey.tables])
     names = sorted(f"{row['relname']!r}{row['what']}" for row in rows)
     if names:
         told = shown(names, as_they_are=True)
