@@ -114,6 +114,6 @@ async def _followed(case: Case, path: Path, url: str, application: Application, 
         found = [*missing_tables(path, plans), *(fault for one in sides for fault in one.faults())]
         if found:
             return Result(found, "wrong")
-    reports = await Verifier(running.pipeline).run(counts_only=False)
+    reports = await Verifier(running.pipeline).run()
     found = [f"our own comparison differs: {r.as_dict()}" for r in reports if not r.equal]
     return Result(found, "rows in quarantine" if any(one.quarantine for one in sides) else "all rows arrived")
