@@ -20,8 +20,8 @@ from .passage import Case, carried
 Test = TypeVar("Test", bound=Callable[..., Any])
 
 #: Enough for a regression; what is new is found by the long runs.
-EXAMPLES = int(os.environ.get("LITEFERRY_FUZZ_EXAMPLES", "0")) or 50
-LONG = EXAMPLES > 50
+EXAMPLES = int(os.environ.get("LITEFERRY_FUZZ_EXAMPLES", "0")) or 40
+LONG = EXAMPLES > 40
 SEED = os.environ.get("LITEFERRY_FUZZ_SEED")
 
 
@@ -30,7 +30,7 @@ def seeded(test: Test) -> Test:
     return seed(int(SEED))(test) if SEED else test
 
 
-@pytest.mark.timeout(0 if LONG else 120)
+@pytest.mark.timeout(0 if LONG else 300)
 @seeded
 @settings(
     max_examples=EXAMPLES,
