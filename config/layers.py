@@ -21,8 +21,8 @@ DEFAULT_FILE = Path("liteferry.toml")
 NOT_IN_FILE = {"config"}
 EMPTY_MEANS_SOMETHING = {"http"}
 PATHS = ("sqlite_dir", "target_password_file", "control")
-MAPS = ("schema_map", "columns")
-LISTS = ("sources", "exclude")
+MAPS = ("schema_map", "columns", "hooks")
+LISTS = ("sources", "exclude", "indexes_after_cutover")
 
 
 def find_file(config: Path | None, environ: Mapping[str, str]) -> Path | None:

@@ -57,7 +57,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "shutdown_timeout",
     ),
     "How it is reached, and what it says": ("config", "control", "http", "log_level", "log_format"),
+    "Around the cutover": ("hook_timeout", "indexes_after_cutover"),
     "Single files and columns": ("schema_map", "columns"),
+    "Commands at its turns": ("hooks",),
 }
 
 _HEAD = """\

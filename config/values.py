@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -62,6 +64,11 @@ def format_duration(seconds: float) -> str:
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration), Unit("duration")]
+
+
+def absolute(path: Path) -> Path:
+    """Return *path* from the root, with `~` as the home folder; links and `..` are not looked up."""
+    return Path(os.path.abspath(path.expanduser()))
 
 
 def parse_address(value: str) -> tuple[str, int]:
@@ -147,4 +154,31 @@ def check_type(text: str) -> str:
     """Return *text* if it can be a PostgreSQL type and nothing more: it goes into DDL as it is."""
     if not _TYPE.fullmatch(text) or text.count('"') % 2:
         raise ValueError("must be a PostgreSQL type, such as bigint, numeric(12,2) or timestamptz")
+    return text
+
+
+def check_command(text: str) -> str:
+    """Return *text* if a shell can be given it."""
+    if not text.strip() or "\0" in text:
+        raise ValueError("must be a command for the shell")
+    return text
+
+
+_INDEX = re.compile(
+    r"\s*CREATE\s+(?P<unique>UNIQUE\s+)?INDEX\s+(?:CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?"
+    r'(?P<name>"(?:[^"]|"")+"|[A-Za-z_][\w$]*)\s+ON\s+(?P<rest>(?:ONLY\s+)?(?P<table>'
+    r'(?:"(?:[^"]|"")+"|[\w$]+)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[\w$]+))?)\s*[^;]+?)\s*;?\s*',
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def index_parts(text: str) -> re.Match[str] | None:
+    """Return the parts of a CREATE INDEX statement: unique, name, table, and the rest behind ON."""
+    return _INDEX.fullmatch(text)
+
+
+def check_index(text: str) -> str:
+    """Return *text* if it is one CREATE INDEX statement that names its index."""
+    if index_parts(text) is None:
+        raise ValueError("must be one statement of the form CREATE [UNIQUE] INDEX name ON table (...)")
     return text

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -16,6 +17,7 @@ import structlog
 from config.errors import ConfigError, CutoverRefused, LiteferryError, TargetAway
 from config.settings import Settings
 from config.sources import SourceSpec, folders
+from replicator.afterwards import build_indexes
 from replicator.backoff import Backoff
 from replicator.cutover import Cutover
 from replicator.decision import resolve, validate
@@ -29,8 +31,10 @@ from replicator.verifier import TableReport, Verifier
 from .notify import Notifier
 from .roster import Roster
 from .schedule import Schedule
+from .turns import Turns
 from .wakeup import Wakeup
 from .wards import Wards
+from .work import answered
 
 log = structlog.get_logger("liteferry")
 
@@ -75,6 +79,7 @@ class Supervisor:
         #: Held by whatever must not be cut short by a stop: a cutover.
         self._moving = asyncio.Lock()
         self._roster = Roster(settings, specs, self._target, self._moving)
+        self._turns = Turns(settings, self._target, lambda: self._pipelines)
         self.ready = asyncio.Event()
 
     @property
@@ -94,6 +99,7 @@ class Supervisor:
         except* Stopped:
             log.info("stopped")
         except* LiteferryError as errors:
+            await self._turns.failed(str(ours(errors) or errors))
             raise ours(errors) or errors from None
 
     async def _stopped(self, stop: asyncio.Event) -> None:
@@ -137,6 +143,8 @@ class Supervisor:
                 work.create_task(self._roster.run(wakeup, schedule), name="sources")
                 work.create_task(self._announce(), name="announce")
             # every source has been cut over: what is left is to tidy up and to be asked about it
+            async with self._moving:
+                await answered(self._turns.make_up)
             await self._tidy()
             await asyncio.Event().wait()
 
@@ -168,10 +176,13 @@ class Supervisor:
             found = self._reasons()
             if not found and not self.ready.is_set():
                 self.ready.set()
+                self._turns.ready()
                 log.info("ready for cutover", predicted_pause=self._predicted())
             elif found and self.ready.is_set():
                 self.ready.clear()
                 log.info("not ready for cutover", reasons=found[:3])
+            if self.state is not State.STREAMING:
+                self._turns.unsettled()
             self._notifier.status(self._line(found))
             await asyncio.sleep(ANNOUNCE_SECONDS)
         self.ready.clear()
@@ -299,16 +310,21 @@ class Supervisor:
             return await self._cut_over(max_pause or self.settings.max_pause, rehearse)
 
     async def _cut_over(self, max_pause: float, rehearse: bool) -> dict[str, Any]:
-        attempt = Cutover(self._target, self._pipelines, max_pause)
+        attempt = Cutover(self._target, self._pipelines, max_pause, self._turns.fenced)
+        await self._turns.before(attempt.id, rehearse=rehearse)
         try:
             self._last_cutover = await attempt.run(rehearse=rehearse)
         except LiteferryError as error:
             outcome = "refused" if isinstance(error, CutoverRefused) else "failed"
             self._last_cutover = attempt.timeline.report(outcome, str(error))
+            await self._turns.failed(str(error))
             raise
         log.info("cutover", **{k: v for k, v in self._last_cutover.items() if k != "notes"})
         if not rehearse:
             self._notifier.status("cut over")
+            hook = await answered(partial(self._turns.after, attempt.id, self._last_cutover))
+            if hook is not None:
+                self._last_cutover["hook"] = hook.as_dict()
         return self._last_cutover
 
     async def _tidy(self) -> None:
@@ -321,6 +337,7 @@ class Supervisor:
         while True:
             try:
                 notes = await validate(self._target, self._pipelines)
+                notes += await build_indexes(self._target, self.settings.indexes_after_cutover)
                 break
             except Exception as raised:
                 error = ours(raised)
@@ -330,6 +347,7 @@ class Supervisor:
                 if not error.retryable:
                     return
                 await asyncio.sleep(backoff.failed())
+        log.info("foreign keys and statistics are done", notes=len(notes))
         for note in notes:
             self._notices.append(f"{note.table}: {note.what}: {note.reason}")
             log.warning("after the cutover", table=note.table, what=note.what, reason=note.reason)

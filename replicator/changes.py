@@ -55,9 +55,9 @@ class Changes:
 
 def rebuild_swapped(changes: Sequence[Change]) -> None:
     """Have a table made anew whose new name another table of the target still has."""
-    kept = {c.old.name for c in changes if c.old and c.new and c.kind is not Kind.REBUILT}
+    kept = {c.old.target for c in changes if c.old and c.new and c.kind is not Kind.REBUILT}
     for change in changes:
-        if change.old and change.new and change.old.name != change.new.name and change.new.name in kept:
+        if change.old and change.new and change.old.target != change.new.target and change.new.target in kept:
             change.kind, change.stale = Kind.REBUILT, "it was made anew"
 
 

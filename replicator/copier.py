@@ -212,7 +212,7 @@ async def _store(target: Target, source_id: UUID, chunk: Chunk) -> None:
         if await ledger.lane(connection, source_id, lane.table_id, lane.lane) != lane:
             raise PositionConflict("the lane is no longer where it was")
         await connection.copy_records_to_table(
-            plan.name, schema_name=plan.schema, columns=[c.target for c in plan.record], records=chunk
+            plan.target, schema_name=plan.schema, columns=[c.target for c in plan.record], records=chunk
         )
         await ledger.advance(connection, source_id, lane, chunk.cursor, chunk.rows, chunk.last)
         failpoint.reach("copier.before_commit")

@@ -55,8 +55,16 @@ COMMIT_SECONDS = 2.0
 class Cutover:
     """One attempt to move the application's writes from all sources to the target."""
 
-    def __init__(self, target: Target, pipelines: Sequence[Pipeline], max_pause: float) -> None:
+    def __init__(
+        self,
+        target: Target,
+        pipelines: Sequence[Pipeline],
+        max_pause: float,
+        on_fence: Callable[[UUID], None] = lambda _: None,
+    ) -> None:
+        """Take both sides, the longest pause in seconds, and whom to tell that all sources are closed."""
         self._target = target
+        self._on_fence = on_fence
         # always in this order, so that two daemons could never hold one lock each
         self._pipelines = sorted(pipelines, key=lambda p: str(p.path))
         self._max_pause = max_pause
@@ -227,6 +235,7 @@ class Cutover:
             self._fences += 1
             failpoint.reach("cutover.after_fence")
         self.timeline.done("fence")
+        self._on_fence(self.id)
         try:
             self._decided = True
             await transaction.commit()

@@ -54,13 +54,13 @@ async def open_target(connection: Connection, cutover: UUID, pipelines: Sequence
     await connection.execute(CONTROL["identify"])
     if await connection.execute(CONTROL["decide_cutover"], cutover) != "UPDATE 1":
         raise CutoverRefused("the cutover was aborted by another liteferry", hint="stop the other daemon")
-    everywhere = [plan for p in pipelines for plan in p.plans.values()]
     notes: list[Note] = []
     for pipeline in pipelines:
         for plan in pipeline.plans.values():
             await connection.execute(ddl.drop_guard(plan))
         for plan in pipeline.plans.values():
-            siblings = [p for p in everywhere if p.schema == plan.schema]
+            # of its own file only: a table of the same name in another file is another table
+            siblings = list(pipeline.plans.values())
             notes += await loader.build(connection, plan, ddl.foreign_keys(plan, siblings))
         await connection.execute(CONTROL["set_state"], pipeline.source_id, State.CUT_OVER.value)
     return notes

@@ -12,6 +12,7 @@ from triggers.schema import Column, Index, Table
 
 from . import ddl, names
 from .defaults import translate
+from .naming import Names
 from .plan import ColumnPlan, TablePlan
 
 
@@ -84,17 +85,22 @@ class Evolution:
     @property
     def new_uniques(self) -> bool:
         """Tell whether an index is unique that was not: what it replaced until now, nobody has logged."""
-        before = {_definition_of(i) for i in _as_renamed(self).table.indexes if i.unique}
+        before = {_definition_of(i) for i in _table_as_renamed(self).indexes if i.unique}
         return not before.issuperset(_definition_of(i) for i in self.table.indexes if i.unique)
 
-    def plan(self, new: Mapping[str, ColumnPlan]) -> TablePlan:
+    @property
+    def kept(self) -> dict[str, str]:
+        """Return the target's names of columns that are there under the same name, by the source's."""
+        there = {c.name for c in self.table.columns} - set(self.renamed.values())
+        return {c.source: c.target for c in self.old.columns if c.source in there}
+
+    def plan(self, new: Mapping[str, ColumnPlan], names: Names) -> TablePlan:
         """Return the plan for the altered table: old columns keep their types, `new` has the others."""
-        kept = {
-            column.name: replace(planned, source=column.name, target=column.name)
-            for column, planned in self._kept()
-        }
-        columns = tuple(kept.get(c.name) or new[c.name] for c in self.table.columns)
-        return TablePlan(self.table, self.key, self.old.schema, columns, self.old.rows)
+        kept = {c.name: replace(planned, source=c.name) for c, planned in self._kept()}
+        columns = tuple(
+            replace(kept.get(c.name) or new[c.name], target=names.columns[c.name]) for c in self.table.columns
+        )
+        return TablePlan(self.table, self.key, self.old.schema, columns, self.old.rows, names.table)
 
 
 def alter(
@@ -107,19 +113,27 @@ def alter(
     """
     old = evolution.old
     statements = list(_drop_objects(evolution, new, present))
-    if old.name != new.name:
-        statements.append(f"ALTER TABLE {old.qualified} RENAME TO {quote(new.name)}")
-    statements += _rename_objects(evolution, new, present, {*taken, new.name})
+    if old.target != new.target:
+        statements.append(f"ALTER TABLE {old.qualified} RENAME TO {quote(new.target)}")
+    statements += _rename_objects(evolution, new, present, {*taken, new.target})
     change = f"ALTER TABLE {new.qualified}"
-    for before, after in evolution.renamed.items():
-        statements.append(f"{change} RENAME COLUMN {quote(before)} TO {quote(after)}")
-    kept = {evolution.renamed.get(c.source, c.source) for c in old.columns}
-    gone = kept - {c.target for c in new.columns}
+    here = {c.name for c in new.table.columns}
+    gone = [c.target for c in old.columns if evolution.renamed.get(c.source, c.source) not in here]
     statements += [f"{change} DROP COLUMN {quote(name)}" for name in sorted(gone)]
+    statements += [f"{change} RENAME COLUMN {quote(a)} TO {quote(b)}" for a, b in _moves(evolution, new)]
     for column in evolution.added:
         statements.append(f"{change} ADD COLUMN {_definition(new, column)}")
     statements += _loosen(evolution, new)
     return statements
+
+
+def _moves(evolution: Evolution, new: TablePlan) -> list[tuple[str, str]]:
+    """Return the columns to rename on the target, by way of another name where one takes another's."""
+    targets = {before: new.on_target(after) for before, after in evolution.renamed.items()}
+    moves = {evolution.old.on_target(before): target for before, target in targets.items()}
+    moves = {before: after for before, after in moves.items() if before != after}
+    aside = {name: ddl.alternative(new.target, name, "aside") for name in moves if name in moves.values()}
+    return [*aside.items(), *((aside.get(before, before), after) for before, after in moves.items())]
 
 
 def _definition(plan: TablePlan, column: Column) -> str:
@@ -137,7 +151,7 @@ def _loosen(evolution: Evolution, new: TablePlan) -> Iterator[str]:
         was = before.get(column.name)
         if was is None:
             continue
-        change = f"ALTER TABLE {new.qualified} ALTER COLUMN {quote(column.name)}"
+        change = f"ALTER TABLE {new.qualified} ALTER COLUMN {quote(new.on_target(column.name))}"
         if was.not_null and not column.not_null and column.name not in new.key.columns:
             yield f"{change} DROP NOT NULL"
         if was.default != column.default and column.name not in new.key.columns:
@@ -160,8 +174,8 @@ def _definition_of(index: Index) -> Index:
     return replace(index, name="", origin="", sql=text)
 
 
-def _as_renamed(evolution: Evolution) -> TablePlan:
-    """Return the old plan under the new names of table and columns."""
+def _table_as_renamed(evolution: Evolution) -> Table:
+    """Return the old table under the new names of table and columns."""
     old, others = evolution.old, evolution.renamed
     rename = {c.name: others.get(c.name, c.name) for c in old.table.columns}
     indexes = tuple(
@@ -174,16 +188,26 @@ def _as_renamed(evolution: Evolution) -> TablePlan:
         for index in old.table.indexes
     )
     columns = tuple(replace(c, name=rename[c.name]) for c in old.table.columns)
-    table = replace(old.table, name=evolution.table.name, columns=columns, indexes=indexes)
-    planned = tuple(replace(c, source=rename[c.source], target=rename[c.source]) for c in old.columns)
-    key = replace(old.key, columns=tuple(rename.get(c, c) for c in old.key.columns))
-    return TablePlan(table, key, old.schema, planned, old.rows)
+    return replace(old.table, name=evolution.table.name, columns=columns, indexes=indexes)
+
+
+def _as_renamed(evolution: Evolution, new: TablePlan) -> TablePlan:
+    """Return the old plan under the new names of table and columns, on both sides."""
+    old, others = evolution.old, evolution.renamed
+    planned = []
+    for column in old.columns:
+        name = others.get(column.source, column.source)
+        target = new.on_target(name) if new.has(name) else column.target
+        planned.append(replace(column, source=name, target=target))
+    key = replace(old.key, columns=tuple(others.get(c, c) for c in old.key.columns))
+    table = _table_as_renamed(evolution)
+    return TablePlan(table, key, old.schema, tuple(planned), old.rows, new.target)
 
 
 def _drop_objects(evolution: Evolution, new: TablePlan, present: Collection[str]) -> Iterator[str]:
     """Indexes and constraints that the source has no longer, under the names they have on the target."""
     wanted = {o.sql for o in ddl.secondary(new)}
-    before, renamed = ddl.secondary(evolution.old), ddl.secondary(_as_renamed(evolution))
+    before, renamed = ddl.secondary(evolution.old), ddl.secondary(_as_renamed(evolution, new))
     for was, would_be in zip(before, renamed, strict=True):
         there = names.found(was.names, present)
         if would_be.sql not in wanted and there is not None:
@@ -194,7 +218,7 @@ def _rename_objects(
     evolution: Evolution, new: TablePlan, present: Collection[str], taken: set[str]
 ) -> Iterator[str]:
     wanted = {o.sql for o in ddl.secondary(new)}
-    before, renamed = ddl.secondary(evolution.old), ddl.secondary(_as_renamed(evolution))
+    before, renamed = ddl.secondary(evolution.old), ddl.secondary(_as_renamed(evolution, new))
     pairs = [(a.names, b.names) for a, b in zip(before, renamed, strict=True) if b.sql in wanted]
     pairs.append((names.key_names(evolution.old), names.key_names(new)))
     for was, now in pairs:

@@ -26,6 +26,7 @@ from .changes import Change, Changes, may_be_renumbered, rebuild_swapped, stampe
 from .evolution import Evolution, Kind
 from .faults import source_error
 from .lanes import Bounds
+from .naming import Names, named
 from .plan import ColumnPlan, TablePlan, plan_table
 from .preflight import profiled
 from .target import CONTROL, Connection, describe
@@ -145,9 +146,9 @@ class Follower:
         if number in self._pipeline.drifted:
             change.kind = Kind.REBUILT
         if change.kind is Kind.REBUILT:
-            change.new = await self._planned(table)
+            change.new = await self._planned(table, _names(step))
         else:
-            change.new = step.plan(await self._added(step))
+            change.new = step.plan(await self._added(step), _names(step))
         if table.name in seen.harmed:
             # when it may bear triggers again, they are missing, and it is read again
             change.bare = True
@@ -167,14 +168,14 @@ class Follower:
         plan = await self._planned(table)
         return Change(number, None, plan, Kind.REBUILT, None, refit=True, stale="the table is new")
 
-    async def _planned(self, table: Table) -> TablePlan:
+    async def _planned(self, table: Table, names: Names | None = None) -> TablePlan:
         reader = self._pipeline.reader
         try:
             evidence = await profiled(reader, table, 0.02)
         except sqlite3.Error as error:
             raise source_error(reader, error) from error
         overrides = self._pipeline.settings.columns
-        return plan_table(table, self._facts.schema, evidence, overrides)
+        return plan_table(table, self._facts.schema, evidence, overrides, naming=names)
 
     async def _added(self, step: Evolution) -> Mapping[str, ColumnPlan]:
         """Plan the columns that are new, by what they hold."""
@@ -266,7 +267,7 @@ class Follower:
         if new is None:
             await connection.execute(CONTROL["forget_table"], source_id, number)
         elif change.old is None:
-            await ledger.refuse_existing(connection, new.schema, [new.name])
+            await ledger.refuse_existing(connection, new.schema, [new.target])
             await self._create(connection, new)
             notes = ddl.notes(new, all_plans)
             await ledger.add_table(connection, source_id, number, new, [Bounds()], notes)
@@ -278,16 +279,16 @@ class Follower:
             await connection.execute(CONTROL["set_copied"], source_id, number)
         elif change.evolution is not None and (change.kind is Kind.ALTERED or change.evolution.reindexed):
             old = change.evolution.old
-            if old.name != new.name:
-                await ledger.refuse_existing(connection, new.schema, [new.name])
-                await names.make_way(connection, new.schema, new.name)
+            if old.target != new.target:
+                await ledger.refuse_existing(connection, new.schema, [new.target])
+                await names.make_way(connection, new.schema, new.target)
             there = await names.indexes_of(connection, old), await names.taken(connection, new.schema)
             for statement in evolution.alter(change.evolution, new, *there):
                 await connection.execute(statement)
             await ledger.set_plan(connection, source_id, number, new)
 
     async def _create(self, connection: Connection, plan: TablePlan) -> None:
-        await names.make_way(connection, plan.schema, plan.name)
+        await names.make_way(connection, plan.schema, plan.target)
         await connection.execute(ddl.create_table(plan))
         await connection.execute(ddl.replica_key(plan, await names.placed_key(connection, plan)))
         await connection.execute(ddl.comment(plan, self._facts.path))
@@ -301,6 +302,13 @@ class Follower:
             return await reader.run(work, *args, **kwargs)
         except sqlite3.Error as error:
             raise source_error(reader, error) from error
+
+
+def _names(step: Evolution) -> Names:
+    """Return the names on the target: what is there under the same name as before keeps it."""
+    same = step.table.name == step.old.name
+    table = step.old.target if same else step.table.name
+    return named(table, [c.name for c in step.table.columns], step.kept)
 
 
 def _name(change: Change) -> str:

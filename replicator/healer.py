@@ -90,7 +90,7 @@ class Healer:
         Raises the error when it is not about such an index.
         """
         for number, plan in self._pipeline.plans.items():
-            if (plan.schema, plan.name) == (error.schema, error.table):
+            if (plan.schema, plan.target) == (error.schema, error.table):
                 async with self._pipeline.target.transaction() as connection:
                     place = connection, self._pipeline.source_id, number
                     if not await loader.relax(*place, plan, error.constraint):

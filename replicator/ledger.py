@@ -79,6 +79,11 @@ class TableRecord:
     notes: Sequence[Mapping[str, str]]
     lanes: Sequence[LaneRecord]
 
+    @property
+    def target(self) -> str:
+        """Return the table's name on the target."""
+        return str(self.plan.get("target", self.name))
+
     @classmethod
     def from_row(cls, row: asyncpg.Record, lanes: Sequence[LaneRecord]) -> TableRecord:
         """Make one of a row of liteferry.progress and those of liteferry.lane."""

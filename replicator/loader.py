@@ -42,11 +42,11 @@ async def create(
     try:
         async with target.transaction() as connection:
             await ledger.prepare(connection)
-            await ledger.refuse_existing(connection, schema, [p.name for p in plans.values()])
+            await ledger.refuse_existing(connection, schema, [p.target for p in plans.values()])
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
             await ledger.register(connection, source_id, path, schema, place, version, inode)
             for number, plan in plans.items():
-                await names.make_way(connection, schema, plan.name)
+                await names.make_way(connection, schema, plan.target)
                 await connection.execute(ddl.create_table(plan))
                 await connection.execute(ddl.comment(plan, path))
                 await connection.execute(ddl.guard(plan))

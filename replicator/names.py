@@ -1,6 +1,6 @@
 """Names on the target: PostgreSQL has one space of names for tables, indexes and sequences of a schema.
 
-A table bears the name that it has in the source. Whatever is named for it, its key, indexes and sequences,
+A table bears the name of its plan. Whatever is named for it, its key, indexes and sequences,
 gives way: it takes its other name where the first is taken, and is renamed when a table comes that wants it.
 So each is looked for among the indexes of its table, under both names.
 """
@@ -48,7 +48,7 @@ async def placed_key(connection: Connection, plan: TablePlan) -> str:
 
 def key_names(plan: TablePlan) -> tuple[str, str]:
     """Return both names of the constraint that carries a table's key."""
-    return key_name(plan), alternative(plan.name, key_name(plan))
+    return key_name(plan), alternative(plan.target, key_name(plan))
 
 
 def free(names: Sequence[str], used: Collection[str], schema: str) -> str:

@@ -10,11 +10,12 @@ from functools import cached_property
 from typing import Any
 
 from config.errors import ConfigError, Unsupported
-from triggers.identifier import quote
+from triggers.identifier import fold, quote
 from triggers.key import Key, KeyKind, choose
 from triggers.schema import Column, Skipped, Table
 
 from . import conversions, types
+from .naming import Names, named
 from .paging import Paging, paging
 from .types import Affinity, Evidence
 from .values import Converter, Form
@@ -50,20 +51,39 @@ class TablePlan:
     schema: str
     columns: tuple[ColumnPlan, ...]
     rows: int = 0
+    #: Its name on the target; the source's where nothing else is said.
+    target: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.target:
+            # PostgreSQL knows no empty name, so an empty one cannot have been meant
+            object.__setattr__(self, "target", self.table.name)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process without what can be made anew there."""
-        return TablePlan, (self.table, self.key, self.schema, self.columns, self.rows)
+        return TablePlan, (self.table, self.key, self.schema, self.columns, self.rows, self.target)
 
     @property
     def name(self) -> str:
-        """Return the table's name, the same on both sides."""
+        """Return the table's name in the source, by which messages call it."""
         return self.table.name
 
     @cached_property
     def qualified(self) -> str:
         """Return the quoted name on the target."""
-        return f"{quote(self.schema)}.{quote(self.name)}"
+        return f"{quote(self.schema)}.{quote(self.target)}"
+
+    def on_target(self, column: str) -> str:
+        """Return the name on the target of a column of the source. Raises KeyError."""
+        return self._targets[fold(column)]
+
+    def has(self, *columns: str) -> bool:
+        """Tell whether it has all of some columns of the source."""
+        return all(fold(column) in self._targets for column in columns)
+
+    @cached_property
+    def _targets(self) -> dict[str, str]:
+        return {fold(c.source): c.target for c in self.record}
 
     @cached_property
     def record(self) -> tuple[ColumnPlan, ...]:
@@ -105,7 +125,7 @@ class TablePlan:
         real = column.pg_type == "double precision" and types.affinity(declared) is Affinity.REAL
         certain = not column.conversion and (real or (is_rowid and column.pg_type == "bigint"))
         as_text = column.pg_type == "text" and column.overridden
-        return Form(column.target, column.pg_type, as_text, certain, column.conversion)
+        return Form(column.source, column.pg_type, as_text, certain, column.conversion)
 
     def structure(self) -> str:
         """Return a hash of all that the plan relies on in the source's structure."""
@@ -117,11 +137,13 @@ class TablePlan:
         """Return what must be remembered of the plan so that a restart goes on with the same one."""
         return {
             "structure": self.structure(),
+            "target": self.target,
             "rows": self.rows,
             "key": {"kind": self.key.kind.value, "columns": list(self.key.columns)},
             "columns": [
                 {
                     "name": c.source,
+                    "target": c.target,
                     "type": c.pg_type,
                     "overridden": c.overridden,
                     "conversion": c.conversion,
@@ -148,11 +170,13 @@ def plan_table(
     evidence: Sequence[Evidence],
     overrides: Mapping[str, str],
     rows: int | None = None,
+    naming: Names | None = None,
 ) -> TablePlan:
     """Plan one table from its structure, from what it holds, and from the user's types.
 
-    `rows` is the estimate for tables that were not counted. Raises Unsupported for a name that PostgreSQL
-    cannot have or a column that no type holds, ConfigError for a type that is not known.
+    `rows` is the estimate for tables that were not counted; without `naming` all is called as in the source.
+    Raises Unsupported for a name that PostgreSQL cannot have or a column that no type holds, ConfigError for
+    a type that is not known.
     """
     _check_name("table", table.name, table.name)
     with_null = [c.name for c, e in zip(table.columns, evidence, strict=True) if e.nulls]
@@ -164,7 +188,9 @@ def plan_table(
     columns = tuple(_for_key(table.name, c) if c.source in key.columns else c for c in columns)
     _refuse_blurred_key(table, key, columns)
     counted = evidence[0].rows if evidence else 0
-    return TablePlan(table, key, schema, columns, counted if rows is None else rows)
+    names = naming or named(table.name, [c.name for c in table.columns], {})
+    columns = tuple(replace(c, target=names.columns[c.source]) for c in columns)
+    return TablePlan(table, key, schema, columns, counted if rows is None else rows, names.table)
 
 
 def _refuse_blurred_key(table: Table, key: Key, columns: Sequence[ColumnPlan]) -> None:
@@ -233,24 +259,33 @@ def check_overrides(tables: Sequence[Table], overrides: Mapping[str, str]) -> No
 
 def remembered(table: Table, schema: str, stored: Mapping[str, Any]) -> TablePlan | None:
     """Return the plan that was stored for a table, None when the table's structure is another now."""
-    types_by_name = {c["name"]: c for c in stored["columns"]}
-    if set(types_by_name) != {c.name for c in table.columns}:
+    by_name = {c["name"]: c for c in stored["columns"]}
+    if set(by_name) != {c.name for c in table.columns}:
         return None
-    columns = tuple(
-        ColumnPlan(
-            c.name,
-            c.name,
-            types_by_name[c.name]["type"],
-            Evidence(longest=types_by_name[c.name]["longest"]),
-            types_by_name[c.name]["overridden"],
-            types_by_name[c.name].get("conversion", ""),
-        )
-        for c in table.columns
-    )
+    columns = tuple(_remembered_column(by_name[c.name]) for c in table.columns)
     wanted = tuple(stored["key"]["columns"])
     for nulls in ((), [c.name for c in table.columns]):
         key = choose(table, nulls)
         if key.kind.value == stored["key"]["kind"] and key.columns == wanted:
-            plan = TablePlan(table, key, schema, columns, stored["rows"])
+            plan = TablePlan(table, key, schema, columns, stored["rows"], stored.get("target", ""))
             return plan if plan.structure() == stored["structure"] else None
     return None
+
+
+def _remembered_column(stored: Mapping[str, Any]) -> ColumnPlan:
+    return ColumnPlan(
+        stored["name"],
+        stored.get("target", stored["name"]),
+        stored["type"],
+        Evidence(longest=stored["longest"]),
+        stored["overridden"],
+        stored.get("conversion", ""),
+    )
+
+
+def names_alone(name: str, schema: str, stored: Mapping[str, Any]) -> TablePlan:
+    """Return of a stored plan that fits its table no more what the target's names are, and nothing else."""
+    columns = tuple(ColumnPlan(c["name"], c.get("target", c["name"]), c["type"]) for c in stored["columns"])
+    table = Table(name, tuple(Column(c.source, "", False, None, 0) for c in columns))
+    key = Key(KeyKind.ROWID, ("rowid",))
+    return TablePlan(table, key, schema, columns, target=stored.get("target", ""))

@@ -8,12 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 from config.errors import Unsupported
 from triggers.connection import reading
 from triggers.identifier import quote
-from triggers.key import Key, KeyKind, choose
+from triggers.key import choose
 from triggers.schema import Skipped, Table, tables
 from triggers.session import Session
 
 from .ledger import TableRecord
-from .plan import SourcePlan, TablePlan, plan_table, remembered
+from .plan import SourcePlan, TablePlan, names_alone, plan_table, remembered
 from .profile import Profile, estimate
 from .types import Evidence
 
@@ -80,7 +80,7 @@ def take_up(
 ) -> tuple[dict[int, TablePlan], set[int]]:
     """Return the plans that the target remembers, by number, and which of them fit no table any more.
 
-    Of those nothing is known but the name of the target's table: it will be made anew.
+    Of those nothing is known but the names on the target: the table will be made anew.
     """
     by_name = {table.name: table for table in found}
     plans, drifted = {}, set()
@@ -89,6 +89,6 @@ def take_up(
         plan = remembered(table, schema, record.plan) if table is not None else None
         if plan is None:
             drifted.add(record.table_id)
-            plan = TablePlan(Table(record.name, ()), Key(KeyKind.ROWID, ("rowid",)), schema, ())
+            plan = names_alone(record.name, schema, record.plan)
         plans[record.table_id] = plan
     return plans, drifted

@@ -130,7 +130,7 @@ class Registration:
         """Install the capture, then register with the target: a crash between leaves nothing to undo."""
         pipeline, target = self._pipeline, self._pipeline.target
         async with target.connection() as connection:
-            await ledger.refuse_existing(connection, plan.schema, [p.name for p in plan.tables])
+            await ledger.refuse_existing(connection, plan.schema, [p.target for p in plan.tables])
         await self._refuse_harm(plan)
         captured = await self._install([(p.table, p.key) for p in plan.tables], known)
         failpoint.reach("install.after")

@@ -296,7 +296,9 @@ def read_chunk(
 
 async def _copy_to(connection: Connection, plan: TablePlan, rows: Iterable[Row]) -> None:
     columns = [c.target for c in plan.record]
-    await connection.copy_records_to_table(plan.name, schema_name=plan.schema, columns=columns, records=rows)
+    await connection.copy_records_to_table(
+        plan.target, schema_name=plan.schema, columns=columns, records=rows
+    )
 
 
 @contextlib.asynccontextmanager

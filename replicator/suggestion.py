@@ -143,7 +143,7 @@ def _trials(plan: TablePlan, column: ColumnPlan) -> Iterator[Trial]:
     key = place in plan.key_places
     if column.overridden:
         as_text = column.pg_type == "text"
-        form = Form(column.target, column.pg_type, as_text, conversion=column.conversion)
+        form = Form(column.source, column.pg_type, as_text, conversion=column.conversion)
         yield Trial(column.conversion or column.pg_type, "", form.converter(key), own=True)
         return
     seen = {kind for kind, count in column.evidence.classes.items() if count}

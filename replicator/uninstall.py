@@ -66,7 +66,7 @@ async def forget(target: Target, source_id: UUID, path: Path) -> int | None:
         tables = await ledger.tables(connection, source_id)
         await connection.execute(CONTROL["abort_stale"], [source_id])
         for table in tables:
-            name = f"{quote(record.schema)}.{quote(table.name)}"
+            name = f"{quote(record.schema)}.{quote(table.target)}"
             # also when somebody has dropped the table: IF EXISTS covers it
             await connection.execute(f"DROP TRIGGER IF EXISTS {quote(GUARD)} ON {name}")
         await connection.execute(CONTROL["forget"], source_id)

@@ -151,7 +151,7 @@ class Verifier:
         for row in found.missing:
             report.note(f"missing on the target: key {plan.converter.key_text(row)}")
         for row, places in found.different:
-            names = ", ".join(plan.record[i].target for i in places)
+            names = ", ".join(plan.record[i].source for i in places)
             report.note(f"different: key {plan.converter.key_text(row)}, columns {names}")
 
     async def _set_aside(

@@ -126,7 +126,9 @@ CREATE TABLE IF NOT EXISTS liteferry.cutover (
     sources uuid[] NOT NULL,
     started_at timestamptz NOT NULL DEFAULT now(),
     ended_at timestamptz,
-    report jsonb
+    report jsonb,
+    -- whether the hook behind the decision has been run to its end
+    told boolean NOT NULL DEFAULT false
 )
 
 -- create_guard --

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from tests.compare import differences, ordinary_tables, quote
-from tests.fixtures.daemon import RunningDaemon
+from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.sqlite import MakeSource
 from tests.fixtures.writer import Writer
 from tests.writer import SCHEMA
@@ -95,6 +95,26 @@ def settle(daemon: RunningDaemon, path: Path, timeout: float = 60) -> dict[str, 
     """Wait until the daemon streams and has brought over all that is in the log now."""
     daemon.wait_until(lambda status: status["state"] == "streaming", timeout, "state streaming")
     return daemon.wait_until(caught_up(path), timeout, "the end of the log")
+
+
+async def started(
+    daemon: StartDaemon,
+    path: Path,
+    url: str,
+    *,
+    env: Mapping[str, str] = HASTY,
+    args: Sequence[object] = (),
+) -> RunningDaemon:
+    """Start a daemon, and return it when it streams and has brought over all that is in the log now."""
+    running = daemon(path, url, env=env, args=args)
+    await asyncio.to_thread(settle, running, path)
+    return running
+
+
+async def run_once(daemon: StartDaemon, path: Path, url: str) -> None:
+    """Have a daemon bring everything over, and end it in good order."""
+    running = await started(daemon, path, url)
+    assert await asyncio.to_thread(running.stop) == 0
 
 
 def source_of(status: dict[str, Any]) -> dict[str, Any]:

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 import pytest
 
 from tests.fault.scene import (
-    HASTY,
     StartWriter,
     end_equal,
     make_archive,
     one_value,
     poll,
-    settle,
     source_of,
+    started,
     stop_all,
 )
 from tests.fixtures.daemon import StartDaemon
@@ -126,8 +125,7 @@ async def test_a_black_hole_is_noticed_and_leaves_no_lock_behind(
     monkeypatch.setattr("tests.fixtures.daemon.command", from_afar)
     path = make_archive(make_source, rows=500)
     writing = writer(path, rate=50)
-    running = daemon(path, far_url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, far_url)
 
     wire.cut()
     await asyncio.to_thread(running.wait_until, lambda s: not source_of(s)["target_connected"], NOTICED)

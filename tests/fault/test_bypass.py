@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.compare import differences
-from tests.fault.scene import HASTY, end_equal, settle, source_of
+from tests.fault.scene import HASTY, end_equal, source_of, started
 from tests.fixtures.daemon import StartDaemon
 from tests.fixtures.sqlite import MakeSource
 
@@ -41,8 +41,7 @@ async def test_a_blob_written_in_place_is_found(
 ) -> None:
     """Incremental blob I/O changes a row without any trigger, of anyone's."""
     path = make_source(script=SCHEMA, journal=journal)
-    running = daemon(path, target_url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, target_url)
     await asyncio.to_thread(running.wait_ready)
     with closing(sqlite3.connect(path, timeout=10)) as application:
         with application.blobopen("picture", "body", 777) as blob:

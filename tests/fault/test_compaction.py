@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from daemon.embedded import EmbeddedPostgres
-from tests.fault.scene import HASTY, end_equal, settle, source_of
+from tests.fault.scene import HASTY, end_equal, source_of, started
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.sqlite import MakeSource
 
@@ -79,8 +79,7 @@ async def outage(
 ) -> None:
     """Stream, lose the server, be hammered, get the server back."""
     path = make_source(script=SCHEMA.format(rows=rows), journal=journal)
-    running = daemon(path, server.url, env=ENV)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, server.url, env=ENV)
     before = bytes_of(path)
     server.stop("immediate")
     work = await asyncio.to_thread(hammer, path, rows, changes, rate)
@@ -133,8 +132,9 @@ async def test_a_daemon_killed_while_it_compacts_leaves_a_whole_log(
     """Whatever it had deleted by then, the next one brings everything over."""
     rows = 1_000
     path = make_source(script=SCHEMA.format(rows=rows))
-    running = daemon(path, own_postgres.url, env={**ENV, "LITEFERRY_FAILPOINTS": f"{point}=kill"})
-    await asyncio.to_thread(settle, running, path)
+    running = await started(
+        daemon, path, own_postgres.url, env={**ENV, "LITEFERRY_FAILPOINTS": f"{point}=kill"}
+    )
     own_postgres.stop("immediate")
     work = await asyncio.to_thread(hammer, path, rows, 40_000, 1_000_000)
     await asyncio.to_thread(work.communicate)

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from tests.compare import differences
-from tests.fault.scene import HASTY, end_equal, settle, source_of
+from tests.fault.scene import HASTY, end_equal, run_once, source_of, started
 from tests.fixtures.daemon import StartDaemon
 from tests.fixtures.sqlite import MakeSource
 
@@ -74,9 +74,7 @@ async def test_what_fired_no_trigger_while_the_daemon_was_down_is_found_at_its_s
 ) -> None:
     """By a connection that cannot be told from any other, with the log and the schema as they were."""
     path = make_source(script=SCHEMA)
-    first = daemon(path, target_url, env=HASTY)
-    await asyncio.to_thread(settle, first, path)
-    assert first.stop() == 0
+    await run_once(daemon, path, target_url)
     write_in_place(path, 7777)
     second = daemon(path, target_url, env=HASTY)
     await asyncio.to_thread(second.wait_until, repaired(1), 60, "a comparison")
@@ -88,9 +86,7 @@ async def test_a_comparison_that_is_cut_short_is_begun_again(
 ) -> None:
     """By a kill in its middle."""
     path = make_source(script=SCHEMA)
-    first = daemon(path, target_url, env=HASTY)
-    await asyncio.to_thread(settle, first, path)
-    assert first.stop() == 0
+    await run_once(daemon, path, target_url)
     write_in_place(path, 11999)
     env = {**HASTY, "LITEFERRY_FAILPOINTS": "repair.after_chunk@2=kill"}
     assert await asyncio.to_thread(daemon(path, target_url, env=env).wait_end) == -9
@@ -104,9 +100,7 @@ async def test_without_an_interval_nothing_is_compared(
 ) -> None:
     """Unless there is a reason."""
     path = make_source(script=SCHEMA)
-    first = daemon(path, target_url, env=HASTY)
-    await asyncio.to_thread(settle, first, path)
-    assert first.stop() == 0
+    await run_once(daemon, path, target_url)
     await tamper(target_url)
     second = daemon(path, target_url, env={**HASTY, "LITEFERRY_COMPARE_INTERVAL": "0"})
     await asyncio.to_thread(second.wait_ready)
@@ -121,8 +115,7 @@ async def test_schemas_that_change_under_a_comparison_are_followed(
 ) -> None:
     """Each change has all tables compared, and the next one comes in the middle of it; the daemon goes on."""
     path = make_source(script=SCHEMA)
-    running = daemon(path, target_url, env={**HASTY, "LITEFERRY_COMPARE_INTERVAL": "0.01"})
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, target_url, env={**HASTY, "LITEFERRY_COMPARE_INTERVAL": "0.01"})
     await asyncio.to_thread(rename_often, path)
     await end_equal(running, path, target_url)
     await asyncio.to_thread(running.wait_ready)

@@ -22,8 +22,8 @@ from tests.fault.scene import (
     ended_equal,
     make_archive,
     poll,
-    settle,
     source_of,
+    started,
 )
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.proxy import Proxy
@@ -76,8 +76,7 @@ async def test_no_copier_outlives_its_daemon(
     else:
         assert first.stop() == 0
     await gone(copiers)
-    second = daemon(path, target_url, env=ENV, args=SMALL_CHUNKS)
-    await asyncio.to_thread(settle, second, path)
+    second = await started(daemon, path, target_url, env=ENV, args=SMALL_CHUNKS)
     await ended_equal(writing, second, path, target_url)
 
 
@@ -87,8 +86,7 @@ async def test_copiers_share_the_lanes_and_end_with_the_copy(
     """Rows that move from lane to lane, come and go meanwhile: all lanes by copiers, and equal."""
     path = make_archive(make_source, rows=20_000)
     writing = writer(path, rate=300)
-    running = daemon(path, target_url, env=ENV, args=SMALL_CHUNKS)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, target_url, env=ENV, args=SMALL_CHUNKS)
     await ended_equal(writing, running, path, target_url)
     assert running.log.count('"lane copied"') > 10
     assert "gave up" not in running.log

@@ -13,16 +13,14 @@ from typing import Any
 
 import pytest
 
-from tests.compare import differences
-from tests.fault.scene import HASTY, StartWriter, caught_up_with
+from tests.fault.files import Status, equal
+from tests.fault.scene import HASTY, StartWriter
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.sqlite import MakeSource
 from tests.fixtures.writer import Writer
 from triggers import capture
 from triggers.key import choose
 from triggers.schema import tables
-
-Status = dict[str, Any]
 
 ONE_TABLE = "CREATE TABLE {0}(id INTEGER PRIMARY KEY, x TEXT); INSERT INTO {0}(x) VALUES ('one'), ('two');"
 
@@ -65,10 +63,10 @@ def copy(path: Path, to: Path) -> None:
         database.backup(other)
 
 
-async def equal(running: RunningDaemon, path: Path, url: str, schema: str) -> None:
-    """Wait until all that a file's log holds now has arrived, and compare both sides row by row."""
-    await asyncio.to_thread(running.wait_until, caught_up_with(path), 60, "the end of the log")
-    assert await differences(path, url, schema) == []
+def write(path: Path, script: str = ONE_TABLE.format("t")) -> None:
+    """Run a script on a database that may be new."""
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(script)
 
 
 def until(running: RunningDaemon, reached: Callable[[Status], bool], seconds: float = SOON) -> Any:
@@ -107,8 +105,7 @@ async def test_many_files_that_appear_at_once_all_join(
     await until(running, streams(folder / "first.db"), 30)
     paths = [folder / f"n{number:02}.db" for number in range(20)]
     for path in paths:
-        with closing(sqlite3.connect(path)) as database:
-            database.executescript(ONE_TABLE.format("t"))
+        write(path)
     status = await until(running, lambda s: s["can_cutover"] and len(s["sources"]) == 21, 60)
     assert status["notices"] == []
     for path in paths:
@@ -142,8 +139,7 @@ async def test_what_is_no_database_harms_nobody(folder: Path, daemon: StartDaemo
     running = daemon(folder, target_url, env=HASTY)
     await until(running, streams(first), 30)
     (folder / "x.db").write_text("this is a text, not a database")
-    with closing(sqlite3.connect(folder / "odd.db")) as database:
-        database.execute("CREATE TABLE odd(xmin INTEGER)")
+    write(folder / "odd.db", "CREATE TABLE odd(xmin INTEGER)")
     copy(first, folder / "backup.db")
     second.hardlink_to(first)
     (folder / "soft.db").symlink_to(first)
@@ -174,13 +170,11 @@ async def test_a_restart_is_not_kept_from_its_sources_by_what_else_is_there(
     gone = folder / "gone.db"
     running = daemon(folder, target_url, env=HASTY)
     await until(running, streams(folder / "first.db"), 30)
-    with closing(sqlite3.connect(gone)) as database:
-        database.executescript(ONE_TABLE.format("t"))
+    write(gone)
     await until(running, streams(gone), 30)
     await asyncio.to_thread(running.stop)
     gone.unlink()
-    with closing(sqlite3.connect(folder / "odd.db")) as database:
-        database.execute("CREATE TABLE odd(xmin INTEGER)")
+    write(folder / "odd.db", "CREATE TABLE odd(xmin INTEGER)")
     shutil.copy(folder / "odd.db", folder / "odd.sqlite")
     running = daemon(folder, target_url, env=HASTY)
     # both would go to one schema, and the one that comes first cannot be carried over
@@ -205,8 +199,7 @@ async def test_the_map_may_name_a_file_that_comes_later_once_the_target_follows_
     await asyncio.to_thread(running.stop)
     running = daemon(folder, target_url, env=HASTY, args=args)
     await until(running, streams(folder / "first.db"), 30)
-    with closing(sqlite3.connect(later)) as database:
-        database.executescript(ONE_TABLE.format("t"))
+    write(later)
     await until(running, streams(later), 30)
     await equal(running, later, target_url, "elsewhere")
 
@@ -235,8 +228,7 @@ async def test_a_schema_that_is_taken_is_not_shared_by_chance(
     """`first.sqlite` beside a `public.db` that would go where the first has gone."""
     running = daemon(folder, target_url, env=HASTY)
     await until(running, streams(folder / "first.db"), 30)
-    with closing(sqlite3.connect(folder / "public.db")) as database:
-        database.executescript(ONE_TABLE.format("t"))
+    write(folder / "public.db")
     await until(running, noticed(folder / "public.db", "would all go to schema 'public'"))
     await until(running, lambda s: s["can_cutover"], 30)
 
@@ -264,8 +256,7 @@ async def test_a_cutover_takes_the_newcomer_along_or_waits_for_it(
     """Asked for in the instant in which a file appears, it is refused, not done without it."""
     running = daemon(folder, target_url, env=HASTY)
     await until(running, lambda s: s["can_cutover"], 30)
-    with closing(sqlite3.connect(folder / "late.db")) as database:
-        database.executescript(ONE_TABLE.format("t"))
+    write(folder / "late.db")
     with pytest.raises(Exception, match=r"late\.db"):
         await asyncio.to_thread(running.cutover)
     await until(running, lambda s: s["can_cutover"] and streams(folder / "late.db")(s), 30)
@@ -282,8 +273,7 @@ async def test_a_file_that_may_not_be_read_joins_when_it_may(
     """The permission is asked for; a change of it is enough."""
     running = daemon(folder, target_url, env=HASTY)
     await until(running, streams(folder / "first.db"), 30)
-    with closing(sqlite3.connect(folder.parent / "locked.db")) as database:
-        database.executescript(ONE_TABLE.format("t"))
+    write(folder.parent / "locked.db")
     (folder.parent / "locked.db").chmod(0)
     locked = (folder.parent / "locked.db").rename(folder / "locked.db")
     await until(running, noticed(locked, "Permission denied"))
@@ -298,8 +288,7 @@ async def test_a_newcomer_that_cannot_be_copied_is_told_of_and_goes_on_when_it_c
     new = folder / "new.db"
     running = daemon(folder, target_url, env=UNSEEN)
     await until(running, streams(folder / "first.db"), 30)
-    with closing(sqlite3.connect(folder.parent / "new.db")) as database:
-        database.executescript(ONE_TABLE.format("t") + "INSERT INTO t VALUES (9000, 'a' || char(0))")
+    write(folder.parent / "new.db", ONE_TABLE.format("t") + "INSERT INTO t VALUES (9000, 'a' || char(0))")
     shutil.move(folder.parent / "new.db", new)
     await until(running, noticed(new, "could not be copied"), 10)
     assert source(running.status(), new) is None
@@ -308,8 +297,7 @@ async def test_a_newcomer_that_cannot_be_copied_is_told_of_and_goes_on_when_it_c
     running = daemon(folder, target_url, env=UNSEEN)
     status = await until(running, noticed(new, "could not be copied"), 10)
     assert streams(folder / "first.db")(status)
-    with closing(sqlite3.connect(new)) as application:
-        application.executescript("UPDATE t SET x = 'mended' WHERE id = 9000")
+    write(new, "UPDATE t SET x = 'mended' WHERE id = 9000")
     await until(running, lambda s: streams(new)(s) and s["can_cutover"] and not s["notices"], 20)
     await equal(running, new, target_url, "new")
     await equal(running, folder / "first.db", target_url, "public")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.scene import HASTY, end_equal, fetch, head, settle, source_of
+from tests.fault.scene import HASTY, end_equal, fetch, head, source_of, started
 from tests.fixtures.daemon import StartDaemon
 from tests.fixtures.sqlite import MakeSource
 
@@ -52,8 +52,7 @@ async def test_a_full_folder_for_temporary_files_is_waited_for(
     ballast = small_disk / "ballast"
     # SQLite sorts in memory here: what is to run out of room is our spool
     env = {**HASTY, "TMPDIR": str(small_disk), "LITEFERRY_BATCH_MEMORY_MB": "1"}
-    running = daemon(path, target_url, env=env)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, target_url, env=env)
     ballast.write_bytes(bytes(1_800_000))
     with contextlib.closing(sqlite3.connect(path, timeout=10)) as database:
         database.executemany("INSERT INTO t(body) VALUES (?)", [(os.urandom(3_000),) for _ in range(600)])

@@ -24,6 +24,7 @@ from tests.fault.scene import (
     make_archive,
     settle,
     source_open,
+    started,
     stop_all,
     target_count,
     target_open,
@@ -96,8 +97,7 @@ async def test_a_kill_on_the_way_loses_nothing(
     env = {**HASTY, "LITEFERRY_FAILPOINTS": f"{point}=kill"}
     assert await asyncio.to_thread(daemon(path, target_url, env=env, args=SMALL_CHUNKS).wait_end) == -9
 
-    second = daemon(path, target_url, env=HASTY, args=SMALL_CHUNKS)
-    await asyncio.to_thread(settle, second, path)
+    second = await started(daemon, path, target_url, args=SMALL_CHUNKS)
     assert stop_all([writing]) == []
     await end_equal(second, path, target_url)
     if point in STARTED_ONCE_MORE:
@@ -112,8 +112,7 @@ async def test_the_daemon_goes_on_where_a_copier_died(
     path = make_archive(make_source, rows=ROWS)
     writing = writer(path, rate=150)
     env = {**HASTY, **COPIERS, "LITEFERRY_FAILPOINTS": f"{point}=kill"}
-    running = daemon(path, target_url, env=env, args=SMALL_CHUNKS)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, target_url, env=env, args=SMALL_CHUNKS)
     assert stop_all([writing]) == []
     await end_equal(running, path, target_url)
     assert "a copier gave up" in running.log
@@ -125,8 +124,7 @@ async def assert_a_restart_rewrites_nothing(
     """Stop it in order, start it once more, and compare every row's transaction."""
     assert running.stop() == 0
     before = await versions(path, url)
-    again = daemon(path, url, env=HASTY)
-    await asyncio.to_thread(settle, again, path)
+    again = await started(daemon, path, url)
     assert await versions(path, url) == before
     assert again.stop() == 0
 

@@ -17,6 +17,7 @@ from tests.fault.scene import (
     make_archive,
     settle,
     source_of,
+    started,
     stop_all,
 )
 from tests.fixtures.daemon import StartDaemon
@@ -104,8 +105,7 @@ async def test_a_stop_is_obeyed_while_the_line_is_silent(
     """SIGTERM ends the daemon within its time, though the target answers nothing, and it goes on later."""
     path = make_archive(make_source, rows=1_000)
     writing, line = writer(path, rate=100), proxy(target_url)
-    running = daemon(path, line.url, env={**HASTY, "LITEFERRY_SHUTDOWN_TIMEOUT": "2"})
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, line.url, env={**HASTY, "LITEFERRY_SHUTDOWN_TIMEOUT": "2"})
     line.deaf()
     await asyncio.to_thread(running.wait_until, lambda s: source_of(s)["oldest_unapplied_seconds"] > 1)
     async with asyncio.timeout(10):

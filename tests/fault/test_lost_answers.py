@@ -20,9 +20,9 @@ from tests.fault.scene import (
     end_equal,
     make_archive,
     poll,
-    settle,
     source_of,
     source_open,
+    started,
     stop_all,
     target_open,
 )
@@ -89,8 +89,7 @@ async def test_a_batch_whose_commit_is_on_its_way_is_not_taken_for_anothers(
     """The connection, or the daemon, dies at COMMIT; the commit is done a little later; streaming goes on."""
     path = make_archive(make_source, rows=500)
     writing, line = writer(path, rate=100), proxy(target_url)
-    running = daemon(path, line.url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, line.url)
     async with gate(target_url, "liteferry.source") as before_commit:
         await before_commit.close()
         backend = await before_commit.somebody_waits()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.scene import HASTY, end_equal, settle
+from tests.fault.scene import end_equal, settle, started
 from tests.fidelity.migrations import SCENARIOS
 from tests.fixtures.daemon import StartDaemon
 from tests.fixtures.sqlite import MakeSource
@@ -28,8 +28,7 @@ async def test_each_step_of_a_migration_is_followed(
     scenario, chance = SCENARIOS[name], random.Random(1)
     await asyncio.to_thread(scenario.begin, path)
     write(path, chance)
-    running = daemon(path, target_url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, target_url)
     for number, (_, step) in enumerate(scenario.steps[1:]):
         write(path, chance)
         await asyncio.to_thread(step, path)

@@ -5,67 +5,27 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import urllib.request
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from config.errors import CutoverRefused
 from tests.compare import differences
+from tests.fault.files import SIDES, TABLE, equal, move, ready, told
 from tests.fault.scene import (
     ARCHIVE,
     COPIERS,
     HASTY,
     SMALL_CHUNKS,
     StartWriter,
-    caught_up_with,
     copying,
     make_archive,
     one_value,
 )
-from tests.fixtures.daemon import RunningDaemon, StartDaemon
+from tests.fixtures.daemon import StartDaemon
 from tests.fixtures.sqlite import MakeSource
 from tests.writer import SCHEMA
-
-Status = dict[str, Any]
-
-TABLE = "CREATE TABLE t(id INTEGER PRIMARY KEY, x TEXT); INSERT INTO t(x) VALUES ('one'), ('two');"
-
-#: The side files of a database; in the order in which a mover takes them.
-SIDES = ("", "-wal", "-shm", "-journal")
-
-
-def move(path: Path, to: Path) -> None:
-    """Rename a database with its side files."""
-    for side in SIDES:
-        if Path(f"{path}{side}").exists():
-            Path(f"{path}{side}").rename(f"{to}{side}")
-
-
-def told(path: Path, text: str) -> Callable[[Status], bool]:
-    """Return the condition that a source is told to be out of reach, in every place where one may look."""
-
-    def reached(status: Status) -> bool:
-        one = next(one for one in status["sources"] if one["path"] == str(path))
-        gate = any(r.startswith(f"{path}: ") and text in r for r in status["reasons"])
-        notice = any(n.startswith(f"{path}: ") and text in n for n in status["notices"])
-        figures = one["missing"] and one["pending_changes"] is None and text in one["error"]
-        return bool(gate and notice and figures and not status["can_cutover"])
-
-    return reached
-
-
-async def ready(running: RunningDaemon, seconds: float = 30) -> Status:
-    """Wait until the cutover is possible."""
-    return await asyncio.to_thread(running.wait_ready, seconds)
-
-
-async def equal(running: RunningDaemon, path: Path, url: str, schema: str) -> None:
-    """Wait until all that a file's log holds now has arrived, and compare both sides row by row."""
-    await asyncio.to_thread(running.wait_until, caught_up_with(path), 60, "the end of the log")
-    assert await differences(path, url, schema) == []
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])

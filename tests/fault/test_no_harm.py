@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.scene import HASTY, StartWriter, end_equal, make_archive, settle, source_of
+from tests.fault.scene import HASTY, StartWriter, end_equal, make_archive, settle, source_of, started
 from tests.fixtures.daemon import StartDaemon
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.sqlite import MakeSource
@@ -36,8 +36,7 @@ async def test_no_write_fails_through_install_snapshot_stream_and_pruning(
     """Not with five seconds of patience, nor with fifty milliseconds, with a verification on top."""
     path = make_archive(make_source, rows=15_000, journal=journal)
     writing = writer(path, rate=250, busy_timeout_ms=patience_ms)
-    running = daemon(path, target_url, env=BUSY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, target_url, env=BUSY)
     assert (await asyncio.to_thread(running.verify))["equal"]
     await asyncio.to_thread(running.wait_until, lambda s: source_of(s)["changes_applied"] > 2_000)
     assert writing.stop().errors == []
@@ -72,8 +71,7 @@ async def test_a_verification_on_a_silent_line_keeps_no_writer_waiting(
     """The source is not held open while PostgreSQL is asked for its rows."""
     path = make_archive(make_source, rows=2_000, journal=journal)
     writing, line = writer(path, rate=100), proxy(target_url)
-    running = daemon(path, line.url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, line.url)
     verification = asyncio.create_task(asyncio.to_thread(running.verify))
     await asyncio.to_thread(running.wait_until, lambda s: "a verification is running" in s["reasons"])
     line.deaf()

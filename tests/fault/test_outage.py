@@ -17,6 +17,7 @@ from tests.fault.scene import (
     make_archive,
     settle,
     source_of,
+    started,
     stop_all,
 )
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
@@ -73,8 +74,7 @@ async def streaming_outage(
     """Stream, lose the server, watch the lag, get it back."""
     path = make_archive(make_source, rows=1_000)
     writing = writer(path, rate=150)
-    running = daemon(path, server.url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, server.url)
 
     await asyncio.to_thread(go_away, server, way)
     seen = await asyncio.to_thread(watch, running, seconds)

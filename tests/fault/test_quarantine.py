@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from tests.compare import differences
-from tests.fault.scene import COPIERS, HASTY, settle, source_of
+from tests.fault.scene import COPIERS, HASTY, settle, source_of, started
 from tests.fixtures.cli import Answer, Liteferry
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.sqlite import MakeSource
@@ -91,8 +91,7 @@ async def test_bad_rows_do_not_stop_the_copy(
 ) -> None:
     """All others arrive; each bad one is kept with its key, values and the reason."""
     path = make_source(script=f"{SCHEMA};{SPOIL}")
-    running = daemon(path, target_url, env={**HASTY, **env}, args=("--batch-size", "500"))
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, target_url, env={**HASTY, **env}, args=("--batch-size", "500"))
     await asyncio.to_thread(kept, running, 7)
     await assert_all_but(path, target_url, tmp_path)
     found = await quarantined(target_url)
@@ -106,8 +105,7 @@ async def test_bad_rows_of_the_stream_come_and_go(
 ) -> None:
     """One that turns bad leaves the target, one that turns good comes back, a deleted one is forgotten."""
     path = make_source(script=SCHEMA)
-    running = daemon(path, target_url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, target_url)
     run(path, SPOIL)
     run(path, "UPDATE note SET n = 'many' WHERE id BETWEEN 100 AND 104")
     await asyncio.to_thread(kept, running, 12)
@@ -130,8 +128,7 @@ async def test_what_only_postgresql_knows_to_refuse_is_found_by_halving(
 ) -> None:
     """Keys too long for an index, among thousands that are not."""
     path = make_source(script=SCHEMA)
-    running = daemon(path, target_url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, target_url)
     long = "hex(randomblob(3000))"
     run(
         path,
@@ -148,8 +145,7 @@ async def test_a_cutover_waits_for_the_quarantine(
 ) -> None:
     """Until every row is right, or accepted by the name of its table; a new one must be accepted anew."""
     path = make_source(script=f"{SCHEMA};{SPOIL}")
-    running = daemon(path, target_url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, target_url)
 
     async def call(*words: str) -> Answer:
         return await asyncio.to_thread(liteferry, *words, "--control", running.socket)
@@ -191,8 +187,7 @@ async def test_a_kill_keeps_the_quarantine_and_the_rows_in_step(
     bad = iterations(path)
     await asyncio.to_thread(write_until_end, first, path, bad)
     run(path, "UPDATE note SET body = 'right' WHERE id = 1")
-    second = daemon(path, target_url, env=HASTY)
-    await asyncio.to_thread(settle, second, path)
+    second = await started(daemon, path, target_url)
     with closing(sqlite3.connect(path)) as source:
         source.text_factory = bytes
         (spoilt,) = source.execute(f"SELECT count(*) FROM note WHERE body IN ({LATIN}, {NUL})").fetchone()
@@ -221,8 +216,7 @@ async def test_a_repair_minds_the_quarantine(
 ) -> None:
     """Rows that were spoilt, mended or deleted around the triggers are put where they belong."""
     path = make_source(script=f"{SCHEMA};{SPOIL}")
-    first = daemon(path, target_url, env=HASTY)
-    await asyncio.to_thread(settle, first, path)
+    first = await started(daemon, path, target_url)
     await asyncio.to_thread(kept, first, 7)
     assert first.stop() == 0
     with closing(sqlite3.connect(path, isolation_level=None)) as source:
@@ -234,8 +228,7 @@ async def test_a_repair_minds_the_quarantine(
             "UPDATE note SET body = 'right' WHERE id = 1; DELETE FROM note WHERE id = 2000;"
             f"DELETE FROM loose WHERE body <> 'fine'; {';'.join(sql for sql, _ in triggers)}; COMMIT"
         )
-    second = daemon(path, target_url, env=HASTY)
-    await asyncio.to_thread(settle, second, path)
+    second = await started(daemon, path, target_url)
     await asyncio.to_thread(kept, second, 5)
     await asyncio.to_thread(second.wait_until, lambda s: not s["sources"][0]["stale_tables"], 30, "mended")
     await assert_all_but(path, target_url, tmp_path)
@@ -250,8 +243,7 @@ async def test_a_null_that_comes_into_a_primary_key_gets_the_table_another_key(
 ) -> None:
     """SQLite allows it, PostgreSQL does not: from then on the rowid is the key."""
     path = make_source(script="CREATE TABLE word(k TEXT PRIMARY KEY, v INT); INSERT INTO word VALUES('a', 1)")
-    running = daemon(path, target_url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, target_url)
     run(path, "INSERT INTO word VALUES(NULL, 2), (NULL, 2), ('b', 3)")
     await asyncio.to_thread(settle, running, path)
     assert await differences(path, target_url) == []
@@ -265,8 +257,7 @@ async def test_halting_ends_with_the_first_bad_row(
 ) -> None:
     """For those who want to look first."""
     path = make_source(script=SCHEMA)
-    running = daemon(path, target_url, env={**HASTY, "LITEFERRY_ON_BAD_VALUE": "halt"})
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, target_url, env={**HASTY, "LITEFERRY_ON_BAD_VALUE": "halt"})
     run(path, SPOIL)
     assert await asyncio.to_thread(running.wait_end) == 5
     assert await quarantined(target_url) == []

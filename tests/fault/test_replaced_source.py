@@ -6,11 +6,23 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from tests.compare import differences
+from tests.fault.files import (
+    FOLLOWED,
+    TABLE,
+    backup,
+    clear,
+    equal,
+    followed,
+    followed_to_the_end,
+    move,
+    ready,
+    replace,
+    told,
+)
 from tests.fault.scene import (
     ARCHIVE,
     COPIERS,
@@ -19,52 +31,17 @@ from tests.fault.scene import (
     StartWriter,
     copying,
     end_equal,
-    head,
     one_value,
 )
-from tests.fault.test_missing_source import SIDES, TABLE, equal, move, ready, told
-from tests.fixtures.daemon import RunningDaemon, StartDaemon
+from tests.fixtures.daemon import StartDaemon
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.sqlite import MakeSource
 from tests.writer import SCHEMA
-
-FOLLOWED = "another file of the source is followed"
 
 #: No heartbeat, so that the log of a copy goes on exactly where the target is.
 QUIET = {**HASTY, "LITEFERRY_HEARTBEAT_INTERVAL": "600", "LITEFERRY_READY_MAX_AGE": "600"}
 
 POINTS = ("succession.before_mark", "succession.after_mark", "succession.after_take_over")
-
-
-def backup(path: Path, to: Path, edit: str = "") -> Path:
-    """Make a copy of a live source, and change it behind the back of its triggers."""
-    with closing(sqlite3.connect(path)) as database, closing(sqlite3.connect(to)) as copy:
-        database.backup(copy)
-    newest = head(to)
-    with closing(sqlite3.connect(to)) as copy:
-        # all in the file itself: it is moved without side files
-        (mode,) = copy.execute("PRAGMA journal_mode").fetchone()
-        copy.execute("PRAGMA journal_mode = delete")
-        copy.executescript(f"{edit}; DELETE FROM _liteferry_log WHERE seq > {newest}")
-        copy.execute(f"PRAGMA journal_mode = {mode}")
-    return to
-
-
-def replace(path: Path, new: Path) -> None:
-    """Rename a file over a source's, and take away what the old one leaves."""
-    new.rename(path)
-    clear(path)
-
-
-def clear(path: Path) -> None:
-    """Take away the side files of a database."""
-    for side in SIDES[1:]:
-        Path(f"{path}{side}").unlink(missing_ok=True)
-
-
-async def followed(running: RunningDaemon, times: int = 1) -> None:
-    """Wait until a file was gone over to so many times."""
-    await asyncio.to_thread(running.wait_until, lambda _: running.log.count(FOLLOWED) >= times, 10)
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
@@ -102,9 +79,7 @@ async def test_a_file_with_a_log_that_fits_is_read_again_all_the_same(
         "UPDATE t SET x = 'changed' WHERE id = 1; DELETE FROM t WHERE id = 2; INSERT INTO t VALUES (9, 'new')"
     )
     replace(path, backup(path, path.with_name("aside.db"), edit))
-    await followed(running)
-    await ready(running)
-    await end_equal(running, path, target_url)
+    await followed_to_the_end(running, path, target_url)
     assert "capture broken" not in running.log
 
 
@@ -163,9 +138,7 @@ async def test_another_database_is_held_and_the_target_keeps_its_rows(
     with closing(sqlite3.connect(path)) as database:
         assert [name for (name,) in database.execute("SELECT name FROM sqlite_schema")] == ["t"]
     replace(path, right)
-    await followed(running)
-    await ready(running)
-    await end_equal(running, path, target_url)
+    await followed_to_the_end(running, path, target_url)
 
 
 async def test_two_sources_that_change_places_are_both_held(
@@ -201,9 +174,7 @@ async def test_a_file_that_is_replaced_twice_ends_equal_to_the_last(
     for new, pause in zip(files, (0.3, 0.7, 0.8, 0), strict=True):
         replace(path, new)
         await asyncio.sleep(pause)
-    await followed(running)
-    await ready(running)
-    await end_equal(running, path, target_url)
+    await followed_to_the_end(running, path, target_url)
 
 
 @pytest.mark.parametrize(("point", "journal"), list(zip(POINTS, ("wal", "delete", "wal"), strict=True)))
@@ -249,9 +220,7 @@ async def test_the_old_files_wal_is_not_read_as_the_new_ones(
     await asyncio.to_thread(running.wait_until, told(path, "still the old file's"), 5)
     assert path.read_bytes() == whole
     clear(path)
-    await followed(running)
-    await ready(running)
-    await end_equal(running, path, target_url)
+    await followed_to_the_end(running, path, target_url)
 
 
 async def test_a_journal_that_was_left_is_not_played_into_the_new_file(
@@ -277,9 +246,7 @@ async def test_a_journal_that_was_left_is_not_played_into_the_new_file(
     assert path.read_bytes() == whole
     assert path.with_name("app.db-journal").read_bytes() == left
     path.with_name("app.db-journal").unlink()
-    await followed(running)
-    await ready(running)
-    await end_equal(running, path, target_url)
+    await followed_to_the_end(running, path, target_url)
 
 
 async def test_a_replaced_file_is_held_where_the_policy_is_to_halt(

@@ -19,8 +19,9 @@ from tests.fault.scene import (
     end_equal,
     fetch,
     make_archive,
-    settle,
+    run_once,
     source_of,
+    started,
     stop_all,
     versions,
 )
@@ -122,8 +123,7 @@ async def test_a_source_that_was_tampered_with_is_refused(
     """While the daemon is down, each in turn: it says so, ends with its status, and touches neither side."""
     path = make_archive(make_source, rows=300)
     writing = writer(path, rate=150)
-    running = daemon(path, target_url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, target_url)
     back_up(path, ".backup")
     await asyncio.to_thread(running.wait_until, lambda s: source_of(s)["changes_applied"] > 300)
     assert stop_all([writing]) == []
@@ -155,8 +155,7 @@ async def test_a_source_that_was_tampered_with_is_read_again(
 ) -> None:
     """By default each of these heals by itself, one after the other, and the source is the truth."""
     path = make_archive(make_source, rows=300)
-    running = daemon(path, target_url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, target_url)
     back_up(path, ".backup")
     run(*(f"INSERT INTO tags VALUES ('more', 't{number}', 1)" for number in range(50)))(path)
     await end_equal(running, path, target_url)
@@ -177,9 +176,7 @@ async def test_a_database_that_is_another_one_empties_no_target(
 ) -> None:
     """Neither an empty file in its place, nor one of other tables, is taken for what the application did."""
     path = make_archive(make_source, rows=300)
-    running = daemon(path, target_url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
-    assert running.stop() == 0
+    await run_once(daemon, path, target_url)
     rows = await versions(path, target_url)
     drop_triggers(path)
     run("DROP TABLE _liteferry_log", "DROP TABLE _liteferry_meta", "DROP TABLE _liteferry_tables")(path)
@@ -207,8 +204,7 @@ async def test_triggers_dropped_under_a_halting_daemon_end_it(
     """It notices within seconds and ends, for every write since may be lost."""
     path = make_archive(make_source, rows=300)
     writer(path, rate=150)
-    running = daemon(path, target_url, env=HALT)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, target_url, env=HALT)
     drop_one(path)
     assert await asyncio.to_thread(running.wait_end, 10) == SOURCE
     assert "triggers of table" in running.log
@@ -223,8 +219,7 @@ async def test_a_target_that_was_set_back_is_brought_forward(
     """
     path = make_archive(make_source, rows=300)
     writing = writer(path, rate=150)
-    running = daemon(path, target_url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, target_url)
     target = await asyncpg.connect(target_url)
     early = await target.fetchrow("SELECT position, mark FROM liteferry.source")
     assert early is not None

@@ -20,6 +20,7 @@ from tests.fault.scene import (
     ended_equal,
     make_archive,
     settle,
+    started,
     stop_all,
 )
 from tests.fixtures.daemon import StartDaemon
@@ -76,8 +77,7 @@ async def test_a_daemon_that_was_frozen_keeps_its_source(
     """SIGSTOP for three seconds, a second daemon meanwhile, SIGCONT: the first goes on."""
     path = make_archive(make_source, rows=500)
     writing = writer(path, rate=150)
-    first = daemon(path, target_url, env=HASTY)
-    await asyncio.to_thread(settle, first, path)
+    first = await started(daemon, path, target_url)
     first.signal(signal.SIGSTOP)
     second = daemon(path, target_url, env=HASTY)
     assert await asyncio.to_thread(second.wait_end) == 3

@@ -22,6 +22,7 @@ from tests.fault.scene import (
     settle,
     source_of,
     source_open,
+    started,
     stop_all,
     target_open,
 )
@@ -62,8 +63,7 @@ async def test_a_stop_is_obeyed_while_the_target_is_away(
     """Before the first connection, and in the middle of the stream."""
     path = make_archive(make_source, rows=500)
     writing = writer(path, rate=150)
-    running = daemon(path, own_postgres.url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, own_postgres.url)
     own_postgres.stop("immediate")
     await asyncio.to_thread(running.wait_until, lambda s: source_of(s)["retries"] > 1)
     async with asyncio.timeout(SOON):

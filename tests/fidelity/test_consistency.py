@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from daemon.embedded import EmbeddedPostgres
-from tests.fault.scene import HASTY, StartWriter, end_equal, fetch, head, settle, source_of, stop_all
+from tests.fault.scene import StartWriter, end_equal, fetch, head, settle, source_of, started, stop_all
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.sqlite import MakeSource
@@ -75,8 +75,7 @@ async def test_no_reader_of_the_target_sees_a_broken_sum(
     path = make_source(script=SCHEMA, journal=journal)
     writing = [writer(path, seed=seed, rate=150) for seed in (1, 2)]
     line = proxy(target_url)
-    running = daemon(path, line.url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, line.url)
     with Reader(target_url).looking() as reader:
         await asyncio.sleep(1.5)
         line.refuse()
@@ -109,8 +108,7 @@ async def test_a_unique_value_that_changes_hands_across_batches_is_no_error(
     """
     path = make_source(script=script, journal="delete")
     line = proxy(target_url)
-    running = daemon(path, line.url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, line.url)
     line.refuse()
     with closing(sqlite3.connect(path, timeout=10)) as database:
         database.execute("UPDATE seats SET n = 1 WHERE id = 1")
@@ -135,8 +133,7 @@ async def test_no_reader_sees_a_broken_sum_through_many_outages(
     """The same for minutes, with a server that is killed now and then."""
     path = make_source(script=SCHEMA, journal=journal)
     writing = [writer(path, seed=seed, rate=200) for seed in (1, 2, 3)]
-    running = daemon(path, own_postgres.url, env=HASTY)
-    await asyncio.to_thread(settle, running, path)
+    running = await started(daemon, path, own_postgres.url)
     for _ in range(8):
         with Reader(own_postgres.url).looking() as reader:
             await asyncio.sleep(8)

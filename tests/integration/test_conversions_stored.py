@@ -31,7 +31,7 @@ from replicator.types import Evidence
 from replicator.values import Converter, storage_class
 from replicator.verifier import absent, differences, target_keys
 from tests import compare
-from tests.unit.test_conversions import BECOMES, KEYS, REFUSED
+from tests.conversion_cases import BECOMES, KEYS, REFUSED, TEXTS
 from triggers import capture, changelog
 from triggers.key import choose
 from triggers.schema import tables
@@ -57,24 +57,8 @@ NASTY = [
     None,
     *(0, 1, -1, 2, 2**15, 2**31, 2**53 + 1, 2**63 - 1, -(2**63), 1_709_208_000, 1_709_208_000_123),
     *(0.0, -0.0, 1.0, 1.5, 0.1, 1e16, 1e300, 5e-324, math.inf, -math.inf, 1 / 3, 1709208000.1234567),
-    *(
-        "",
-        "a",
-        "1",
-        " 1",
-        "1.5",
-        "true",
-        "inf",
-        "NaN",
-        "\\N",
-        "a\x00",
-        "é🚢",
-        "{}",
-        "[]",
-        "null",
-        "NULL",
-        "{a}",
-    ),
+    *TEXTS,
+    *("[]", "null", "{a}"),
     *(b"", b"a", b"1", b"\x00\xff", b"{}", b"0123456789abcdef"),
     *(value for _, value, _ in [*BECOMES, *REFUSED]),
     *(value for _, value in KEYS),

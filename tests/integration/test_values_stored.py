@@ -20,6 +20,7 @@ from replicator.conversions import PLAIN
 from replicator.plan import ColumnPlan, TablePlan
 from replicator.quarantine import VALUE_ERRORS
 from replicator.values import BadText
+from tests.conversion_cases import TEXTS
 from triggers.key import Key, KeyKind
 from triggers.schema import Column, Table
 
@@ -38,23 +39,8 @@ FORMS = [(pg_type, False, "") for pg_type in PLAIN] + [
 NASTY = [
     *(0, 1, -1, 2, 2**15, -(2**15) - 1, 2**31, 2**53, 2**53 + 1, 2**63 - 1, -(2**63)),
     *(0.0, -0.0, 1.0, 1.5, 0.1, 1e16, 1e23, 1e300, 5e-324, 2.0**63, math.inf, -math.inf, 1 / 3),
-    *(
-        "",
-        "a",
-        "1",
-        "1.5",
-        "true",
-        "inf",
-        "NaN",
-        "\\N",
-        "a\x00",
-        "é🚢",
-        "\ud800",
-        "\\x00",
-        "{}",
-        "NULL",
-        " 1",
-    ),
+    *TEXTS,
+    *("\ud800", "\\x00"),
     *(b"", b"a", b"1", b"\x00\xff", b"true", b"\\x00"),
     BadText(),
 ]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.secret import MASK, is_secret_name, mask_text
-from config.values import check_type, format_duration, parse_address, parse_duration
+from config.values import check_index, check_type, format_duration, index_parts, parse_address, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -157,3 +157,34 @@ def test_harmless_text_is_left_alone(text: str) -> None:
 def test_secret_names_are_known(name: str, secret: bool) -> None:
     """A name that announces a secret is enough to hide its value."""
     assert is_secret_name(name) is secret
+
+
+@pytest.mark.parametrize(
+    ("statement", "name", "table"),
+    [
+        ("CREATE INDEX a ON t (x)", "a", "t"),
+        ("create unique index concurrently if not exists a on s.t using gin (x);", "a", "s.t"),
+        ('CREATE INDEX "a b" ON "S"."T t" (lower(x)) WHERE y > 1', '"a b"', '"S"."T t"'),
+    ],
+)
+def test_an_index_statement_is_taken_apart(statement: str, name: str, table: str) -> None:
+    """Its name and table say whether it is there already."""
+    parts = index_parts(check_index(statement))
+    assert parts is not None
+    assert (parts["name"], parts["table"]) == (name, table)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "",
+        "CREATE INDEX ON t (x)",
+        "DROP INDEX a",
+        "CREATE INDEX a ON t (x); DROP TABLE t",
+        "CREATE TABLE t(x)",
+    ],
+)
+def test_what_is_not_one_named_index_is_refused(statement: str) -> None:
+    """It is carried out on the target as it stands."""
+    with pytest.raises(ValueError, match="must be one statement"):
+        check_index(statement)

@@ -1,0 +1,1 @@
+"""The settings by theme, one model each; `config.settings` joins them into one flat model."""

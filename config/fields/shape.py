@@ -1,0 +1,59 @@
+"""What becomes of schemas, columns and values on the way."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from config.values import Unit, check_column, check_schema_name, check_type
+
+SchemaName = Annotated[str, AfterValidator(check_schema_name)]
+ColumnName = Annotated[str, AfterValidator(check_column)]
+TypeName = Annotated[str, AfterValidator(check_type)]
+
+
+class Shape(BaseModel):
+    """Hold the names, types and rules by which rows become rows of the target."""
+
+    schema_name: SchemaName | None = Field(
+        default=None,
+        description="Schema of the target that all sources go to unless `schema_map` says otherwise. When "
+        "unset: `public` for one source; for several, one schema each, named after the file.",
+        examples=["app"],
+    )
+    schema_map: dict[str, SchemaName] = Field(
+        default={},
+        description="Schema for single sources: the file's name, its stem or its whole path, and the schema.",
+        examples=[{"app.db": "app", "audit": "audit_log"}],
+    )
+    profile: bool = Field(
+        default=True,
+        description="Look at the values in every column before planning, so that types fit what is stored "
+        "and not only what is declared. Reads each table once.",
+    )
+    profile_rows: Annotated[int, Unit("rows")] = Field(
+        default=0,
+        ge=0,
+        description="Look at so many rows of each table only, the first ones; 0: at all of them. A value "
+        "further back that the type does not hold then stops the copy instead of deciding the type.",
+    )
+    columns: dict[ColumnName, TypeName] = Field(
+        default={},
+        description="PostgreSQL type for single columns, over the one that would be chosen, with the way "
+        "in which values become it. `docs/howto/types.md` lists what each takes.",
+        examples=[{"orders.total": "numeric", "events.at": "timestamptz from epoch_ms"}],
+    )
+    on_schema_change: Literal["follow", "halt"] = Field(
+        default="follow",
+        description="What to do when the application changes its schema. `follow`: the target's tables are "
+        "changed likewise, triggers are put in again, and what may have been missed is read again. `halt`: "
+        "the daemon ends with an error that names the table.",
+    )
+    on_bad_value: Literal["quarantine", "halt"] = Field(
+        default="quarantine",
+        description="What to do with a row that PostgreSQL cannot hold as it is: a text with NUL or not in "
+        "UTF-8, a value of another type than the column's. `quarantine`: the row is kept aside with the "
+        "reason, the others go on, and a cutover waits until the row is right or its absence accepted. "
+        "`halt`: the daemon ends with an error that names table, key and column.",
+    )

@@ -1,0 +1,68 @@
+"""Where it goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, Field, SecretStr, field_validator
+
+from config.errors import ConfigError
+from config.layers import read_password
+from config.secret import check_target, has_password, mask_text, with_password
+from config.values import absolute
+
+
+class Target(BaseModel):
+    """Hold which database it goes to, and how to get in."""
+
+    target: SecretStr | None = Field(
+        default=None,
+        description="URL of the PostgreSQL database. `DATABASE_URL` is understood as well. Keep the password "
+        "out of it: see `target_password_file`.",
+        examples=["postgresql://liteferry@db.example.org:5432/app"],
+    )
+    target_password_file: Path | None = Field(
+        default=None,
+        description="File whose first line is the password for `target`, for example a systemd credential "
+        "(`/run/credentials/liteferry.service/target-password`) or a container secret. It is an error if the "
+        "URL has a password too.",
+        examples=["/run/credentials/liteferry.service/target-password"],
+    )
+
+    @field_validator("target")
+    @classmethod
+    def _url(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value is None else SecretStr(check_target(value.get_secret_value()))
+
+    @field_validator("target_password_file")
+    @classmethod
+    def _password_file(cls, value: Path | None) -> Path | None:
+        return value if value is None else absolute(value)
+
+    @property
+    def masked_target(self) -> str:
+        """Give the target for people to read, without its password; empty when there is none."""
+        return mask_text(self.target.get_secret_value()) if self.target else ""
+
+    def target_url(self) -> str:
+        """Return the target with its password, to connect with; ConfigError when none was given."""
+        if self.target is None:
+            raise ConfigError(
+                "no target was given",
+                hint="give a PostgreSQL URL with --target, DATABASE_URL or `target` in the file",
+            )
+        return self.target.get_secret_value()
+
+    def completed(self) -> Self:
+        """Return these settings with the password of `target_password_file` in the target."""
+        if self.target_password_file is None or self.target is None:
+            return self
+        url = self.target.get_secret_value()
+        if has_password(url):
+            raise ConfigError(
+                "target has a password and target_password_file is set: only one of them may give it",
+                hint="take the password out of the URL",
+            )
+        password = read_password(self.target_password_file)
+        return self.model_copy(update={"target": SecretStr(with_password(url, password))})
