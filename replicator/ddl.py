@@ -67,7 +67,10 @@ def create_table(plan: TablePlan, taken: Collection[str] = ()) -> str:
 
 
 def drop_table(plan: TablePlan) -> str:
-    """Return the statement that takes away the table, if it is there."""
+    """Return the statement that takes away the table, if it is there; never for one that is not ours."""
+    if plan.adopted:
+        msg = f"table {plan.qualified} was there before us"
+        raise ValueError(msg)
     return f"DROP TABLE IF EXISTS {plan.qualified}"
 
 
@@ -178,6 +181,8 @@ def foreign_keys(plan: TablePlan, planned: Iterable[TablePlan]) -> list[Object]:
     """
     names = {fold(other.name): other for other in planned}
     made: list[Object] = []
+    if plan.adopted:
+        return made
     for key in plan.table.foreign_keys:
         other = names.get(fold(key.other_table))
         if other is None or not key.other_columns or not plan.has(*key.columns):

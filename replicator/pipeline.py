@@ -145,7 +145,14 @@ class Pipeline:
             profile=self.settings.profile,
             profile_rows=self.settings.profile_rows,
             read_seconds=self.read_seconds,
+            target=self.target if self.adopts else None,
+            leave_out=self.settings.leave_out,
         )
+
+    @property
+    def adopts(self) -> bool:
+        """Tell whether tables that the target has already are filled as they are."""
+        return self.settings.existing_tables == "adopt"
 
     async def tables(self) -> list[Table]:
         """Return the tables that this source would bring."""
@@ -252,7 +259,7 @@ class Pipeline:
             self.enter(State.SNAPSHOT)
             await self._copying.run()
         self.enter(State.CATCH_UP)
-        await self.retrying(lambda: loader.add_keys(self.target, list(self.plans.values())))
+        await self.retrying(self._add_keys)
         await self._stream.catch_up()
         await self.retrying(self._add_indexes)
         await self._stream.catch_up()
@@ -267,6 +274,9 @@ class Pipeline:
         """Have the source's schema looked at before anything more is read."""
         if self._tailer is not None:
             self._tailer.schema = -1
+
+    async def _add_keys(self) -> None:
+        await loader.add_keys(self.target, self.source_id, list(self.plans.values()))
 
     async def _add_indexes(self) -> None:
         records = await self.registration.tables()

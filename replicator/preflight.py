@@ -12,9 +12,12 @@ from triggers.key import choose
 from triggers.schema import Skipped, Table, tables
 from triggers.session import Session
 
+from . import adopting, adoption
+from .adoption import Adoption
 from .ledger import TableRecord
 from .plan import SourcePlan, TablePlan, names_alone, plan_table, remembered
 from .profile import Profile, estimate
+from .target import Target
 from .types import Evidence
 
 
@@ -33,13 +36,19 @@ async def make_plan(
     profile: bool = True,
     profile_rows: int = 0,
     read_seconds: float = 0.05,
+    target: Target | None = None,
+    leave_out: Collection[str] = (),
 ) -> SourcePlan:
     """Plan a source from its structure and, with `profile`, from every value in it; changes nothing.
 
-    Raises Unsupported and ConfigError as `plan_table` does.
+    Tables that a `target` has already are adopted. Raises Unsupported and ConfigError as `plan_table` does,
+    TargetContents for tables that cannot be adopted, TargetAway.
     """
     found, skipped = await session.run(structure, exclude)
-    planned = []
+    present = await adopting.present(target, schema, [table.name for table in found])
+    looking = adopting.Looking(session, overrides or {}, leave_out, read_seconds if profile else 0, profile_rows)
+    planned: list[TablePlan] = []
+    adoptions: dict[str, Adoption] = {}
     for table in found:
         await session.run(_refuse_unreachable, table)
         rows: int | None = None
@@ -50,8 +59,13 @@ async def make_plan(
         else:
             rows = await session.run(estimate, table, choose(table))
             evidence = [Evidence()] * len(table.columns)
-        planned.append(plan_table(table, schema, evidence, overrides or {}, rows))
-    return SourcePlan(schema, tuple(planned), tuple(skipped))
+        if table.name in present:
+            one, adoptions[table.name] = await looking.adopt(table, schema, evidence, rows, present[table.name])
+            planned.append(one)
+        else:
+            planned.append(plan_table(table, schema, evidence, overrides or {}, rows))
+    adoption.refuse(adoptions)
+    return SourcePlan(schema, tuple(planned), tuple(skipped), adoptions)
 
 
 def _refuse_unreachable(connection: sqlite3.Connection, table: Table) -> None:

@@ -70,10 +70,13 @@ class Quarantine:
         self.facts.unaccepted = {row["table_id"]: row["unaccepted"] for row in found if row["unaccepted"]}
 
 
-async def store(connection: Connection, pairs: Sequence[Pair], send: Send) -> list[Refusal]:
+async def store(
+    connection: Connection, pairs: Sequence[Pair], send: Send, *, colliding: bool = False
+) -> list[Refusal]:
     """Send rows; return those that PostgreSQL refuses, found by halving: the others are stored.
 
-    In the caller's transaction. Raises UniqueViolationError, for that is no matter of one row.
+    In the caller's transaction. Raises UniqueViolationError, for that is no matter of one row; unless rows
+    that collide are refused too, where nothing else is left.
     """
     if not pairs:
         return []
@@ -81,14 +84,14 @@ async def store(connection: Connection, pairs: Sequence[Pair], send: Send) -> li
         async with connection.transaction():
             await send([ready for _, ready in pairs])
         return []
-    except asyncpg.UniqueViolationError:
-        raise
     except (*VALUE_ERRORS, asyncpg.IntegrityConstraintViolationError) as error:
+        if isinstance(error, asyncpg.UniqueViolationError) and not colliding:
+            raise
         if len(pairs) == 1:
             return [Refusal(pairs[0][0], "", f"PostgreSQL refuses it: {describe(error)}")]
     middle = len(pairs) // 2
-    first = await store(connection, pairs[:middle], send)
-    return first + await store(connection, pairs[middle:], send)
+    first = await store(connection, pairs[:middle], send, colliding=colliding)
+    return first + await store(connection, pairs[middle:], send, colliding=colliding)
 
 
 def hashed(key: str) -> str:

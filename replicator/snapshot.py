@@ -239,7 +239,9 @@ class Snapshot:
         async def send(rows: list[Row]) -> None:
             await _copy_to(connection, plan, rows)
 
-        refusals += await store(connection, good, send)
+        # where a unique index was there before us, a row that moved while it was copied meets itself, and one
+        # that took another's value meets that: both are in the log, and right when that is caught up with
+        refusals += await store(connection, good, send, colliding=plan.adopted)
         await self.quarantine.put(connection, number, plan, refusals)
         log.warning("rows put in quarantine", table=plan.name, rows=len(refusals))
 

@@ -96,9 +96,10 @@ WHERE source_id = ANY($1::uuid[]) AND restored AND settle IS NOT NULL ORDER BY a
 DELETE FROM liteferry.aside WHERE aside_id = $1
 
 -- hand_over --
--- foreign keys between a table of ours and one that another source still fills are that one's to bring back
+-- foreign keys of a table that another source still fills are that one's to bring back
 UPDATE liteferry.aside AS a SET source_id = s.source_id
 FROM liteferry.source AS s JOIN liteferry.progress AS p USING (source_id)
-WHERE a.source_id = $1 AND a.kind = 'foreign key' AND NOT a.restored AND s.source_id <> $1
+WHERE a.source_id = ANY($1::uuid[]) AND a.kind = 'foreign key' AND NOT a.restored
+    AND s.source_id <> ALL ($1::uuid[])
     AND s.state <> 'cut_over' AND (p.plan ->> 'adopted')::boolean
     AND format('%I.%I', s.schema_name, p.plan ->> 'target') IN (a.relation, a.refers)
