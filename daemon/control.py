@@ -37,6 +37,7 @@ def build_control(supervisor: Supervisor) -> web.Application:
     """Return the application of the control socket: all that can be read, and the commands."""
     app = build_app(supervisor)
     app.router.add_post("/control/cutover", _answering(supervisor.cutover, CUTOVER))
+    app.router.add_post("/control/aftercare", _answering(supervisor.aftercare, {}))
     app.router.add_post("/control/verify", _answering(supervisor.verify, VERIFY))
     for name, known in QUARANTINE.items():
         app.router.add_post(f"/control/quarantine/{name}", _answering(_quarantine(supervisor, name), known))

@@ -17,6 +17,7 @@ import structlog
 from config.errors import ConfigError, CutoverRefused, LiteferryError, TargetAway
 from config.settings import Settings
 from config.sources import SourceSpec, folders
+from replicator.aftercare import aftercare
 from replicator.afterwards import build_indexes
 from replicator.backoff import Backoff
 from replicator.cutover import Cutover
@@ -253,6 +254,15 @@ class Supervisor:
     def wards(self) -> Wards:
         """Return the rows that the target cannot hold."""
         return Wards(self._target, self._pipelines)
+
+    async def aftercare(self) -> dict[str, Any]:
+        """Look at how the target fares. Raises CutoverRefused before it has the writes."""
+        if not self._pipelines or any(p.facts.state is not State.CUT_OVER for p in self._pipelines):
+            raise CutoverRefused(
+                f"the state is {self.state.value}: there is nothing to report before the cutover",
+                hint="see `liteferry status`",
+            )
+        return await aftercare(self._target, self._pipelines)
 
     async def verify(self, *, counts_only: bool = False, table: str | None = None) -> dict[str, Any]:
         """Compare both sides and return the report of every source."""

@@ -15,6 +15,7 @@ import click
 from config.errors import ControlError
 from daemon.control import ask
 
+from . import aftercare
 from .options import control_option, json_option, settings_from
 from .text import count, duration, percent, size, table, to_json
 
@@ -31,14 +32,33 @@ HOME, ERASE_LINE, ERASE_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 @control_option
 @json_option
 @click.option("--watch", is_flag=True, help="Show it anew every second until Ctrl-C.")
-def status(config: Path | None, control: Path | None, as_json: bool, watch: bool) -> None:
+@click.option(
+    "--after-cutover",
+    "after",
+    is_flag=True,
+    help="Look at the target instead, which has the writes by now; exit status 1 when something is found.",
+)
+@click.pass_context
+def status(
+    context: click.Context,
+    /,
+    config: Path | None,
+    control: Path | None,
+    as_json: bool,
+    watch: bool,
+    after: bool,
+) -> None:
     """Tell where the migration is: state, readiness for cutover, lag, progress of every table.
 
     Asks the running daemon; exit status 6 when none answers.
     """
-    if as_json and watch:
-        raise click.UsageError("--json and --watch cannot be combined")
+    if watch and (as_json or after):
+        raise click.UsageError("--watch cannot be combined with --json or --after-cutover")
     socket = settings_from(config, control=control).control
+    if after:
+        found = asyncio.run(ask(socket, "/control/aftercare", {}))
+        click.echo(to_json(found) if as_json else "\n".join(aftercare.describe(found)))
+        context.exit(1 if found["findings"] else 0)
     if watch:
         _watch(socket)
     else:
