@@ -1,4 +1,4 @@
-"""Looking at both sides for tables that are on the target already: what is there, and what every value becomes."""
+"""Looking at both sides for tables that are on the target already: what is there, and what values become."""
 
 from __future__ import annotations
 

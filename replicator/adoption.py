@@ -1,7 +1,7 @@
 """A table of the source and one that is on the target already: which column goes where, and how. Pure.
 
-Types are the target's, so what is chosen is the way in which values become them: by what the column holds, and
-never by a guess that could change a value. All that stands against it is collected, to be told at once.
+Types are the target's, so what is chosen is the way in which values become them: by what the column holds,
+and never by a guess that could change a value. All that stands against it is collected, to be told at once.
 """
 
 from __future__ import annotations
@@ -116,7 +116,9 @@ def match(
         if target is None:
             continue
         if target.name in used:
-            made.problems.append(f"{table.name}.{column.name}: another column goes to {target.name!r} already")
+            made.problems.append(
+                f"{table.name}.{column.name}: another column goes to {target.name!r} already"
+            )
             continue
         used.add(target.name)
         _pair(made, table, Pair(column, target, seen), column.name in key.columns, overrides)
@@ -209,7 +211,7 @@ def _agreed(said: Conversion, wanted: str, where: str, target: TargetColumn) -> 
     there = conversions.parse(wanted, where)
     if said.name != there.name or (said.arguments and said.arguments != there.arguments):
         raise ConfigError(
-            f"columns.{where}: {str(said)!r} does not agree with the target's column, which is {target.declared}",
+            f"columns.{where}: {str(said)!r} does not agree with the target's type, {target.declared}",
             hint=f"write a way to become {wanted}, or leave it out",
         )
     return str(replace(said, arguments=there.arguments))
@@ -270,9 +272,7 @@ def _column_plan(table: Table, pair: Pair, said: str, key: bool) -> ColumnPlan:
         return made
     # boolean and numeric take more where they were asked for, and here the target asks for them
     plain = conversion.plain and conversion.name not in ("boolean", "numeric")
-    made = ColumnPlan(
-        source, target.name, conversion.pg_type, seen, True, "" if plain else str(conversion)
-    )
+    made = ColumnPlan(source, target.name, conversion.pg_type, seen, True, "" if plain else str(conversion))
     return for_key(table.name, made) if key else made
 
 
@@ -338,7 +338,11 @@ def plan(made: Adoption, table: Table, schema: str, evidence: Sequence[Evidence]
 
 def refuse(adoptions: Mapping[str, Adoption]) -> None:
     """Raise TargetContents with all problems of all tables, if there are any."""
-    problems = [f"{name}: {text}" if name not in text else text for name, one in adoptions.items() for text in one.problems]
+    problems = [
+        f"{name}: {text}" if name not in text else text
+        for name, one in adoptions.items()
+        for text in one.problems
+    ]
     if problems:
         raise TargetContents(
             f"{len(problems)} things keep tables that are on the target already from being filled:\n  "
@@ -390,4 +394,3 @@ def objections(plan: TablePlan, found: TargetTable, leave_out: Collection[str]) 
 def _generated_there(found: TargetTable, column: Column) -> bool:
     there = found.column(column.name)
     return there is not None and there.generated and column.generated
-

@@ -84,7 +84,11 @@ class Applier:
                 raise Entangled from None
             if not careful and self._is_adopted(error):
                 # its index is the application's own, and stays
-                raise RowsRefused(f"rows collide in {error.constraint_name!r}") from None
+                raise RowsRefused(
+                    f"table {error.table_name!r}: rows collide in {error.constraint_name!r}, which was there "
+                    "before liteferry",
+                    hint="the source holds values twice that this index takes once",
+                ) from None
             raise Collision.of(error) from None
 
     def _is_adopted(self, error: asyncpg.UniqueViolationError) -> bool:

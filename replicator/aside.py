@@ -1,8 +1,8 @@
 """What is put aside of a table that was there before us while rows come in, and how all of it comes back.
 
 Foreign keys, the application's triggers, rules, forced row level security and GENERATED ALWAYS would change,
-refuse or multiply our writes. Each is noted in liteferry.aside, with the statements that bring it back, in the
-transaction that takes it away: a kill at any point loses nothing.
+refuse or multiply our writes. Each is noted in liteferry.aside, with the statements that bring it back, in
+the transaction that takes it away: a kill at any point loses nothing.
 """
 
 from __future__ import annotations
@@ -38,9 +38,7 @@ SIDE_COLUMN = "side column"
 KEY_INDEX = "key index"
 
 
-async def put_aside(
-    connection: Connection, source_id: UUID, plan: TablePlan, found: TargetTable
-) -> None:
+async def put_aside(connection: Connection, source_id: UUID, plan: TablePlan, found: TargetTable) -> None:
     """Take a table over as it was `found`, in the transaction that registers it.
 
     Raises TargetContents when it is another now, or has rows.

@@ -1,4 +1,4 @@
-"""What stands on the target under the names of a source's tables, before liteferry came: read, never changed."""
+"""What stands on the target under the names of a source's tables, before liteferry came; only read here."""
 
 from __future__ import annotations
 
@@ -175,15 +175,13 @@ async def _obstacles(connection: Connection, schema: str, row: asyncpg.Record) -
         return [f"{name} takes part in inheritance or partitioning, and cannot be filled"]
     if not row["owned"]:
         role = quote(row["role"])
-        return [
-            f"{name} belongs to another role, and triggers and foreign keys cannot be put aside: "
-            f"ALTER TABLE {name} OWNER TO {role} (or GRANT its owner TO {role})"
-        ]
+        owner = f"ALTER TABLE {name} OWNER TO {role} (or GRANT its owner TO {role})"
+        return [f"{name} belongs to another role, and nothing of it can be put aside: {owner}"]
     return [text async for text in _contents(connection, name, row)]
 
 
 async def _contents(connection: Connection, name: str, row: asyncpg.Record) -> AsyncIterator[str]:
-    if await connection.fetchval(f"SELECT EXISTS (SELECT FROM {name})"):
+    if await connection.fetchval(f"SELECT EXISTS (TABLE {name})"):
         yield f"{name} has rows already, and only empty tables are filled: TRUNCATE {name}, if they may go"
     if row["unlogged"]:
         yield f"{name} is unlogged, and a crash would empty it: ALTER TABLE {name} SET LOGGED"
@@ -201,7 +199,9 @@ async def _hindrances(connection: Connection, oids: Sequence[int]) -> dict[int, 
             texts.append(f"{what}, for that is a partitioned table: drop it until the cutover")
         elif not row["owned"]:
             role = quote(row["role"])
-            texts.append(f"{what}: ALTER TABLE {row['relation']} OWNER TO {role}, or drop it until the cutover")
+            texts.append(
+                f"{what}: ALTER TABLE {row['relation']} OWNER TO {role}, or drop it until the cutover"
+            )
     for row in await connection.fetch(SQL["sequences"], list(oids)):
         if not row["allowed"]:
             grant = f"GRANT UPDATE ON SEQUENCE {row['sequence']} TO {quote(row['role'])}"

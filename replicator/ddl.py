@@ -260,14 +260,15 @@ def script(plan: SourcePlan) -> str:
     """Return the whole DDL as a script to read, with the evidence for every type."""
     parts = [f"CREATE SCHEMA IF NOT EXISTS {quote(plan.schema)};"]
     taken = {table.target for table in plan.tables}
-    for table in plan.tables:
+    made = [table for table in plan.tables if not table.adopted]
+    for table in made:
         parts += [_line(f"{table.name}.{c.source}: {c.pg_type}; {c.evidence.text()}") for c in table.columns]
         parts.append(create_table(table, taken) + ";")
         parts.append(replica_key(table, _unused(table, key_name(table), taken)) + ";")
         parts += [o.under(_unused(table, o.name, taken)).sql + ";" for o in secondary(table)]
-    for table in plan.tables:
+    for table in made:
         parts += [o.sql + ";" for o in foreign_keys(table, plan.tables)]
-    for table in plan.tables:
+    for table in made:
         parts += [_line(f"not carried: {n.table}, {n.what}: {n.reason}") for n in notes(table, plan.tables)]
     parts += [_line(f"left out: {s.kind} {s.name}: {s.reason}") for s in plan.skipped]
     return "\n".join(parts) + "\n"

@@ -14,14 +14,24 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import asyncpg
 import structlog
 
-from config.errors import CaptureBroken, LiteferryError, SchemaDrift, SourceBusy, TargetError, Unsupported
+from config.errors import (
+    CaptureBroken,
+    LiteferryError,
+    SchemaDrift,
+    SourceBusy,
+    TargetContents,
+    TargetError,
+    Unsupported,
+)
 from triggers import capture, refit, relations
 from triggers.capture import Captured
 from triggers.key import choose
 from triggers.refit import Edition, Survey
 from triggers.schema import Table
 
-from . import ddl, evolution, failpoint, ledger, names
+from . import aside, ddl, evolution, failpoint, ledger, names
+from .adopted import AdoptedTables
+from .adoption import Adoption
 from .changes import Change, Changes, may_be_renumbered, rebuild_swapped, stamped, why_stale
 from .evolution import Evolution, Kind
 from .faults import source_error
@@ -46,6 +56,7 @@ class Follower:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._facts = pipeline.facts
+        self._adopted = AdoptedTables(pipeline)
         #: Set while the target's tables may have been changed without our knowing.
         self._unsure = False
 
@@ -112,17 +123,19 @@ class Follower:
     async def _changed(self, seen: Survey) -> Changes:
         pipeline = self._pipeline
         changes = Changes(seen)
+        await self._adopted.look([t.name for t in seen.tables])
         for number, old in pipeline.plans.items():
             changes.tables.append(await self._change(seen, number, old))
         rebuild_swapped(changes.tables)
         bearing = {t.name for n in pipeline.plans if (t := seen.table(n)) is not None}
         following = pipeline.settings.on_schema_change == "follow"
-        numbers = [*pipeline.plans, *seen.names]
+        numbers = [*pipeline.plans, *seen.names, *self._adopted.numbers]
         new = [t for t in seen.tables if t.name not in bearing and t.name not in seen.harmed]
         self._facts.objections = [
             f"table {name!r} is not captured, for its INSERTs would fail with triggers: foreign key of {one}"
             for name, one in seen.harmed.items()
         ]
+        self._facts.objections += self._adopted.objections
         if not following:
             self._facts.objections += [f"table {t.name!r} appeared after the plan" for t in new]
             new = []
@@ -131,7 +144,7 @@ class Follower:
             try:
                 changes.tables.append(await self._new(number, table))
                 numbers.append(number)
-            except Unsupported as error:
+            except (Unsupported, TargetContents) as error:
                 # what was there before streams on; the cutover waits for somebody to look at it
                 self._facts.objections.append(f"{error}: it is not replicated")
         return changes
@@ -139,16 +152,15 @@ class Follower:
     async def _change(self, seen: Survey, number: int, old: TablePlan) -> Change:
         table = seen.table(number)
         if table is None:
+            if old.adopted:
+                self._adopted.lose(number, old, "is gone from the source")
             return Change(number, old)
         key = choose(table, await self._ask(refit.holding_null, table))
         step = Evolution(old, table, key)
         change = Change(number, old, kind=step.kind, evolution=step)
-        if number in self._pipeline.drifted:
-            change.kind = Kind.REBUILT
-        if change.kind is Kind.REBUILT:
-            change.new = await self._planned(table, _names(step))
-        else:
-            change.new = step.plan(await self._added(step), _names(step))
+        await self._plan_change(change, step)
+        if change.new is None:
+            return change
         if table.name in seen.harmed:
             # when it may bear triggers again, they are missing, and it is read again
             change.bare = True
@@ -164,7 +176,24 @@ class Follower:
             change.stale = "VACUUM may have numbered its rows anew"
         return change
 
+    async def _plan_change(self, change: Change, step: Evolution) -> None:
+        if step.old.adopted:
+            change.new, change.kind = await self._adopted.follow(change.number, step)
+            return
+        if change.number in self._pipeline.drifted:
+            change.kind = Kind.REBUILT
+        if change.kind is Kind.REBUILT:
+            change.new = await self._planned(step.table, _names(step))
+        else:
+            change.new = step.plan(await self._added(step), _names(step))
+
     async def _new(self, number: int, table: Table) -> Change:
+        adopted = await self._adopted.new(table)
+        if adopted is not None:
+            plan, made = adopted
+            new = Change(number, None, plan, Kind.ALTERED, None, refit=True, stale="the table is new")
+            new.adoption = made
+            return new
         plan = await self._planned(table)
         return Change(number, None, plan, Kind.REBUILT, None, refit=True, stale="the table is new")
 
@@ -244,7 +273,8 @@ class Follower:
         try:
             async with self._pipeline.target.transaction() as connection:
                 for change in told:
-                    if change.old is not None and (change.new is None or change.kind is Kind.REBUILT):
+                    gone = change.new is None or change.kind is Kind.REBUILT
+                    if change.old is not None and gone and not change.old.adopted:
                         await connection.execute(ddl.drop_table(change.old))
                 # what is renamed goes before what is made: a name may be wanted that is given up here
                 for change in sorted(changes.tables, key=lambda c: c.old is None or c.kind is Kind.REBUILT):
@@ -265,14 +295,22 @@ class Follower:
     async def _apply(self, connection: Connection, change: Change, all_plans: Sequence[TablePlan]) -> None:
         source_id, number, new = self._pipeline.source_id, change.number, change.new
         if new is None:
-            await connection.execute(CONTROL["forget_table"], source_id, number)
+            if change.old is not None and not change.old.adopted:
+                await connection.execute(CONTROL["forget_table"], source_id, number)
         elif change.old is None:
-            await ledger.refuse_existing(connection, new.schema, [new.target])
-            await self._create(connection, new)
-            notes = ddl.notes(new, all_plans)
+            if change.adoption is not None:
+                await self._take(connection, new, change.adoption)
+                notes = change.adoption.notes
+            else:
+                await ledger.refuse_existing(connection, new.schema, [new.target])
+                await self._create(connection, new)
+                notes = ddl.notes(new, all_plans)
             await ledger.add_table(connection, source_id, number, new, [Bounds()], notes)
             await connection.execute(CONTROL["set_copied"], source_id, number)
             await ledger.set_stale(connection, source_id, [number], stamped(change.stale or ""))
+        elif change.old.adopted:
+            if change.kind is not Kind.SAME:
+                await ledger.set_plan(connection, source_id, number, new)
         elif change.kind is Kind.REBUILT:
             await self._create(connection, new)
             await ledger.set_plan(connection, source_id, number, new)
@@ -286,6 +324,12 @@ class Follower:
             for statement in evolution.alter(change.evolution, new, *there):
                 await connection.execute(statement)
             await ledger.set_plan(connection, source_id, number, new)
+
+    async def _take(self, connection: Connection, plan: TablePlan, adoption: Adoption) -> None:
+        """Take over a table that is there already."""
+        await aside.put_aside(connection, self._pipeline.source_id, plan, adoption.found)
+        await aside.add_key(connection, self._pipeline.source_id, plan)
+        await connection.execute(ddl.guard(plan))
 
     async def _create(self, connection: Connection, plan: TablePlan) -> None:
         await names.make_way(connection, plan.schema, plan.target)

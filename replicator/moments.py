@@ -142,7 +142,8 @@ def of_digits(convert: Convert, digits: int, *, rounded: bool) -> Convert:
             return micros
         if not rounded:
             raise ValueError(
-                f"the column keeps {digits} digits of a second (the word `rounded` behind the type accepts that)"
+                f"the column keeps {digits} digits of a second (the word `rounded` behind the type accepts "
+                "the nearest)"
             )
         return _nearest(micros, step) * step
 

@@ -281,7 +281,9 @@ class Pipeline:
     async def _add_indexes(self) -> None:
         records = await self.registration.tables()
         # the indexes of a stale table may not fit its rows: they come when it is repaired
-        missing = {r.table_id: self.plans[r.table_id] for r in records if not r.stale}
+        missing = {
+            r.table_id: self.plans[r.table_id] for r in records if r.table_id in self.plans and not r.stale
+        }
         refused = {r.table_id: {note["what"] for note in r.notes} for r in records}
         await loader.add_indexes(self.target, self.source_id, missing, refused)
         self.facts.notes = [dict(note) for r in await self.registration.tables() for note in r.notes]
@@ -305,6 +307,8 @@ class Pipeline:
 
     def _adopt_tables(self, records: list[TableRecord]) -> None:
         facts = self.facts
+        # one that was adopted and is not followed any more is still remembered
+        records = [r for r in records if r.table_id in self.plans]
         facts.tables = {r.table_id: CopyProgress.of(r, self.plans[r.table_id]) for r in records}
         facts.table_changes = {r.table_id: r.changes for r in records}
         facts.notes = [dict(note) for r in records for note in r.notes]

@@ -46,7 +46,9 @@ async def make_plan(
     """
     found, skipped = await session.run(structure, exclude)
     present = await adopting.present(target, schema, [table.name for table in found])
-    looking = adopting.Looking(session, overrides or {}, leave_out, read_seconds if profile else 0, profile_rows)
+    looking = adopting.Looking(
+        session, overrides or {}, leave_out, read_seconds if profile else 0, profile_rows
+    )
     planned: list[TablePlan] = []
     adoptions: dict[str, Adoption] = {}
     for table in found:
@@ -60,7 +62,9 @@ async def make_plan(
             rows = await session.run(estimate, table, choose(table))
             evidence = [Evidence()] * len(table.columns)
         if table.name in present:
-            one, adoptions[table.name] = await looking.adopt(table, schema, evidence, rows, present[table.name])
+            one, adoptions[table.name] = await looking.adopt(
+                table, schema, evidence, rows, present[table.name]
+            )
             planned.append(one)
         else:
             planned.append(plan_table(table, schema, evidence, overrides or {}, rows))

@@ -18,8 +18,8 @@ from triggers.session import Session
 from . import aside, ledger
 from .ddl import GUARD
 from .ledger import SourceRecord
-from .tailer import source_error
 from .state import State
+from .tailer import source_error
 from .target import CONTROL, Connection, Target
 
 #: Share of the whole time for one try: a rollback-journal writer, who waits while we do, gets its turn.

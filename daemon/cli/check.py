@@ -17,7 +17,7 @@ from replicator.checks import Check, Level, check_meetings
 from replicator.source_checks import survey
 from replicator.target_checks import SUBJECT, check_target
 
-from .options import json_option, settings_from, source_options
+from .options import adopt_option, json_option, settings_from, source_options
 from .text import plural, to_json
 
 COLOURS = {Level.PASS: "green", Level.WARN: "yellow", Level.FAIL: "red"}
@@ -25,6 +25,7 @@ COLOURS = {Level.PASS: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 
 @click.command()
 @source_options
+@adopt_option
 @json_option
 @click.pass_context
 def check(context: click.Context, /, config: Path | None, as_json: bool, **given: Any) -> None:

@@ -19,12 +19,13 @@ from replicator.plan import SourcePlan, TablePlan, check_overrides
 from replicator.preflight import make_plan
 from replicator.suggestion import Opinion, Trial, opinions
 from replicator.tailer import source_error
+from replicator.target import Target
 from replicator.types import Mixed
 from triggers.connection import journal_mode
 from triggers.session import Session
 
 from .offline import offline_target
-from .options import json_option, settings_from, source_options
+from .options import adopt_option, json_option, settings_from, source_options
 from .text import plural, to_json
 
 
@@ -41,6 +42,7 @@ class Planned:
 
 @click.command()
 @source_options
+@adopt_option
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -71,16 +73,26 @@ def plan(config: Path | None, out: Path | None, as_json: bool, **given: Any) -> 
 
 
 async def _plan(settings: Settings, specs: Sequence[SourceSpec]) -> list[Planned]:
-    planned = [await _plan_source(settings, spec) for spec in specs]
-    check_overrides([t.table for p in planned for t in p.plan.tables], settings.columns)
-    checks.refuse_meetings((p.spec.schema, t.name) for p in planned for t in p.plan.tables)
     if settings.target is None:
-        return planned
+        return await _plan_all(settings, specs, None)
+    if settings.existing_tables != "adopt":
+        # no connection is kept for as long as the sources are read
+        planned = await _plan_all(settings, specs, None)
+        async with offline_target(settings.target_url()) as target:
+            return [replace(p, existing=await checks.existing_tables(target, p.plan)) for p in planned]
     async with offline_target(settings.target_url()) as target:
+        planned = await _plan_all(settings, specs, target)
         return [replace(p, existing=await checks.existing_tables(target, p.plan)) for p in planned]
 
 
-async def _plan_source(settings: Settings, spec: SourceSpec) -> Planned:
+async def _plan_all(settings: Settings, specs: Sequence[SourceSpec], target: Target | None) -> list[Planned]:
+    planned = [await _plan_source(settings, spec, target) for spec in specs]
+    check_overrides([t.table for p in planned for t in p.plan.tables], settings.columns)
+    checks.refuse_meetings((p.spec.schema, t.name) for p in planned for t in p.plan.tables)
+    return planned
+
+
+async def _plan_source(settings: Settings, spec: SourceSpec, target: Target | None) -> Planned:
     async with Session(spec.path) as session:
         try:
             seconds = checks.read_seconds(settings, await session.run(journal_mode))
@@ -92,6 +104,8 @@ async def _plan_source(settings: Settings, spec: SourceSpec) -> Planned:
                 profile=settings.profile,
                 profile_rows=settings.profile_rows,
                 read_seconds=seconds,
+                target=target,
+                leave_out=settings.leave_out,
             )
             if not settings.profile:
                 return Planned(spec, made)
@@ -116,6 +130,7 @@ def _script(planned: Sequence[Planned]) -> Iterator[str]:
     for one in planned:
         yield f"-- {one.spec.path}"
         yield from (f"-- in the way: the target has {name!r} already" for name in one.existing or ())
+        yield from map(_comment, _adopted(one))
         yield from map(_comment, _remarks(one))
         yield ddl.script(one.plan)
 
@@ -123,6 +138,17 @@ def _script(planned: Sequence[Planned]) -> Iterator[str]:
 def _comment(text: str) -> str:
     # a value may hold line breaks of any kind, behind which the comment would be at its end
     return "-- " + " ".join(text.split())
+
+
+def _adopted(one: Planned) -> Iterator[str]:
+    for table in one.plan.tables:
+        if table.adopted:
+            yield f"adopted: {table.name} goes to {table.qualified} as it is"
+            for column in table.columns:
+                yield f"adopted: {table.name}.{column.source}: {column.conversion or column.pg_type}"
+            adoption = one.plan.adoptions[table.name]
+            yield from (f"adopted: {n.table}, {n.what}: {n.reason}" for n in adoption.notes)
+            yield from (f"warning: {text}" for text in adoption.warnings)
 
 
 def _remarks(one: Planned) -> Iterator[str]:
@@ -146,6 +172,8 @@ def _source(one: Planned) -> dict[str, Any]:
 
 def _table(table: TablePlan, one: Planned) -> dict[str, Any]:
     told = one.opinions.get(table.name, {})
+    adoption = one.plan.adoptions.get(table.name)
+    notes = adoption.notes if adoption else ddl.notes(table, one.plan.tables)
     return {
         "name": table.name,
         "target": table.qualified,
@@ -158,13 +186,16 @@ def _table(table: TablePlan, one: Planned) -> dict[str, Any]:
                 "type": column.pg_type,
                 "set_by_user": column.overridden,
                 "conversion": column.conversion,
+                "to": column.target,
                 "evidence": column.evidence.text(),
                 "classes": {kind: count for kind, count in column.evidence.classes.items() if count},
                 **_opinion(told.get(column.source, Opinion())),
             }
             for column in table.columns
         ],
-        "notes": [{"what": n.what, "reason": n.reason} for n in ddl.notes(table, one.plan.tables)],
+        "adopted": table.adopted,
+        "warnings": list(adoption.warnings) if adoption else [],
+        "notes": [{"what": n.what, "reason": n.reason} for n in notes],
     }
 
 
