@@ -219,8 +219,8 @@ async def refuse_existing(connection: Connection, schema: str, names: Sequence[s
         shown = ", ".join(found[:5]) + (" ..." if len(found) > 5 else "")
         raise TargetContents(
             f"schema {schema!r} of the target holds {len(found)} of the tables' names already: {shown}",
-            hint="drop or rename them, choose another schema with --schema, or have empty ones filled as they "
-            'are with --adopt (existing_tables = "adopt"); nothing was changed',
+            hint="drop or rename them, choose another schema with --schema, or fill empty ones as they are "
+            'with --adopt (existing_tables = "adopt"); nothing was changed',
         )
 
 
