@@ -253,8 +253,9 @@ class Follower:
 
     async def _refit(self, changes: Changes) -> Edition:
         wanted = [Captured(c.number, c.new.table, c.new.key) for c in changes.tables if c.new and c.refit]
-        gone = [c.number for c in changes.tables if c.new is None]
-        bare = [c.number for c in changes.tables if c.bare and changes.seen.bears(c.number)]
+        dead = self._dead(changes)
+        gone = [*dead, *(c.number for c in changes.tables if c.new is None)]
+        bare = [*dead, *(c.number for c in changes.tables if c.bare and changes.seen.bears(c.number))]
         if not wanted and not gone and not bare:
             return changes.seen.edition
         writer = self._pipeline.writer
@@ -265,6 +266,14 @@ class Follower:
                 await asyncio.sleep(0.05)
             except sqlite3.Error as error:
                 raise source_error(writer, error) from error
+
+    def _dead(self, changes: Changes) -> list[int]:
+        """Return the numbers in the source that the target has never heard of, after a kill between the two.
+
+        A table has got another number since, and triggers under both would log every write twice.
+        """
+        known = {*self._pipeline.plans, *(c.number for c in changes.tables)}
+        return [number for number in changes.seen.names if number not in known]
 
     async def _alter_target(self, changes: Changes, version: int) -> None:
         told = changes.told

@@ -22,7 +22,6 @@ from .changes import stamped
 from .comparison import Comparison
 from .faults import source_error
 from .repair import Repair
-from .target import CONTROL
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
@@ -117,12 +116,7 @@ class Healer:
         async with pipeline.tailer.applying:
             place = await self._install()
             failpoint.reach("recapture.after_install")
-            async with pipeline.target.transaction() as connection:
-                moved = pipeline.source_id, self._facts.position, place.position, place.mark
-                await connection.execute(CONTROL["begin_log"], *moved)
-            self._facts.position, self._facts.mark = place.position, place.mark
-            self._facts.consistent = False
-            pipeline.tailer.schema = None
+            await pipeline.tailer.begin(place)
 
     async def _install(self) -> Place:
         writer = self._pipeline.writer

@@ -188,6 +188,17 @@ async def move(
 ) -> None:
     """Move the position from `old` to `new`. Raises PositionConflict when it is not at `old`."""
     done = await connection.execute(CONTROL["move"], source_id, old, new.position, new.mark, beat, consistent)
+    _refuse_unmoved(done, old)
+
+
+async def begin_log(connection: Connection, source_id: UUID, old: int, new: Place) -> None:
+    """Move the position from `old` to where another log begins. Raises PositionConflict as `move` does."""
+    _refuse_unmoved(
+        await connection.execute(CONTROL["begin_log"], source_id, old, new.position, new.mark), old
+    )
+
+
+def _refuse_unmoved(done: str, old: int) -> None:
     if done != "UPDATE 1":
         raise PositionConflict(
             f"the position on the target is no longer {old}: another liteferry works on this source",

@@ -193,11 +193,7 @@ def _split(
 def changes_sql(plan: TablePlan) -> str:
     """Return the query for a table's changed keys with their rows; pure, for the golden files."""
     keys = [f"k{i}" for i in range(1, len(plan.key.columns) + 1)]
-    collations = plan.key.collations or ("",) * len(keys)
-    joined = " AND ".join(
-        f"t.{quote(column)}" + (f" COLLATE {quote(collation)}" if collation else "") + f" = l.{k}"
-        for column, collation, k in zip(plan.key.columns, collations, keys, strict=True)
-    )
+    joined = " AND ".join(f"{term} = l.{k}" for term, k in zip(key_terms(plan), keys, strict=True))
     record = ", ".join(f"t.{quote(c.source)}" for c in plan.record)
     logged = ", ".join(keys)
     return (
@@ -205,6 +201,18 @@ def changes_sql(plan: TablePlan) -> str:
         "FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l "
         f"LEFT JOIN main.{quote(plan.name)} AS t ON {joined}"
     )
+
+
+def key_terms(plan: TablePlan) -> list[str]:
+    """Return the key's columns of `t` as they are compared, so that the key's own index is used.
+
+    A column's own collation may be another one than its index's, or one that only the application has.
+    """
+    collations = plan.key.collations or ("",) * len(plan.key.columns)
+    return [
+        f"t.{quote(column)}" + (f" COLLATE {quote(collation)}" if collation else "")
+        for column, collation in zip(plan.key.columns, collations, strict=True)
+    ]
 
 
 def _check_null_key(connection: sqlite3.Connection, plan: TablePlan) -> None:

@@ -122,6 +122,21 @@ class Tailer:
         await self._bring(batch, begun)
         return seen
 
+    async def begin(self, place: Place) -> None:
+        """Go on at the place where another log begins; the caller holds `applying`.
+
+        Raises TargetAway, and PositionConflict when another daemon has moved the position.
+        """
+        if self._unsure:
+            await self._resume()
+        self._unsure = True
+        async with self._target.transaction() as connection:
+            await ledger.begin_log(connection, self._quarantine.source_id, self._facts.position, place)
+        self._unsure = False
+        self._facts.position, self._facts.mark = place.position, place.mark
+        self._facts.consistent = False
+        self.schema = None
+
     @asynccontextmanager
     async def aligned(self, session: Session, look: Callable[[sqlite3.Connection], R]) -> AsyncIterator[R]:
         """Look at the source, and hold the target at the state that was seen."""
@@ -201,7 +216,8 @@ class Tailer:
                 hint="point liteferry at the target it began with",
             )
         if record.position != self._facts.position:
-            self._facts.changes += record.position - self._facts.position
+            # another log may have begun lower
+            self._facts.changes += max(0, record.position - self._facts.position)
             self._facts.position, self._facts.mark = record.position, record.mark
             self._facts.consistent, self._facts.beat = record.consistent, record.beat
         self._facts.connected, self._unsure = True, False

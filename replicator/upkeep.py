@@ -58,7 +58,7 @@ class Upkeep:
     async def watch_bypass(self) -> None:
         """Look for a change of the file that fired no trigger."""
         if not self._captured:
-            self._sight = None
+            # what was seen before a cutover that is undone is remembered: a change may come in between
             return
         before = self._sight
         sight = await self._ask(self._pipeline.writer, self._witness.look)

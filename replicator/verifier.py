@@ -20,7 +20,7 @@ from . import dml
 from .paging import Cursor, Pace
 from .plan import TablePlan
 from .quarantine import VALUE_ERRORS, Pair, hash_of
-from .reader import read_page
+from .reader import key_terms, read_page
 from .target import CONTROL, Connection, Target
 from .values import Refusal, Row, same_row
 
@@ -251,7 +251,7 @@ def _count_rows(connection: sqlite3.Connection, plan: TablePlan) -> int:
 
 def absent(connection: sqlite3.Connection, plan: TablePlan, keys: list[Row]) -> list[Row]:
     """Return those keys of the target that the source does not have, compared exactly."""
-    terms = " AND ".join(f"t.{quote(c)} = ?" for c in plan.key.columns)
+    terms = " AND ".join(f"{term} = ?" for term in key_terms(plan))
     columns = ", ".join(f"t.{quote(c)}" for c in plan.key.columns)
     sql = f"SELECT {columns} FROM main.{quote(plan.name)} AS t WHERE {terms}"
     missing = []

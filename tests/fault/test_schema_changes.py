@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.compare import differences
-from tests.fault.scene import HASTY, end_equal, one_value, poll, run_once, settle, started
+from tests.fault.scene import HASTY, end_equal, fetch, one_value, poll, run_once, settle, started
 from tests.fault.shop import (
     CHANGES,
     apply,
@@ -72,6 +72,23 @@ async def test_a_kill_while_following_loses_nothing(
     second = daemon(source, target_url, env=HASTY)
     pulse(source, 2)
     await end_equal(second, source, target_url)
+
+
+@pytest.mark.parametrize("point", ["follow.before_refit@2", "follow.after_refit@2", "follow.after_target@2"])
+async def test_a_kill_while_a_new_table_is_followed_leaves_one_set_of_triggers(
+    point: str, source: Path, daemon: StartDaemon, target_url: str
+) -> None:
+    """None of a number that the target has never heard of goes on writing into the log."""
+    env = {**HASTY, "LITEFERRY_FAILPOINTS": f"{point}=kill"}
+    first = await started(daemon, source, target_url, env=env)
+    apply(source, CHANGES["a table is created and filled"])
+    assert await asyncio.to_thread(first.wait_end) == -9
+    second = daemon(source, target_url, env=HASTY)
+    pulse(source, 2)
+    await end_equal(second, source, target_url)
+    query = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'fresh'"
+    assert len({name.split("_")[2] for (name,) in fetch(source, query)}) == 1
+    assert len(fetch(source, "SELECT id FROM _liteferry_tables WHERE name = 'fresh'")) == 1
 
 
 async def test_a_kill_before_the_comparison_is_made_up_for(
