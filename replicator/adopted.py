@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from triggers.refit import Survey
 from triggers.schema import Table
 
 from . import adopting, adoption
@@ -62,6 +63,19 @@ class AdoptedTables:
         names += new if pipeline.adopts else []
         target = pipeline.target if names else None
         self._present = await adopting.present(target, pipeline.facts.schema, names)
+
+    def made_anew(self, seen: Survey, number: int, old: TablePlan) -> Table | None:
+        """Return the table that has taken the place of an adopted one; None where there is none.
+
+        Of a table that was renamed before the source has noted another name: here its own is known.
+        """
+        if not old.adopted:
+            return None
+        owned = {seen.names[n] for n in self._pipeline.plans if n != number and seen.table(n) is not None}
+        found = next((t for t in seen.tables if t.name == old.name and t.name not in owned), None)
+        if found is None:
+            self.lose(number, old, "is gone from the source")
+        return found
 
     def lose(self, number: int, plan: TablePlan, why: str) -> None:
         """Follow a table no more; the target's stays as it is, with its guard."""

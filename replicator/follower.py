@@ -128,6 +128,7 @@ class Follower:
             changes.tables.append(await self._change(seen, number, old))
         rebuild_swapped(changes.tables)
         bearing = {t.name for n in pipeline.plans if (t := seen.table(n)) is not None}
+        bearing |= {c.new.name for c in changes.tables if c.new is not None}
         following = pipeline.settings.on_schema_change == "follow"
         numbers = [*pipeline.plans, *seen.names, *self._adopted.numbers]
         new = [t for t in seen.tables if t.name not in bearing and t.name not in seen.harmed]
@@ -150,16 +151,15 @@ class Follower:
         return changes
 
     async def _change(self, seen: Survey, number: int, old: TablePlan) -> Change:
-        table = seen.table(number)
+        table = seen.table(number) or self._adopted.made_anew(seen, number, old)
         if table is None:
-            if old.adopted:
-                self._adopted.lose(number, old, "is gone from the source")
             return Change(number, old)
         key = choose(table, await self._ask(refit.holding_null, table))
         step = Evolution(old, table, key)
         change = Change(number, old, kind=step.kind, evolution=step)
         await self._plan_change(change, step)
         if change.new is None:
+            change.bare = True
             return change
         if table.name in seen.harmed:
             # when it may bear triggers again, they are missing, and it is read again

@@ -35,7 +35,7 @@ async def create(
     place: Place,
     version: int,
     inode: int,
-    adoptions: Mapping[str, Adoption],
+    adoptions: Mapping[str, Adoption] | None = None,
 ) -> None:
     """Create the tables, or take over those that are to be adopted, and register the source: all or nothing.
 
@@ -50,8 +50,9 @@ async def create(
             await ledger.register(connection, source_id, path, schema, place, version, inode)
             for number, plan in plans.items():
                 if plan.adopted:
-                    await aside.put_aside(connection, source_id, plan, adoptions[plan.name].found)
-                    notes = adoptions[plan.name].notes
+                    adoption = (adoptions or {})[plan.name]
+                    await aside.put_aside(connection, source_id, plan, adoption.found)
+                    notes = adoption.notes
                 else:
                     await names.make_way(connection, schema, plan.target)
                     await connection.execute(ddl.create_table(plan))

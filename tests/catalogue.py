@@ -10,8 +10,9 @@ import asyncpg
 QUERIES = {
     "relation": """
         SELECT c.oid::regclass, c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
-        c.relreplident, c.reloptions, c.relacl, c.relowner::regrole, c.relhasrules, obj_description(c.oid, 'pg_class') FROM pg_class AS c WHERE c.relnamespace = ANY($1) AND c.relkind
-        <> 't'
+        c.relreplident, c.reloptions, c.relacl, c.relowner::regrole, c.relhasrules,
+        obj_description(c.oid, 'pg_class') FROM pg_class AS c
+        WHERE c.relnamespace = ANY($1) AND c.relkind <> 't'
     """,
     "column": """
         SELECT a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,

@@ -84,7 +84,7 @@ class Trip:
         lanes = {number: [Bounds()] for number in self.plans}
         facts = self.source_id, str(self.path), "public", self.plans, lanes, self.place, 1, 1
         await loader.create(self.target, *facts)
-        await loader.add_keys(self.target, list(self.plans.values()))
+        await loader.add_keys(self.target, self.source_id, list(self.plans.values()))
 
     def taken(self, values: Iterable[Any]) -> int:
         """Fill the tables with the values that each takes; the others must be refused by name."""
