@@ -48,6 +48,22 @@ def insert(plan: TablePlan) -> str:
     return f"{head} {', '.join(read)} FROM unnest({arrays}) AS u({', '.join(names)})"
 
 
+def violating(plan: TablePlan, expression: str) -> str:
+    """Return the query for how many of some rows, one array parameter per column, a CHECK says no to.
+
+    And for the place of the first, from 1.
+    """
+    names = [f"v{i}" for i in range(len(plan.record))]
+    read = [f"{n}::{c.pg_type}" if is_list(c.pg_type) else n for n, c in zip(names, plan.record, strict=True)]
+    columns = ", ".join(f"{value} AS {quote(c.target)}" for value, c in zip(read, plan.record, strict=True))
+    arrays = _arrays(plan, range(len(plan.record)))
+    rows = f"unnest({arrays}) WITH ORDINALITY AS u({', '.join(names)}, place)"
+    return (
+        f"SELECT count(*) AS count, min(_liteferry_place) AS first FROM (SELECT {columns}, "
+        f"place AS _liteferry_place FROM {rows}) AS t WHERE ({expression}) IS FALSE"
+    )
+
+
 def upsert(plan: TablePlan) -> str:
     """Return the statement that inserts rows or makes existing ones equal to them."""
     rest = [quote(c.target) for i, c in enumerate(plan.record) if i not in plan.key_places]

@@ -49,7 +49,8 @@ async def _check(settings: Settings, specs: Sequence[SourceSpec]) -> list[Check]
         hint = "give it with --target or DATABASE_URL"
         return [*checks, Check("connection", Level.WARN, SUBJECT, "no target was given: not looked at", hint)]
     most = connections(settings, len(specs))
-    return [*checks, *await check_target(settings.target_url(), surveys, most)]
+    adopt = settings.existing_tables == "adopt"
+    return [*checks, *await check_target(settings.target_url(), surveys, most, adopt=adopt)]
 
 
 def _ok(checks: Sequence[Check]) -> bool:

@@ -16,6 +16,7 @@ from config.settings import Settings
 from config.sources import SourceSpec, resolve_sources
 from replicator import checks, ddl
 from replicator.plan import SourcePlan, TablePlan, check_overrides
+from replicator.prediction import predict
 from replicator.preflight import make_plan
 from replicator.suggestion import Opinion, Trial, opinions
 from replicator.tailer import source_error
@@ -109,6 +110,8 @@ async def _plan_source(settings: Settings, spec: SourceSpec, target: Target | No
             )
             if not settings.profile:
                 return Planned(spec, made)
+            if target is not None:
+                await _foretell(settings, session, target, made, seconds)
             told = {t.name: await opinions(session, t, seconds, settings.profile_rows) for t in made.tables}
             return Planned(spec, made, opinions=told)
         except Mixed as error:
@@ -117,6 +120,17 @@ async def _plan_source(settings: Settings, spec: SourceSpec, target: Target | No
             raise Unsupported(str(error), hint=hint) from None
         except sqlite3.Error as error:
             raise source_error(session, error) from error
+
+
+async def _foretell(
+    settings: Settings, session: Session, target: Target, made: SourcePlan, seconds: float
+) -> None:
+    """Add what the CHECKs of adopted tables will say to the warnings."""
+    for table in made.tables:
+        if table.adopted:
+            adoption = made.adoptions[table.name]
+            asked = adoption.found.checks, seconds, settings.profile_rows
+            adoption.warnings += await predict(session, target, table, *asked)
 
 
 def _write(out: Path, script: str) -> None:
