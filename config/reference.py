@@ -26,6 +26,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "target",
         "target_password_file",
         "schema_name",
+        "names",
         "existing_tables",
         "leave_out",
         "profile",
@@ -51,6 +52,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "drift_interval",
         "foreign_keys_enforced",
         "compare_interval",
+        "recheck_interval",
         "watch_interval",
     ),
     "Limits": (
@@ -58,6 +60,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "max_pause",
         "ready_max_pending",
         "ready_max_age",
+        "verify_max_age",
         "wal_warn_mb",
         "disk_min_free_mb",
         "disk_critical_mb",
@@ -66,7 +69,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "How it is reached, and what it says": ("config", "control", "http", "log_level", "log_format"),
     "Around the cutover": ("hook_timeout", "indexes_after_cutover"),
-    "Single files and columns": ("schema_map", "columns"),
+    "Single files, tables and columns": ("schema_map", "prefix_map", "rename", "columns"),
     "Commands at its turns": ("hooks",),
 }
 

@@ -62,6 +62,14 @@ def has_password(url: str) -> bool:
     return bool(at and ":" in user) or re.search(r"(?:^|&)password=", parts.query) is not None
 
 
+def without_secrets(url: str) -> str:
+    """Return a checked URL for others to read: no password, no options."""
+    parts = _split(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    # by hand, as in `with_password`
+    return f"postgresql://{user.partition(':')[0]}{at}{hosts}{parts.path}"
+
+
 def with_password(url: str, password: str) -> str:
     """Put *password*, encoded, into a checked URL that has none."""
     parts = _split(url)

@@ -37,8 +37,10 @@ class SourceSpec:
     explicit: bool = field(default=False, compare=False)
     #: Whether the file was found in a folder rather than named.
     in_folder: bool = field(default=False, compare=False)
-    #: What `schema_map` may call the file by, the most exact first.
+    #: What `schema_map` and `prefix_map` may call the file by, the most exact first.
     names: tuple[str, ...] = field(default=(), compare=False)
+    #: What stands before the names of its tables on the target.
+    prefix: str = field(default="", compare=False)
     #: Why it cannot be taken; only files of a folder have it, for one that was named is refused at once.
     trouble: ConfigError | None = field(default=None, compare=False)
 
@@ -59,7 +61,7 @@ def resolve_sources(settings: Settings) -> list[SourceSpec]:
     Call it before any source is opened in this process (see the module's text).
     """
     specs = list_sources(settings)
-    refuse_troubled(specs, settings.schema_map)
+    refuse_troubled(specs, settings)
     return specs
 
 
@@ -90,9 +92,9 @@ def folders(settings: Settings) -> list[Path]:
     return [Path(os.path.realpath(path)) for path in _given(settings) if path.is_dir()]
 
 
-def refuse_troubled(specs: Sequence[SourceSpec], schema_map: Collection[str]) -> None:
-    """Raise ConfigError for a source that cannot be taken, an entry of the map without one, and meetings."""
-    refuse_unmatched(specs, schema_map)
+def refuse_troubled(specs: Sequence[SourceSpec], settings: Settings) -> None:
+    """Raise ConfigError for a source that cannot be taken, an entry of a map without one, and meetings."""
+    refuse_unmatched(specs, settings)
     for spec in specs:
         if spec.trouble is not None:
             raise spec.trouble
@@ -144,7 +146,10 @@ def _spec(file: _Found, settings: Settings, default: str | None) -> SourceSpec:
     explicit = _explicit_schema(file, settings)
     schema = explicit or default or schema_from_stem(file.named.stem)
     names = tuple(_names(file))
-    return SourceSpec(file.path, schema, explicit is not None, file.in_folder, names, file.trouble)
+    prefix = next((settings.prefix_map[name] for name in names if name in settings.prefix_map), "")
+    return SourceSpec(
+        file.path, schema, explicit is not None, file.in_folder, names, prefix, trouble=file.trouble
+    )
 
 
 def _expand(entry: Path) -> list[_Found]:
@@ -227,16 +232,17 @@ def _without_twins(found: Iterable[_Found]) -> list[_Found]:
     return kept
 
 
-def refuse_unmatched(specs: Iterable[SourceSpec], schema_map: Collection[str]) -> None:
-    """Raise ConfigError when an entry of the map names no source: most likely a typing error."""
+def refuse_unmatched(specs: Iterable[SourceSpec], settings: Settings) -> None:
+    """Raise ConfigError when an entry of a map names no source: most likely a typing error."""
     names = {name for spec in specs for name in spec.names}
-    unmatched = [name for name in schema_map if name not in names]
-    if unmatched:
-        short = {name for name in names if "/" not in name}
-        named = ", ".join(f"{name!r}{suggestion(name, short)}" for name in unmatched)
-        raise ConfigError(
-            f"schema_map names what is no source: {named}", hint="correct the entry or take it out"
-        )
+    short = {name for name in names if "/" not in name}
+    for setting, entries in (("schema_map", settings.schema_map), ("prefix_map", settings.prefix_map)):
+        unmatched = [name for name in entries if name not in names]
+        if unmatched:
+            named = ", ".join(f"{name!r}{suggestion(name, short)}" for name in unmatched)
+            raise ConfigError(
+                f"{setting} names what is no source: {named}", hint="correct the entry or take it out"
+            )
 
 
 def _explicit_schema(file: _Found, settings: Settings) -> str | None:
@@ -245,5 +251,5 @@ def _explicit_schema(file: _Found, settings: Settings) -> str | None:
 
 
 def _names(file: _Found) -> list[str]:
-    """Return what `schema_map` may call the file by, the most exact first."""
+    """Return what `schema_map` and `prefix_map` may call the file by, the most exact first."""
     return [str(file.named), str(file.path), file.named.name, file.named.stem]

@@ -26,6 +26,7 @@ _TYPE = re.compile(
     r'[A-Za-z_"][\w ."]*(\(\s*-?\d+(\s*,\s*-?\d+)*\s*\)[\w ]*)?(\[\])*( +in +[\w/:+-]+( +\w+)?)?'
 )
 MAX_IDENTIFIER_BYTES = 63  # PostgreSQL cuts longer names without a word
+MAX_PREFIX_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,20 @@ def check_schema_name(name: str) -> str:
     if name.startswith("pg_") or name == "information_schema":
         raise ValueError("must not be a schema that PostgreSQL keeps for itself (pg_..., information_schema)")
     return name
+
+
+def check_name(name: str) -> str:
+    """Return *name* if PostgreSQL can hold a table or a column called so."""
+    if not name or "\0" in name or len(name.encode(errors="replace")) > MAX_IDENTIFIER_BYTES:
+        raise ValueError(f"must be a name of 1 to {MAX_IDENTIFIER_BYTES} bytes")
+    return name
+
+
+def check_prefix(prefix: str) -> str:
+    """Return *prefix* if it leaves room for the names that it stands before."""
+    if not prefix or "\0" in prefix or len(prefix.encode(errors="replace")) > MAX_PREFIX_BYTES:
+        raise ValueError(f"must be a prefix of 1 to {MAX_PREFIX_BYTES} bytes")
+    return prefix
 
 
 def check_column(name: str) -> str:

@@ -12,7 +12,6 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ import structlog
 from config.errors import LiteferryError, SourceBusy, SourceError
 from config.sources import SourceSpec, newcomer, refuse_meetings
 from replicator import failpoint
+from replicator.checks import Placed
 from replicator.checks import refuse_meetings as refuse_shared_tables
 from replicator.faults import ours
 from replicator.pipeline import Pipeline
@@ -159,11 +159,12 @@ class Admission:
                 self._newcomers.waits(path, "has no tables yet; it joins with the first")
                 return None
             self._coming.add(path)
-            tables = await of_source(_quiet(pipeline))
+            await of_source(_quiet(pipeline))
+            places = await of_source(pipeline.places())
             with _telling_of_strays(pipeline):
-                self._refuse(replace(spec, schema=pipeline.schema), pipeline, tables, known)
+                self._refuse(replace(spec, schema=pipeline.schema), pipeline, places, known)
                 # no await since the question: what is in the list can meet nothing that joins after it
-                self._followed.add(pipeline, tables)
+                self._followed.add(pipeline, places)
                 failpoint.reach("join.begun")
                 try:
                     await self._prepared(pipeline)
@@ -174,7 +175,7 @@ class Admission:
             self._open[pipeline] = stack.pop_all()
             return pipeline
 
-    def _refuse(self, spec: SourceSpec, pipeline: Pipeline, tables: Iterable[str], known: bool) -> None:
+    def _refuse(self, spec: SourceSpec, pipeline: Pipeline, places: Iterable[Placed], known: bool) -> None:
         """Raise LiteferryError for what speaks against a newcomer, given the sources that are there."""
         present = self._followed.pipelines
         if self._moving.locked():
@@ -190,9 +191,7 @@ class Admission:
         others = [SourceSpec(p.path, p.schema) for p in present]
         settled = {p.path for p in present} | ({spec.path} if known else set())
         refuse_meetings([*others, spec], settled)
-        names = Counter((p.schema, name) for p in present for name in self._followed.names(p))
-        names.update((spec.schema, name) for name in set(tables))
-        refuse_shared_tables(names.elements())
+        refuse_shared_tables([*self._followed.places(), *places])
 
     async def _prepared(self, pipeline: Pipeline) -> None:
         fresh = pipeline.registration.fresh
@@ -227,8 +226,8 @@ def _telling_of_strays(pipeline: Pipeline) -> Iterator[None]:
         raise
 
 
-async def _quiet(pipeline: Pipeline) -> list[str]:
-    """Return a newcomer's tables once no more are being made."""
+async def _quiet(pipeline: Pipeline) -> None:
+    """Return once no more tables are being made in a newcomer."""
     before: list[str] = []
     for _ in range(QUIET_LOOKS):
         now = [table.name for table in await pipeline.tables()]
@@ -236,4 +235,3 @@ async def _quiet(pipeline: Pipeline) -> list[str]:
             break
         before = now
         await asyncio.sleep(QUIET_SECONDS)
-    return before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -30,7 +31,17 @@ QUARANTINE: dict[str, Parameters] = {
     "retry": {"table": (str, NoneType)},
     "accept": {"table": str},
 }
-VERIFY: Parameters = {"counts_only": bool, "table": (str, NoneType)}
+VERIFY: Parameters = {
+    "counts_only": bool,
+    "table": (str, NoneType),
+    "samples": bool,
+    "repair": bool,
+    "incremental": bool,
+    "by": (str, NoneType),
+}
+
+#: How soon a verification ends after whoever has asked for it is gone.
+ATTENDED_SECONDS = 0.25
 
 
 def build_control(supervisor: Supervisor) -> web.Application:
@@ -38,7 +49,7 @@ def build_control(supervisor: Supervisor) -> web.Application:
     app = build_app(supervisor)
     app.router.add_post("/control/cutover", _answering(supervisor.cutover, CUTOVER))
     app.router.add_post("/control/aftercare", _answering(supervisor.aftercare, {}))
-    app.router.add_post("/control/verify", _answering(supervisor.verify, VERIFY))
+    app.router.add_post("/control/verify", _answering(supervisor.verification.run, VERIFY, attended=True))
     for name, known in QUARANTINE.items():
         app.router.add_post(f"/control/quarantine/{name}", _answering(_quarantine(supervisor, name), known))
     return app
@@ -53,15 +64,33 @@ def _quarantine(supervisor: Supervisor, name: str) -> Command:
     return command
 
 
-def _answering(command: Command, known: Parameters) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _answering(
+    command: Command, known: Parameters, *, attended: bool = False
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Return the handler of a command; of an `attended` one, which ends when nobody waits for it any more."""
+
     async def handle(request: web.Request) -> web.Response:
         try:
-            return web.json_response(await command(**_parameters(await request.text(), known)))
+            work = command(**_parameters(await request.text(), known))
+            return web.json_response(await (_attended(request, work) if attended else work))
         except LiteferryError as error:
             kind = type(error).__name__
             return web.json_response({"error": str(error), "hint": error.hint, "kind": kind}, status=409)
 
     return handle
+
+
+async def _attended(request: web.Request, work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+    task = asyncio.ensure_future(work)
+    try:
+        while not task.done():
+            await asyncio.wait([task], timeout=ATTENDED_SECONDS)
+            if request.transport is None or request.transport.is_closing():
+                break
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+    return task.result()
 
 
 def _parameters(text: str, known: Parameters) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from config.settings import Settings
 from config.sources import SourceSpec
+from replicator.checks import Placed
 from replicator.crew import Slots
 from replicator.pipeline import Pipeline
 from replicator.presence import Identity
@@ -23,22 +24,27 @@ class Followed:
         self.settings = settings
         self.target = target
         self.pipelines: list[Pipeline] = []
-        self._tables: dict[Pipeline, list[str]] = {}
+        self._places: dict[Pipeline, list[Placed]] = {}
         self._slots = Slots(asyncio.Semaphore(settings.parallel))
 
-    def add(self, pipeline: Pipeline, tables: Sequence[str]) -> None:
-        """Follow one more source, which comes with some tables."""
+    def add(self, pipeline: Pipeline, places: Sequence[Placed]) -> None:
+        """Follow one more source, which comes with tables for some places."""
         self.pipelines.append(pipeline)
-        self._tables[pipeline] = list(tables)
+        self._places[pipeline] = list(places)
 
     def remove(self, pipeline: Pipeline) -> None:
         """Follow a source no more."""
         self.pipelines.remove(pipeline)
-        del self._tables[pipeline]
+        del self._places[pipeline]
 
-    def names(self, pipeline: Pipeline) -> set[str]:
-        """Return a source's tables: those it came with, and those that it has got since."""
-        return {*self._tables.get(pipeline, ()), *(plan.name for plan in pipeline.plans.values())}
+    def places(self) -> list[Placed]:
+        """Return where all tables are: those that sources came with, and those that they got since."""
+        come = [place for places in self._places.values() for place in places]
+        return come + [
+            Placed(p.schema, plan.target, plan.name, str(p.path))
+            for p in self.pipelines
+            for plan in p.plans.values()
+        ]
 
     def files(self, but: Pipeline | None = None) -> set[Identity]:
         """Return the files that are followed, but for one source's."""
@@ -48,6 +54,6 @@ class Followed:
         """Open a source until the stack is closed, and tell whether the target knows it."""
         if spec.trouble is not None:
             raise spec.trouble
-        made = Pipeline(spec.path, spec.schema, self.settings, self.target, self._slots)
+        made = Pipeline(spec.path, spec.schema, self.settings, self.target, self._slots, spec.prefix)
         pipeline = await stack.enter_async_context(made)
         return pipeline, await of_source(answered(pipeline.recognise))

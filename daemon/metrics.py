@@ -130,6 +130,11 @@ def _cutover_outcome(status: Status) -> Iterator[Sample]:
         yield (outcome,), value
 
 
+def _verification_progress(status: Status) -> Iterator[Sample]:
+    running = (status.get("verification") or {}).get("running")
+    yield (), math.nan if running is None else running["rows_done"] / max(1, running["rows"])
+
+
 def _build_info(status: Status) -> Iterator[Sample]:
     yield (status.get("version") or "",), 1.0
 
@@ -173,6 +178,11 @@ METRICS: tuple[Metric, ...] = (
         "clock_jumps_total",
         _overall("clock_jumps"),
         "Jumps of the wall clock by more than a second since the daemon started.",
+    ),
+    _gauge(
+        "verification_progress_ratio",
+        _verification_progress,
+        "Share of the rows that the verification under way has compared; absent while none is.",
     ),
     # lag
     _gauge(
@@ -272,6 +282,18 @@ METRICS: tuple[Metric, ...] = (
         "comparison_age_seconds",
         _source("comparison_age_seconds"),
         "Time since all rows were last copied or compared; absent while they must be.",
+        "source",
+    ),
+    _gauge(
+        "verification_age_seconds",
+        _source("verification_age_seconds"),
+        "Time since the daemon last compared all tables; absent before it has.",
+        "source",
+    ),
+    _gauge(
+        "verification_equal",
+        _source("verification_equal"),
+        "1 when that found rows and structure equal, or has made the rows so, else 0.",
         "source",
     ),
     _counter(

@@ -29,6 +29,7 @@ from config.sources import (
 from replicator import ledger
 from replicator.checks import refuse_meetings as refuse_shared_tables
 from replicator.faults import ours
+from replicator.naming import check_renames
 from replicator.pipeline import Pipeline
 from replicator.plan import check_overrides
 from replicator.presence import Identity
@@ -126,9 +127,9 @@ class Roster:
             await one.aclose()
         begin = [(spec, pipeline, known) for spec, pipeline, one, known in held if one not in later]
         if not restarted:
-            refuse_troubled(self._specs, self._settings.schema_map)
+            refuse_troubled(self._specs, self._settings)
         elif not self._folders:
-            refuse_unmatched(self._specs, self._settings.schema_map)
+            refuse_unmatched(self._specs, self._settings)
         await self._refuse_together(begin, complete=not later and not errors)
         if restarted:
             await self._miss()
@@ -141,10 +142,13 @@ class Roster:
         refuse_meetings((replace(spec, schema=p.schema) for spec, p, _ in begin), settled)
         found = {p: await of_source(p.tables()) for _, p, _ in begin}
         if complete:
-            check_overrides([t for tables in found.values() for t in tables], self._settings.columns)
-        refuse_shared_tables((p.schema, table.name) for p, tables in found.items() for table in tables)
-        for pipeline, tables in found.items():
-            self._followed.add(pipeline, [table.name for table in tables])
+            everything = [t for tables in found.values() for t in tables]
+            check_overrides(everything, self._settings.columns)
+            check_renames(everything, self._settings.rename)
+        places = {p: await of_source(p.places()) for p in found}
+        refuse_shared_tables(place for some in places.values() for place in some)
+        for pipeline, some in places.items():
+            self._followed.add(pipeline, some)
 
     async def _miss(self) -> None:
         """Tell of the files of watched folders that the target follows and that are not there any more."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from config.errors import ConfigError, CutoverRefused, LiteferryError, TargetAway
+from config.errors import CutoverRefused, LiteferryError, TargetAway
 from config.settings import Settings
 from config.sources import SourceSpec, folders
 from replicator.aftercare import aftercare
@@ -27,12 +27,12 @@ from replicator.pipeline import Pipeline
 from replicator.state import State, overall
 from replicator.status import Gates, pause_of, reasons
 from replicator.target import Target
-from replicator.verifier import TableReport, Verifier
 
 from .notify import Notifier
 from .roster import Roster
 from .schedule import Schedule
 from .turns import Turns
+from .verification import Verification
 from .wakeup import Wakeup
 from .wards import Wards
 from .work import answered
@@ -75,12 +75,11 @@ class Supervisor:
         self._notices: list[str] = []
         self._failure: asyncio.Future[None] | None = None
         self._schedule: Schedule | None = None
-        #: How many verifications are running.
-        self._verifying = 0
         #: Held by whatever must not be cut short by a stop: a cutover.
         self._moving = asyncio.Lock()
         self._roster = Roster(settings, specs, self._target, self._moving)
         self._turns = Turns(settings, self._target, lambda: self._pipelines)
+        self._verification = Verification(settings, self._target, lambda: self._pipelines)
         self.ready = asyncio.Event()
 
     @property
@@ -132,6 +131,7 @@ class Supervisor:
             await self._roster.open(stack)
             await self._roster.prepare()
             await self._resolve()
+            await self._verification.recall()
             sources = [pipeline.path for pipeline in self._pipelines]
             wakeup = Wakeup(sources, self._roster.folders, on_news=self._roster.news)
             await stack.enter_async_context(wakeup)
@@ -207,11 +207,12 @@ class Supervisor:
             settings.ready_max_age,
             settings.max_pause,
             settings.heartbeat_interval * 3 + settings.ready_max_age,
+            settings.verify_max_age,
         )
         found = reasons((p.facts for p in self._pipelines), gates, time.monotonic())
         found += self._roster.reasons()
         # it reads the target's tables, from which the cutover must take the guard while writers wait
-        return [*found, "a verification is running"] if self._verifying else found
+        return [*found, "a verification is running"] if self._verification.is_running else found
 
     def _predicted(self) -> float | None:
         pauses = [pause_of(p.facts, time.monotonic()) for p in self._pipelines]
@@ -229,6 +230,7 @@ class Supervisor:
             "started_at": self._started_at,
             "predicted_pause_seconds": self._predicted(),
             "cutover": self._last_cutover,
+            "verification": self._verification.as_dict(),
             "clock_jumps": self._schedule.clock_jumps if self._schedule else 0,
             "notices": [*self._roster.notices, *self._notices],
             "sources": [p.facts.as_dict() for p in self._pipelines],
@@ -264,32 +266,10 @@ class Supervisor:
             )
         return await aftercare(self._target, self._pipelines)
 
-    async def verify(self, *, counts_only: bool = False, table: str | None = None) -> dict[str, Any]:
-        """Compare both sides and return the report of every source."""
-        self._verifying += 1
-        try:
-            return await self._verify(counts_only, table)
-        finally:
-            self._verifying -= 1
-
-    async def _verify(self, counts_only: bool, table: str | None) -> dict[str, Any]:
-        reports: list[dict[str, Any]] = []
-        tables: list[TableReport] = []
-        for pipeline in self._pipelines:
-            # before it has streamed once, its tables have no keys to compare by
-            live = pipeline.facts.state in (State.STREAMING, State.CATCH_UP)
-            if not (live and pipeline.settled.is_set()):
-                raise CutoverRefused(
-                    f"{pipeline.path} is {pipeline.facts.state.value}: sides are compared while it streams",
-                    hint="wait for the state streaming, see `liteferry status`",
-                )
-            found = await Verifier(pipeline).run(counts_only=counts_only, table=table)
-            tables += found
-            reports.append({"path": str(pipeline.path), "tables": [t.as_dict() for t in found]})
-        if table is not None and not tables:
-            raise ConfigError(f"no source has a table {table!r}", hint="give its name as in the source")
-        equal = all(t.equal for t in tables)
-        return {"equal": equal, "sources": reports}
+    @property
+    def verification(self) -> Verification:
+        """Return what compares both sides when asked."""
+        return self._verification
 
     async def cutover(
         self,

@@ -22,7 +22,7 @@ from .adoption import Adoption
 from .catalogue import TargetTable
 from .evolution import Evolution, Kind
 from .faults import source_error
-from .naming import Names, named
+from .naming import Names
 from .plan import TablePlan
 from .preflight import profiled
 
@@ -63,6 +63,12 @@ class AdoptedTables:
         names += new if pipeline.adopts else []
         target = pipeline.target if names else None
         self._present = await adopting.present(target, pipeline.facts.schema, names)
+
+    @property
+    def vacant(self) -> set[str]:
+        """Return the target's names of tables that a new one of the source may go to."""
+        held = {plan.target for plan in self._pipeline.plans.values()}
+        return self._present.keys() - held if self._pipeline.adopts else set()
 
     def made_anew(self, seen: Survey, number: int, old: TablePlan) -> Table | None:
         """Return the table that has taken the place of an adopted one; None where there is none.
@@ -106,11 +112,13 @@ class AdoptedTables:
         kept = {renamed.get(c.source, c.source) for c in step.old.columns}
         taken = {c.target for c in step.old.columns}
         new = [c for c in step.table.columns if c.name not in kept]
-        wanted = [c.name for c in new if (t := there.column(c.name)) is not None and t.name not in taken]
+        names = self._pipeline.naming.columns(step.table.name, [c.name for c in step.table.columns]).names
+        found = {c.name: there.column(names[c.name]) for c in new}
+        wanted = [name for name, t in found.items() if t is not None and t.name not in taken]
         if not wanted:
             return Adoption(there)
         table = step.table
-        _, made = await self._adopt(table, there, named(table.name, [c.name for c in table.columns], {}))
+        _, made = await self._adopt(table, there, Names(there.name, names))
         pairs = []
         for pair in made.pairs:
             if pair.column.name in wanted:
@@ -132,15 +140,15 @@ class AdoptedTables:
         except sqlite3.Error as error:
             raise source_error(reader, error) from error
 
-    async def new(self, table: Table) -> tuple[TablePlan, Adoption] | None:
+    async def new(self, table: Table, called: Names) -> tuple[TablePlan, Adoption] | None:
         """Plan a new table of the source for one that the target has; None where it has none.
 
         Raises TargetContents for one that cannot be filled.
         """
-        there = self._present.get(table.name)
+        there = self._present.get(called.table)
         if there is None or not self._pipeline.adopts:
             return None
         adoption.refuse({table.name: Adoption(there, problems=list(there.obstacles))})
-        plan, made = await self._adopt(table, there, named(table.name, [c.name for c in table.columns], {}))
+        plan, made = await self._adopt(table, there, called)
         adoption.refuse({table.name: made})
         return plan, replace(made, found=there)

@@ -14,7 +14,7 @@ from triggers.session import Session
 from . import adoption, catalogue
 from .adoption import Adoption, Way
 from .catalogue import TargetTable
-from .naming import Names, named
+from .naming import Names
 from .paging import Cursor, Pace
 from .plan import ColumnPlan, TablePlan
 from .reader import read_page
@@ -51,11 +51,10 @@ class Looking:
         evidence: Sequence[Evidence],
         rows: int | None,
         found: TargetTable,
-        names: Names | None = None,
+        names: Names,
     ) -> tuple[TablePlan, Adoption]:
         """Plan one table for one that is there; the adoption tells the problems, and nothing is raised."""
-        called = names or named(table.name, [c.name for c in table.columns], {})
-        made = adoption.match(table, called, evidence, found, self.overrides, self.leave_out)
+        made = adoption.match(table, names, evidence, found, self.overrides, self.leave_out)
         if self.seconds and made.pairs:
             await self._try(made, table, schema)
         adoption.judge(made, table)

@@ -19,8 +19,8 @@ from . import conversions, moments
 from .catalogue import TargetColumn, TargetTable
 from .conversions import Conversion
 from .ddl import Note
-from .naming import Names
-from .plan import ROWID_COLUMN, ColumnPlan, TablePlan, for_key, refuse_blurred_key
+from .naming import ROWID_COLUMN, Names
+from .plan import ColumnPlan, TablePlan, for_key, refuse_blurred_key
 from .types import Affinity, Evidence, affinity
 from .values import BadText, Form
 

@@ -98,9 +98,11 @@ class Applier:
     async def _attempt(self, batch: Batch, *, swap: bool, careful: bool, colliding: bool = False) -> None:
         async with self._target.transaction() as connection:
             for block in batch.spool:
+                keys = self._keys(block)
+                self._note(block.table_id, block.gone, keys)
                 if not careful:
-                    await self._release(connection, block, self._keys(block))
-                gone = [*block.gone, *self._keys(block)] if swap else block.gone
+                    await self._release(connection, block, keys)
+                gone = [*block.gone, *keys] if swap else block.gone
                 await self._delete(connection, block, gone)
             for block in batch.spool:
                 if careful:
@@ -117,6 +119,11 @@ class Applier:
     def _keys(self, block: Block) -> list[Row]:
         places = self._plans[block.table_id].key_places
         return [tuple(row[i] for i in places) for row in block.rows]
+
+    def _note(self, number: int, gone: Sequence[Row], written: Sequence[Row]) -> None:
+        touched = self._quarantine.facts.touched
+        touched.note(number, gone)
+        touched.note(number, written)
 
     async def _release(self, connection: Connection, block: Block, stored: Sequence[Row]) -> None:
         await self._quarantine.release(connection, block.table_id, [*block.gone, *stored])

@@ -18,10 +18,11 @@ from triggers.identifier import quote
 from triggers.key import KeyKind
 from triggers.statements import load
 
-from . import catalogue, ddl, failpoint, names
+from . import catalogue, failpoint, names
 from .catalogue import TargetTable
 from .ddl import Note
-from .plan import ROWID_COLUMN, TablePlan
+from .naming import ROWID_COLUMN, alternative, short_name
+from .plan import TablePlan
 from .target import Connection, Target, describe
 
 log = structlog.get_logger("liteferry.aside")
@@ -109,8 +110,8 @@ async def add_key(connection: Connection, source_id: UUID, plan: TablePlan) -> N
 
 def key_index_names(plan: TablePlan) -> tuple[str, str]:
     """Return both names of the index that we add to a table without a usable one."""
-    name = ddl.short_name(f"{plan.target}_liteferry_key")
-    return name, ddl.alternative(plan.target, name)
+    name = short_name(f"{plan.target}_liteferry_key")
+    return name, alternative(plan.target, name)
 
 
 async def bring_back(

@@ -11,6 +11,7 @@ from triggers.key import KeyKind
 from triggers.refit import Survey
 
 from .adoption import Adoption
+from .ddl import Note
 from .evolution import Evolution, Kind
 from .plan import TablePlan
 
@@ -34,6 +35,8 @@ class Change:
     bare: bool = False
     #: Of a new table that the target has already.
     adoption: Adoption | None = None
+    #: What the target gets in another form than wanted.
+    notes: Sequence[Note] = ()
 
     @property
     def renamed(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -11,6 +10,7 @@ from uuid import UUID
 from config.errors import ConfigError, LiteferryError
 from config.settings import Settings
 from config.sources import SourceSpec
+from triggers.schema import Table
 
 from .plan import SourcePlan
 from .target import CONTROL, Target
@@ -40,13 +40,25 @@ class Check:
     hint: str = ""
 
 
+@dataclass(frozen=True, order=True)
+class Placed:
+    """Where a table of a source goes: a schema and a name on the target."""
+
+    schema: str
+    target: str
+    table: str
+    path: str
+
+
 @dataclass(frozen=True)
 class Survey:
     """What the checks of one source found, and what the target's checks need of it."""
 
     spec: SourceSpec
     checks: list[Check]
-    tables: list[str]
+    tables: list[Placed]
+    #: As they are in the source.
+    structure: Sequence[Table] = ()
     source_id: UUID | None = None
 
 
@@ -85,19 +97,30 @@ def read_seconds(settings: Settings, journal_mode: str) -> float:
     return slice_ms / 1000
 
 
-def meetings(tables: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the pairs of schema and table that come from more than one source."""
-    return sorted(pair for pair, number in Counter(tables).items() if number > 1)
+SEPARATE = (
+    "send each file to a schema of its own with --schema-map FILE=NAME, or put a prefix before its tables' "
+    "names with --prefix-map FILE=PREFIX"
+)
 
 
-def refuse_meetings(tables: Iterable[tuple[str, str]]) -> None:
+def meetings(tables: Iterable[Placed]) -> list[tuple[Placed, Placed]]:
+    """Return the first two of each name that tables of several sources would have in one schema."""
+    there: dict[tuple[str, str], dict[str, Placed]] = {}
+    for one in sorted(tables):
+        there.setdefault((one.schema, one.target), {}).setdefault(one.path, one)
+    pairs = [list(those.values())[:2] for those in there.values() if len(those) > 1]
+    return [(first, second) for first, second in pairs]
+
+
+def refuse_meetings(tables: Iterable[Placed]) -> None:
     """Raise ConfigError when tables of two sources would meet in one schema."""
     met = meetings(tables)
     if met:
-        schema, table = met[0]
+        first, second = met[0]
         raise ConfigError(
-            f"table {table!r} of two sources would meet in schema {schema!r} ({len(met)} such tables)",
-            hint="send each file to a schema of its own with --schema-map FILE=NAME",
+            f"table {first.table!r} of {first.path!r} and table {second.table!r} of {second.path!r} would "
+            f"meet in schema {first.schema!r} as {first.target!r} ({counted(len(met), 'such name')})",
+            hint=SEPARATE,
         )
 
 
@@ -105,20 +128,13 @@ def check_meetings(surveys: Sequence[Survey]) -> list[Check]:
     """Look for tables of two sources in one schema."""
     if len(surveys) < 2:
         return []
-    met = meetings((survey.spec.schema, table) for survey in surveys for table in survey.tables)
+    met = {(one.schema, one.target) for one, _ in meetings(p for survey in surveys for p in survey.tables)}
     found = []
     for survey in surveys:
-        mine = [table for schema, table in met if schema == survey.spec.schema and table in survey.tables]
+        mine = [one.target for one in survey.tables if (one.schema, one.target) in met]
         if mine:
-            found.append(
-                Check(
-                    "schema",
-                    Level.FAIL,
-                    str(survey.spec.path),
-                    f"tables of two sources would meet in schema {survey.spec.schema!r}: {shown(mine)}",
-                    "send each file to a schema of its own with --schema-map FILE=NAME",
-                )
-            )
+            text = f"tables of two sources would meet in schema {survey.spec.schema!r}: {shown(mine)}"
+            found.append(Check("schema", Level.FAIL, str(survey.spec.path), text, SEPARATE))
     return found
 
 

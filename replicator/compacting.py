@@ -49,9 +49,14 @@ class Compacting:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._facts = pipeline.facts
+        self._begin()
+
+    def _begin(self) -> None:
+        """Take the file that is followed now: what was worked out of another went with its connection."""
+        pipeline = self._pipeline
         self._compaction = Compaction()
-        seconds = pipeline.settings.lock_hold_ms / 1000
         self._access = pipeline.access
+        seconds = pipeline.settings.lock_hold_ms / 1000
         self._wal = pipeline.facts.journal_mode == "wal"
         self._looking = Pace(READ_SECONDS if self._wal else seconds, rows=500, most=20_000)
         self._dropping = Pace(seconds, rows=200, most=20_000)
@@ -62,8 +67,7 @@ class Compacting:
     async def run(self) -> None:
         """Look at what waits, and delete what is superfluous, until there is nothing more to do for now."""
         if self._access is not self._pipeline.access:
-            # what was worked out of another file went with its connection
-            self.__init__(self._pipeline)  # type: ignore[misc]  # a new beginning, not a new type
+            self._begin()
         refused, end = 0, time.monotonic() + self._pipeline.settings.prune_interval * TURN
         while self._pays() and refused < PATIENCE and time.monotonic() < end:
             try:

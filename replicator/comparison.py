@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from . import structure
 from .repair import Repair
+from .status import Verified
 from .suspicion import Routine
 from .target import CONTROL
+from .verifier import Verifier, Wish
 
 if TYPE_CHECKING:
     from .ledger import SourceRecord
@@ -28,6 +31,7 @@ class Comparison:
         self._pipeline = pipeline
         self._facts = pipeline.facts
         self._routine = Routine(pipeline.settings.compare_interval)
+        self._between = Routine(pipeline.settings.recheck_interval)
         #: Tables that the comparison under way has still to look at.
         self._left: list[int] = []
         self._found = 0
@@ -48,17 +52,36 @@ class Comparison:
             self._facts.suspicion.raised(now, pressing=True)
 
     def due_in(self, now: float) -> float | None:
-        """Return the seconds until all tables are to be compared, None when they need not."""
+        """Return the seconds until something is to be compared, None when nothing is."""
+        due = [self._due(now), self._between.due_in(now)]
+        return min((d for d in due if d is not None), default=None)
+
+    def _due(self, now: float) -> float | None:
+        """Return the seconds until all rows are to be compared, None when they need not."""
         if self._left:
             return 0.0
         due = [d for d in (self._facts.suspicion.due_in(now), self._routine.due_in(now)) if d is not None]
         return min(due, default=None)
 
     async def run(self) -> None:
-        """Compare all tables; after an error the next call goes on with the table that it hit.
+        """Compare all tables, or only what was written since, as is due; repair what differs.
 
-        Raises as `Repair.run` does.
+        After an error the next call goes on with the table that it hit. Raises as `Repair.run` does.
         """
+        if self._due(time.monotonic()) == 0:
+            await self._all()
+        else:
+            await self._written()
+        self._between.begin(time.monotonic())
+
+    async def _written(self) -> None:
+        """Compare the rows written since their table was last found equal, where these are known."""
+        wish = Wish(repair=True, incremental=True, known_only=True)
+        for report in await Verifier(self._pipeline).run(wish):
+            if report.found:
+                log.warning("rows written and not equal", table=report.name, rows=report.found)
+
+    async def _all(self) -> None:
         plans, suspicion = self._pipeline.plans, self._facts.suspicion
         if not self._left:
             self._left, self._found = sorted(plans, reverse=True), 0
@@ -69,12 +92,21 @@ class Comparison:
             self._left.pop()
         await self._note()
         now = time.monotonic()
+        await self._verified(now)
         suspicion.ended(now, self._found)
         self._routine.begin(now)
         log.info("all tables compared", source=self._facts.path, repaired_rows=self._found)
 
     async def _compare(self, number: int) -> None:
-        changed = await Repair(self._pipeline, number).compare(self._rest)
+        pipeline, touched, equal = self._pipeline, self._facts.touched, False
+        async with pipeline.tailer.applying:
+            record = touched.begin(number, pipeline.plans[number], self._facts.suspicion.count)
+        try:
+            changed = await Repair(pipeline, number).compare(self._rest)
+            equal = True
+        finally:
+            touched.end(record, equal=equal)
+        self._facts.differing.discard(number)
         self._found += changed
         self._facts.repairs += bool(changed)
         self._facts.repaired_rows += changed
@@ -82,6 +114,16 @@ class Comparison:
     def _rest(self) -> float:
         suspicion = self._facts.suspicion
         return 0.0 if suspicion.open or suspicion.examined else REST
+
+    async def _verified(self, now: float) -> None:
+        """Count it as a verification, unless something has come up meanwhile."""
+        facts = self._facts
+        if not facts.suspicion.open and not facts.stale:
+            found = await structure.check(self._pipeline, list(self._pipeline.plans))
+            wrong = [one for told in found.values() for one in told if not one.harmless]
+            for one in wrong:
+                log.warning("structure differs", table=one.table, object=one.what, problem=one.problem)
+            facts.verified = Verified(now, not wrong)
 
     async def _note(self) -> None:
         """Keep the time, unless something has come up meanwhile."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,8 @@ from triggers.key import KeyKind
 from triggers.schema import ForeignKey, Index
 
 from .defaults import translate
-from .plan import NAME_BYTES, ROWID_COLUMN, ColumnPlan, SourcePlan, TablePlan
+from .naming import ROWID_COLUMN, Names, alternative, short_name
+from .plan import ColumnPlan, SourcePlan, TablePlan
 
 GUARD = "liteferry_guard"
 
@@ -123,7 +123,9 @@ def secondary(plan: TablePlan) -> list[Object]:
     made: list[Object] = []
     used = {key_name(plan)}
     for index in plan.table.indexes:
-        if index.name == plan.key.index or not plan.has(*(c.name for c in index.columns if c.name)):
+        if index.name == plan.key.index or not plan.has(
+            *(c.name for c in index.columns if c.name is not None)
+        ):
             continue
         if index.origin == "c":
             one = _index(plan, index)
@@ -262,6 +264,9 @@ def script(plan: SourcePlan) -> str:
     taken = {table.target for table in plan.tables}
     made = [table for table in plan.tables if not table.adopted]
     for table in made:
+        parts += [
+            _line(f"renamed: {name} is {quote(target)} on the target") for name, target in renames(table)
+        ]
         parts += [_line(f"{table.name}.{c.source}: {c.pg_type}; {c.evidence.text()}") for c in table.columns]
         parts.append(create_table(table, taken) + ";")
         parts.append(replica_key(table, _unused(table, key_name(table), taken)) + ";")
@@ -272,6 +277,11 @@ def script(plan: SourcePlan) -> str:
         parts += [_line(f"not carried: {n.table}, {n.what}: {n.reason}") for n in notes(table, plan.tables)]
     parts += [_line(f"left out: {s.kind} {s.name}: {s.reason}") for s in plan.skipped]
     return "\n".join(parts) + "\n"
+
+
+def renames(plan: TablePlan) -> list[tuple[str, str]]:
+    """Return what has another name on the target: "table" or "table.column", and that name."""
+    return Names(plan.target, {c.source: c.target for c in plan.columns}).other_than(plan.name)
 
 
 def _unused(plan: TablePlan, name: str, taken: set[str]) -> str:
@@ -288,18 +298,3 @@ def _line(text: str) -> str:
 def comment(plan: TablePlan, source: str) -> str:
     """Return the comment that says where a table came from."""
     return f"COMMENT ON TABLE {plan.qualified} IS {literal(f'replicated by liteferry from {source}')}"
-
-
-def alternative(*names: str) -> str:
-    """Return the name for something of a table (first) where its own (second) is taken, by a hash of both."""
-    mark = hashlib.sha256("\0".join(names).encode()).hexdigest()[:8]
-    return short_name(f"{names[1]}_{mark}")
-
-
-def short_name(name: str) -> str:
-    """Return a name of at most 63 bytes; a longer one keeps its start and ends in a hash of all of it."""
-    raw = name.encode()
-    if len(raw) <= NAME_BYTES:
-        return name
-    mark = hashlib.sha256(raw).hexdigest()[:8]
-    return raw[: NAME_BYTES - 9].decode(errors="ignore") + "_" + mark

@@ -12,7 +12,7 @@ from triggers.schema import Column, Index, Table
 
 from . import ddl, names
 from .defaults import translate
-from .naming import Names
+from .naming import Names, alternative
 from .plan import ColumnPlan, TablePlan
 
 
@@ -132,7 +132,7 @@ def _moves(evolution: Evolution, new: TablePlan) -> list[tuple[str, str]]:
     targets = {before: new.on_target(after) for before, after in evolution.renamed.items()}
     moves = {evolution.old.on_target(before): target for before, target in targets.items()}
     moves = {before: after for before, after in moves.items() if before != after}
-    aside = {name: ddl.alternative(new.target, name, "aside") for name in moves if name in moves.values()}
+    aside = {name: alternative(new.target, name, "aside") for name in moves if name in moves.values()}
     return [*aside.items(), *((aside.get(before, before), after) for before, after in moves.items())]
 
 

@@ -61,6 +61,12 @@ def source_error(session: Session, error: sqlite3.Error) -> SourceError:
             f"the change log is gone from source {str(session.path)!r}: somebody has dropped it",
             hint="take our triggers out at once with `liteferry uninstall`: with them every write fails",
         )
+    if "decode to UTF-8" in str(error):
+        # texts in rows are read in another way then
+        return SourceError(
+            f"source {str(session.path)!r} has a name of a table, column or index that is not valid UTF-8",
+            hint="rename it: no statement to PostgreSQL could say it",
+        )
     return SourceError(
         f"source {str(session.path)!r} cannot be read: {name}",
         hint="check the file with PRAGMA integrity_check, the disk, and the permissions",

@@ -16,6 +16,7 @@ import structlog
 
 from config.errors import (
     CaptureBroken,
+    ConfigError,
     LiteferryError,
     SchemaDrift,
     SourceBusy,
@@ -35,8 +36,9 @@ from .adoption import Adoption
 from .changes import Change, Changes, may_be_renumbered, rebuild_swapped, stamped, why_stale
 from .evolution import Evolution, Kind
 from .faults import source_error
+from .following import Following
 from .lanes import Bounds
-from .naming import Names, named
+from .naming import Names
 from .plan import ColumnPlan, TablePlan, plan_table
 from .preflight import profiled
 from .target import CONTROL, Connection, describe
@@ -123,15 +125,16 @@ class Follower:
     async def _changed(self, seen: Survey) -> Changes:
         pipeline = self._pipeline
         changes = Changes(seen)
-        await self._adopted.look([t.name for t in seen.tables])
+        await self._adopted.look([pipeline.naming.table(t.name) for t in seen.tables])
+        there = {n: self._table(seen, n, old) for n, old in pipeline.plans.items()}
+        bearing = {table.name for table in there.values() if table is not None}
+        new = [t for t in seen.tables if t.name not in bearing and t.name not in seen.harmed]
+        naming = await self._naming(there, new)
         for number, old in pipeline.plans.items():
-            changes.tables.append(await self._change(seen, number, old))
+            changes.tables.append(await self._change(seen, number, old, there[number], naming))
         rebuild_swapped(changes.tables)
-        bearing = {t.name for n in pipeline.plans if (t := seen.table(n)) is not None}
-        bearing |= {c.new.name for c in changes.tables if c.new is not None}
         following = pipeline.settings.on_schema_change == "follow"
         numbers = [*pipeline.plans, *seen.names, *self._adopted.numbers]
-        new = [t for t in seen.tables if t.name not in bearing and t.name not in seen.harmed]
         self._facts.objections = [
             f"table {name!r} is not captured, for its INSERTs would fail with triggers: foreign key of {one}"
             for name, one in seen.harmed.items()
@@ -143,21 +146,37 @@ class Follower:
         for table in new:
             number = max(numbers, default=0) + 1
             try:
-                changes.tables.append(await self._new(number, table))
+                changes.tables.append(await self._new(number, table, naming))
                 numbers.append(number)
-            except (Unsupported, TargetContents) as error:
+            except (Unsupported, ConfigError, TargetContents) as error:
                 # what was there before streams on; the cutover waits for somebody to look at it
                 self._facts.objections.append(f"{error}: it is not replicated")
         return changes
 
-    async def _change(self, seen: Survey, number: int, old: TablePlan) -> Change:
-        table = seen.table(number) or self._adopted.made_anew(seen, number, old)
+    def _table(self, seen: Survey, number: int, old: TablePlan) -> Table | None:
+        return seen.table(number) or self._adopted.made_anew(seen, number, old)
+
+    async def _naming(self, there: Mapping[int, Table | None], new: Sequence[Table]) -> Following:
+        """Return the target's names of tables after the change."""
+        pipeline = self._pipeline
+        before = {t.name: old for n, old in pipeline.plans.items() if (t := there[n]) is not None}
+        naming = Following.of(pipeline.naming, before, [t.name for t in new])
+        if naming.wanted:
+            async with pipeline.target.connection() as connection:
+                taken = await names.strangers(connection, self._facts.schema, naming.wanted)
+            ours = {old.target for old in pipeline.plans.values() if not old.adopted}
+            naming.give(taken - ours - self._adopted.vacant)
+        return naming
+
+    async def _change(
+        self, seen: Survey, number: int, old: TablePlan, table: Table | None, naming: Following
+    ) -> Change:
         if table is None:
             return Change(number, old)
         key = choose(table, await self._ask(refit.holding_null, table))
         step = Evolution(old, table, key)
         change = Change(number, old, kind=step.kind, evolution=step)
-        await self._plan_change(change, step)
+        await self._plan_change(change, step, naming)
         if change.new is None:
             change.bare = True
             return change
@@ -176,41 +195,43 @@ class Follower:
             change.stale = "VACUUM may have numbered its rows anew"
         return change
 
-    async def _plan_change(self, change: Change, step: Evolution) -> None:
+    async def _plan_change(self, change: Change, step: Evolution, naming: Following) -> None:
         if step.old.adopted:
             change.new, change.kind = await self._adopted.follow(change.number, step)
             return
+        called, change.notes = naming.names(step.table, step.kept)
         if change.number in self._pipeline.drifted:
             change.kind = Kind.REBUILT
         if change.kind is Kind.REBUILT:
-            change.new = await self._planned(step.table, _names(step))
+            change.new = await self._planned(step.table, called)
         else:
-            change.new = step.plan(await self._added(step), _names(step))
+            change.new = step.plan(await self._added(step, called), called)
 
-    async def _new(self, number: int, table: Table) -> Change:
-        adopted = await self._adopted.new(table)
+    async def _new(self, number: int, table: Table, naming: Following) -> Change:
+        called = naming.of_new(table)
+        adopted = await self._adopted.new(table, called)
         if adopted is not None:
             plan, made = adopted
             new = Change(number, None, plan, Kind.ALTERED, None, refit=True, stale="the table is new")
             new.adoption = made
             return new
-        plan = await self._planned(table)
+        plan = await self._planned(table, called)
         return Change(number, None, plan, Kind.REBUILT, None, refit=True, stale="the table is new")
 
-    async def _planned(self, table: Table, names: Names | None = None) -> TablePlan:
+    async def _planned(self, table: Table, called: Names) -> TablePlan:
         reader = self._pipeline.reader
         try:
             evidence = await profiled(reader, table, 0.02)
         except sqlite3.Error as error:
             raise source_error(reader, error) from error
         overrides = self._pipeline.settings.columns
-        return plan_table(table, self._facts.schema, evidence, overrides, naming=names)
+        return plan_table(table, self._facts.schema, evidence, overrides, names=called)
 
-    async def _added(self, step: Evolution) -> Mapping[str, ColumnPlan]:
+    async def _added(self, step: Evolution, called: Names) -> Mapping[str, ColumnPlan]:
         """Plan the columns that are new, by what they hold."""
         if not step.added:
             return {}
-        whole = await self._planned(step.table)
+        whole = await self._planned(step.table, called)
         return {c.source: c for c in whole.columns}
 
     def _refuse_bare(self, changes: Changes) -> None:
@@ -300,6 +321,8 @@ class Follower:
         for change in told:
             what = "gone" if change.new is None else "new" if change.old is None else change.kind.value
             log.warning("schema followed", source=self._facts.path, table=_name(change), change=what)
+            for note in change.notes:
+                log.warning("renamed", source=self._facts.path, table=note.table, object=note.what)
 
     async def _apply(self, connection: Connection, change: Change, all_plans: Sequence[TablePlan]) -> None:
         source_id, number, new = self._pipeline.source_id, change.number, change.new
@@ -333,6 +356,8 @@ class Follower:
             for statement in evolution.alter(change.evolution, new, *there):
                 await connection.execute(statement)
             await ledger.set_plan(connection, source_id, number, new)
+        if change.notes:
+            await connection.execute(CONTROL["add_notes"], source_id, number, ledger.notes_json(change.notes))
 
     async def _take(self, connection: Connection, plan: TablePlan, adoption: Adoption) -> None:
         """Take over a table that is there already."""
@@ -355,13 +380,6 @@ class Follower:
             return await reader.run(work, *args, **kwargs)
         except sqlite3.Error as error:
             raise source_error(reader, error) from error
-
-
-def _names(step: Evolution) -> Names:
-    """Return the names on the target: what is there under the same name as before keeps it."""
-    same = step.table.name == step.old.name
-    table = step.old.target if same else step.table.name
-    return named(table, [c.name for c in step.table.columns], step.kept)
 
 
 def _name(change: Change) -> str:

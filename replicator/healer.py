@@ -67,8 +67,10 @@ class Healer:
         self._wanted.set()
 
     async def _mend(self, number: int, reason: str) -> None:
+        self._facts.touched.forget(number)
         repair = Repair(self._pipeline, number, reason)
         await repair.run()
+        self._facts.differing.discard(number)
         self._facts.repairs += 1
         self._facts.repaired_rows += repair.written + repair.deleted
         if self._facts.stale.get(number) == reason:

@@ -98,7 +98,7 @@ class TableRecord:
 async def prepare(connection: Connection) -> None:
     """Create liteferry's own schema on the target where it is not there yet."""
     await connection.execute(CONTROL["lock_setup"])
-    for name in ("schema", "source", "progress", "lane", "quarantine", "cutover", "guard"):
+    for name in ("schema", "source", "progress", "lane", "quarantine", "cutover", "verification", "guard"):
         await connection.execute(CONTROL[f"create_{name}"])
     await connection.execute(ASIDE["create_aside"])
 
@@ -233,6 +233,17 @@ async def refuse_existing(connection: Connection, schema: str, names: Sequence[s
             hint="drop or rename them, choose another schema with --schema, or fill empty ones as they are "
             'with --adopt (existing_tables = "adopt"); nothing was changed',
         )
+
+
+async def add_verification(
+    connection: Connection, report: Mapping[str, Any], sources: Sequence[UUID], kept: int
+) -> None:
+    """Keep a verification's report, and of its kind only the newest `kept`."""
+    await connection.execute(CONTROL["lock_setup"])
+    await connection.execute(CONTROL["create_verification"])
+    facts = UUID(report["id"]), report["kind"], list(sources), report["equal"], report["digest"]
+    await connection.execute(CONTROL["add_verification"], *facts, json.dumps(report))
+    await connection.execute(CONTROL["forget_verifications"], report["kind"], kept)
 
 
 def notes_json(notes: Sequence[Note]) -> str:

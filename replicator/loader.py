@@ -24,6 +24,9 @@ log = structlog.get_logger("liteferry.loader")
 #: Building an index may take as long as it takes.
 DAY = 86_400.0
 
+#: How a note begins of what the target would not take; other notes are of what it takes in another form.
+REFUSED = "PostgreSQL refused it"
+
 
 async def create(
     target: Target,
@@ -150,7 +153,7 @@ async def build(connection: Connection, plan: TablePlan, objects: Sequence[Objec
         except asyncpg.PostgresError as error:
             if isinstance(error, asyncpg.PostgresConnectionError | asyncpg.OperatorInterventionError):
                 raise
-            reason = f"PostgreSQL refused it: {describe(error)}"
+            reason = f"{REFUSED}: {describe(error)}"
             notes.append(Note(wanted.table, f"{wanted.kind} {wanted.name}", reason))
             log.warning("not carried", table=wanted.table, object=wanted.name, reason=reason)
     return notes

@@ -12,7 +12,8 @@ from collections.abc import Collection, Sequence
 from config.errors import TargetContents
 from triggers.identifier import quote
 
-from .ddl import Object, alternative, key_name
+from .ddl import Object, key_name
+from .naming import alternative
 from .plan import TablePlan
 from .target import CONTROL, Connection
 
@@ -29,6 +30,11 @@ async def make_way(connection: Connection, schema: str, table: str) -> None:
 async def indexes_of(connection: Connection, plan: TablePlan) -> set[str]:
     """Return the names of a table's indexes."""
     return {row["relname"] for row in await connection.fetch(CONTROL["indexes_of"], plan.qualified)}
+
+
+async def strangers(connection: Connection, schema: str, wanted: Collection[str]) -> set[str]:
+    """Return those of some names that something has on the target which does not give way."""
+    return {row["relname"] for row in await connection.fetch(CONTROL["existing"], schema, list(wanted))}
 
 
 async def taken(connection: Connection, schema: str) -> set[str]:

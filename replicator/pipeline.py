@@ -24,6 +24,7 @@ from triggers.schema import Table
 from . import failpoint, loader
 from .access import Access
 from .applier import Collision
+from .checks import Placed
 from .copying import Copying
 from .crew import Crew, Slots
 from .faults import source_error
@@ -31,6 +32,7 @@ from .follower import Follower
 from .healer import Healer
 from .lanes import CopyProgress
 from .ledger import SourceRecord, TableRecord
+from .naming import Naming, named
 from .plan import SourcePlan, TablePlan
 from .preflight import make_plan, structure
 from .presence import Identity
@@ -60,12 +62,15 @@ class Pipeline:
         settings: Settings,
         target: Target,
         slots: Slots | None = None,
+        prefix: str = "",
     ) -> None:
-        """Take the source, where it goes, and the slots that all sources' table copies share."""
+        """Take the source, where it goes, the slots of all sources' table copies, and its tables' prefix."""
         self.path = path
         self.schema = schema
         self.settings = settings
         self.target = target
+        #: How what is new gets its name on the target.
+        self.naming = Naming.of(settings, prefix)
         self.facts = Facts(str(path), schema)
         #: The file that is followed now.
         self.go_over(Access(path))
@@ -140,6 +145,7 @@ class Pipeline:
         return await make_plan(
             self.reader,
             self.schema,
+            naming=self.naming,
             exclude=self.settings.exclude,
             overrides=self.settings.columns,
             profile=self.settings.profile,
@@ -158,6 +164,17 @@ class Pipeline:
         """Return the tables that this source would bring."""
         found, _ = await self.reader.run(structure, self.settings.exclude)
         return found
+
+    async def places(self) -> list[Placed]:
+        """Return where its tables go: those that the target has keep their names, and no other has any yet.
+
+        Raises ConfigError for two tables that would be one, TargetAway.
+        """
+        if self.registration.known_state is not None:
+            known = await self.registration.tables()
+            return [Placed(self.schema, r.target, r.name, str(self.path)) for r in known]
+        names = named(self.naming, await self.tables())
+        return [Placed(self.schema, n.table, table, str(self.path)) for table, n in names.items()]
 
     async def recognise(self) -> bool:
         """Tell whether the target follows this source; then it keeps the schema that it has got there.
@@ -284,7 +301,10 @@ class Pipeline:
         missing = {
             r.table_id: self.plans[r.table_id] for r in records if r.table_id in self.plans and not r.stale
         }
-        refused = {r.table_id: {note["what"] for note in r.notes} for r in records}
+        refused = {
+            r.table_id: {note["what"] for note in r.notes if note["reason"].startswith(loader.REFUSED)}
+            for r in records
+        }
         await loader.add_indexes(self.target, self.source_id, missing, refused)
         self.facts.notes = [dict(note) for r in await self.registration.tables() for note in r.notes]
         async with self.target.connection() as connection:

@@ -9,27 +9,19 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from config.errors import ConfigError, Unsupported
+from config.errors import ConfigError
 from triggers.identifier import fold, quote
 from triggers.key import Key, KeyKind, choose
 from triggers.schema import Column, Skipped, Table
 
 from . import conversions, types
-from .naming import Names, named
+from .naming import ROWID_COLUMN, Names, Naming, named
 from .paging import Paging, paging
 from .types import Affinity, Evidence
 from .values import Converter, Form
 
 if TYPE_CHECKING:
     from .adoption import Adoption
-
-#: Side column that carries the rowid of a table without any key until the operator finishes.
-ROWID_COLUMN = "_liteferry_rowid"
-
-#: PostgreSQL cuts longer names in silence.
-NAME_BYTES = 63
-
-SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
 
 
 @dataclass(frozen=True)
@@ -184,15 +176,14 @@ def plan_table(
     evidence: Sequence[Evidence],
     overrides: Mapping[str, str],
     rows: int | None = None,
-    naming: Names | None = None,
+    names: Names | None = None,
 ) -> TablePlan:
     """Plan one table from its structure, from what it holds, and from the user's types.
 
-    `rows` is the estimate for tables that were not counted; without `naming` all is called as in the source.
-    Raises Unsupported for a name that PostgreSQL cannot have or a column that no type holds, ConfigError for
-    a type that is not known.
+    `rows` is the estimate for tables that were not counted; without `names` the target has the source's
+    wherever it can. Raises Unsupported for a column that no type holds, ConfigError for a type that is not
+    known.
     """
-    _check_name("table", table.name, table.name)
     with_null = [c.name for c, e in zip(table.columns, evidence, strict=True) if e.nulls]
     columns = tuple(
         _plan_column(table.name, column, seen, overrides)
@@ -202,7 +193,7 @@ def plan_table(
     columns = tuple(for_key(table.name, c) if c.source in key.columns else c for c in columns)
     refuse_blurred_key(table, key, columns)
     counted = evidence[0].rows if evidence else 0
-    names = naming or named(table.name, [c.name for c in table.columns], {})
+    names = names or named(Naming(), [table])[table.name]
     columns = tuple(replace(c, target=names.columns[c.source]) for c in columns)
     return TablePlan(table, key, schema, columns, counted if rows is None else rows, names.table)
 
@@ -236,12 +227,6 @@ def for_key(table: str, column: ColumnPlan) -> ColumnPlan:
 
 
 def _plan_column(table: str, column: Column, seen: Evidence, overrides: Mapping[str, str]) -> ColumnPlan:
-    _check_name("column", f"{table}.{column.name}", column.name)
-    if column.name.lower() in SYSTEM_COLUMNS or column.name == ROWID_COLUMN:
-        raise Unsupported(
-            f"column {column.name!r} of table {table!r} has the name of a system column of PostgreSQL",
-            hint="rename the column, or leave the table out with `exclude`",
-        )
     wanted = overrides.get(f"{table}.{column.name}")
     if wanted is not None:
         conversion = conversions.parse(wanted, f"{table}.{column.name}")
@@ -249,15 +234,6 @@ def _plan_column(table: str, column: Column, seen: Evidence, overrides: Mapping[
         said = "" if conversion.plain and conversion.name not in ("boolean", "numeric") else str(conversion)
         return ColumnPlan(column.name, column.name, conversion.pg_type, seen, True, said)
     return ColumnPlan(column.name, column.name, types.choose(table, column, seen), seen)
-
-
-def _check_name(what: str, full: str, name: str) -> None:
-    size = len(name.encode())
-    if size > NAME_BYTES:
-        raise Unsupported(
-            f"{what} {full!r}: its name has {size} bytes, PostgreSQL takes {NAME_BYTES}",
-            hint="rename it, or leave the table out with `exclude`",
-        )
 
 
 def check_overrides(tables: Sequence[Table], overrides: Mapping[str, str]) -> None:

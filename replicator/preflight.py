@@ -15,6 +15,7 @@ from triggers.session import Session
 from . import adopting, adoption
 from .adoption import Adoption
 from .ledger import TableRecord
+from .naming import Naming, named
 from .plan import SourcePlan, TablePlan, names_alone, plan_table, remembered
 from .profile import Profile, estimate
 from .target import Target
@@ -31,6 +32,7 @@ async def make_plan(
     session: Session,
     schema: str,
     *,
+    naming: Naming | None = None,
     exclude: Collection[str] = (),
     overrides: Mapping[str, str] | None = None,
     profile: bool = True,
@@ -42,10 +44,11 @@ async def make_plan(
     """Plan a source from its structure and, with `profile`, from every value in it; changes nothing.
 
     Tables that a `target` has already are adopted. Raises Unsupported and ConfigError as `plan_table` does,
-    TargetContents for tables that cannot be adopted, TargetAway.
+    ConfigError for names that would be one, TargetContents for tables that cannot be adopted, TargetAway.
     """
     found, skipped = await session.run(structure, exclude)
-    present = await adopting.present(target, schema, [table.name for table in found])
+    names = named(naming or Naming(), found)
+    present = await adopting.present(target, schema, [names[table.name].table for table in found])
     looking = adopting.Looking(
         session, overrides or {}, leave_out, read_seconds if profile else 0, profile_rows
     )
@@ -61,13 +64,14 @@ async def make_plan(
         else:
             rows = await session.run(estimate, table, choose(table))
             evidence = [Evidence()] * len(table.columns)
-        if table.name in present:
-            one, adoptions[table.name] = await looking.adopt(
-                table, schema, evidence, rows, present[table.name]
-            )
+        called = names[table.name]
+        if called.table in present:
+            there = present[called.table]
+            one, made = await looking.adopt(table, schema, evidence, rows, there, called)
             planned.append(one)
+            adoptions[table.name] = made
         else:
-            planned.append(plan_table(table, schema, evidence, overrides or {}, rows))
+            planned.append(plan_table(table, schema, evidence, overrides or {}, rows, called))
     adoption.refuse(adoptions)
     return SourcePlan(schema, tuple(planned), tuple(skipped), adoptions)
 

@@ -17,13 +17,13 @@ from triggers.session import Session
 
 from . import dml, evolution, failpoint, ledger, loader
 from .applier import Collision, refused
+from .matching import CHUNK_ROWS, absent, differences, target_keys
 from .paging import Cursor, Pace
 from .plan import TablePlan
 from .quarantine import VALUE_ERRORS, store
 from .reader import read_page
 from .target import CONTROL, Connection
 from .values import Row
-from .verifier import CHUNK_ROWS, absent, differences, target_keys
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
@@ -106,7 +106,7 @@ class Repair:
             )
             async with self._pipeline.tailer.aligned(session, look) as (page, reading):
                 begun = time.monotonic()
-                await self._write(page.rows)
+                await self.write(page.rows)
                 writing = time.monotonic() - begun
             # in rollback-journal mode the application's writers wait for our reads, which must be shorter
             slowest = max(writing, reading * WRITE_SECONDS / self._pipeline.read_seconds)
@@ -115,7 +115,11 @@ class Repair:
             failpoint.reach("repair.after_chunk")
             await asyncio.sleep((reading + writing) * self._rest())
 
-    async def _write(self, rows: Sequence[Row]) -> None:
+    async def write(self, rows: Sequence[Row]) -> None:
+        """Make the target's rows equal to these of the source, which both sides are held at.
+
+        What cannot be stored goes into quarantine. Raises as `run` does.
+        """
         try:
             await self._write_all(rows)
         except (ValueRefused, RowsRefused):
@@ -165,7 +169,7 @@ class Repair:
 
     async def _wrong(self, connection: Connection, wanted: Sequence[Row]) -> list[Row]:
         found = await differences(connection, self._plan, wanted)
-        return [*found.missing, *(row for row, _ in found.different)]
+        return found.rows
 
     async def _upsert(self, connection: Connection, rows: Sequence[Row]) -> None:
         if rows:
@@ -196,10 +200,14 @@ class Repair:
         # it may have come back meanwhile: only side by side it can be told
         look = partial(absent, plan=self._plan, keys=missing)
         async with self._pipeline.tailer.aligned(session, look) as gone:
-            if gone:
-                async with self._pipeline.target.transaction() as connection:
-                    await connection.execute(dml.delete(self._plan), *map(list, zip(*gone, strict=True)))
-                self.deleted += len(gone)
+            await self.delete(gone)
+
+    async def delete(self, gone: Sequence[Row]) -> None:
+        """Delete rows by keys of the target that the source, which both sides are held at, does not have."""
+        if gone:
+            async with self._pipeline.target.transaction() as connection:
+                await connection.execute(dml.delete(self._plan), *map(list, zip(*gone, strict=True)))
+            self.deleted += len(gone)
 
     async def _finish(self) -> None:
         """Give the table what it had to do without, and note that it is whole."""

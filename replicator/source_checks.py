@@ -17,9 +17,10 @@ from triggers.inspection import application_triggers
 from triggers.schema import Skipped, Table
 from triggers.session import Session
 
-from .checks import Findings, Level, Survey, counted, shown
+from .checks import Findings, Level, Placed, Survey, counted, shown
 from .content_checks import check_contents
 from .filesystem import NETWORK, foreign_owner, missing_permissions, mount_type
+from .naming import Naming, named, problems
 from .preflight import structure
 from .tailer import source_error
 
@@ -30,6 +31,7 @@ async def survey(spec: SourceSpec, settings: Settings) -> Survey:
     """Look at everything about a source; raises nothing for what is wrong with it."""
     found = Findings(str(spec.path))
     _place(found, spec.path, settings)
+    naming = Naming.of(settings, spec.prefix)
     tables: list[Table] = []
     source_id = None
     try:
@@ -41,7 +43,9 @@ async def survey(spec: SourceSpec, settings: Settings) -> Survey:
                 raise source_error(session, error) from error
     except LiteferryError as error:
         found.refused("file", error)
-    return Survey(spec, found.checks, [table.name for table in tables], source_id)
+    names = naming.tables(table.name for table in tables).names
+    placed = [Placed(spec.schema, names[t.name], t.name, str(spec.path)) for t in tables]
+    return Survey(spec, found.checks, placed, tables, source_id)
 
 
 def _place(found: Findings, path: Path, settings: Settings) -> None:
@@ -89,8 +93,22 @@ async def _inside(found: Findings, session: Session, spec: SourceSpec, settings:
     )
     await _leftovers(found, session)
     _left_out(found, skipped, await session.run(application_triggers))
+    _names(found, tables, Naming.of(settings, spec.prefix))
     await check_contents(found, session, tables, spec.schema, settings, mode)
     return tables
+
+
+def _names(found: Findings, tables: Sequence[Table], naming: Naming) -> None:
+    """Note what gets another name, and each two names that would be one."""
+    wrong = problems(naming, tables)
+    for error in wrong:
+        found.refused("names", error)
+    if wrong or not tables:
+        return
+    names = named(naming, tables)
+    other = [f"{name!r} is {to!r}" for t in tables for name, to in names[t.name].other_than(t.name)]
+    text = f"{len(other)} renamed: {shown(other, as_they_are=True)}" if other else "as in the source"
+    found.add("names", Level.PASS, text)
 
 
 def _journal(found: Findings, mode: str) -> None:

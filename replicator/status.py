@@ -11,6 +11,17 @@ from .lag import Capacity, Rate, predicted_pause
 from .lanes import CopyProgress
 from .state import State
 from .suspicion import Suspicion
+from .touched import Touched
+
+
+@dataclass(frozen=True)
+class Verified:
+    """That all rows of a source were compared."""
+
+    #: On the monotonic clock.
+    at: float
+    #: Whether rows and structure were equal, at the latest after a repair.
+    equal: bool
 
 
 @dataclass
@@ -63,6 +74,12 @@ class Facts:
     schema_mark: str = ""
     #: Unix time of when all tables were last found or made equal; None when something has come up since.
     compared_at: float | None = None
+    #: What the stream has touched since a table was last found equal.
+    touched: Touched = field(default_factory=Touched)
+    #: Tables whose rows are known to differ from the source's.
+    differing: set[int] = field(default_factory=set)
+    #: When all tables were last compared by this daemon, and with what result; None before that.
+    verified: Verified | None = None
     #: Repairs done, and rows that they wrote or deleted.
     repairs: int = 0
     repaired_rows: int = 0
@@ -119,6 +136,8 @@ class Facts:
             "stale_tables": len(self.stale),
             "unexplained_changes": self.suspicion.count,
             "comparison_age_seconds": self._comparison_age(),
+            "verification_age_seconds": None if self.verified is None else round(now - self.verified.at, 1),
+            "verification_equal": None if self.verified is None else self.verified.equal,
             "repairs": self.repairs,
             "repaired_rows": self.repaired_rows,
             "notes": self.notes,
@@ -158,6 +177,8 @@ class Gates:
     max_age: float
     max_pause: float
     max_heartbeat: float
+    #: Age in seconds of the last verification that all tables have passed; 0 where none is asked for.
+    max_verified: float = 0
 
 
 def reasons(sources: Iterable[Facts], gates: Gates, now: float) -> list[str]:
@@ -177,6 +198,7 @@ def _reasons(facts: Facts, gates: Gates, now: float) -> list[str]:
     found = [*facts.objections, *stale, *_kept_back(facts)]
     if facts.suspicion.blocks:
         found.append("its tables are compared, for something may have fired no trigger")
+    found += _unverified(facts, gates.max_verified, now)
     if facts.disk_trouble:
         found.append(facts.disk_trouble)
     if not facts.connected:
@@ -196,6 +218,22 @@ def _reasons(facts: Facts, gates: Gates, now: float) -> list[str]:
     if pause is not None and pause > gates.max_pause:
         found.append(f"the pause is predicted at {pause:.1f} s, at most {gates.max_pause:g} s are allowed")
     return found
+
+
+def _unverified(facts: Facts, most: float, now: float) -> list[str]:
+    """Return why what is known of the rows is not good enough, or not recent enough."""
+    known = [repr(facts.tables[n].plan.name) for n in sorted(facts.differing) if n in facts.tables]
+    if known:
+        shown = ", ".join(known[:3]) + (" ..." if len(known) > 3 else "")
+        return [f"a verification has found other rows in {shown}: see `liteferry verify --repair`"]
+    if not most:
+        return []
+    if facts.verified is None:
+        return ["its tables have not been verified since the daemon started: see `liteferry verify`"]
+    if not facts.verified.equal:
+        return ["the last verification has found differences: see `liteferry verify`"]
+    age = now - facts.verified.at
+    return [f"the last verification is {age:.0f} s old, at most {most:g} s it may be"] if age > most else []
 
 
 def _kept_back(facts: Facts) -> list[str]:

@@ -156,7 +156,7 @@ async def _contents(found: Findings, connection: Connection, survey: Survey, ado
         found.add("tables", Level.WARN if moved else Level.PASS, text)
         return
     there = await _adoptable(found, connection, survey) if adopt else set()
-    tables = [name for name in survey.tables if name not in there]
+    tables = [t.target for t in survey.tables if t.target not in there]
     rows = await connection.fetch(CONTROL["existing"], survey.spec.schema, tables)
     names = sorted(f"{row['relname']!r}{row['what']}" for row in rows)
     if names:
@@ -170,7 +170,7 @@ async def _contents(found: Findings, connection: Connection, survey: Survey, ado
 
 async def _adoptable(found: Findings, connection: Connection, survey: Survey) -> set[str]:
     """Say what keeps tables that are there from being filled; return all that are there."""
-    present = await catalogue.read(connection, survey.spec.schema, survey.tables)
+    present = await catalogue.read(connection, survey.spec.schema, [t.target for t in survey.tables])
     obstacles = [text for table in present.values() for text in table.obstacles]
     for text in obstacles:
         found.add("tables", Level.FAIL, text, "see docs/howto/existing-schema.md")

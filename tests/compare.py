@@ -34,10 +34,12 @@ async def differences(
     tables: Collection[str] | None = None,
     ignore_columns: Collection[str] = OWN_COLUMNS,
     columns: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Return what differs between the file's tables and those of the same name in the schema, [] if nothing.
 
-    `columns` holds the types that the configuration asks for, by "table.column".
+    `columns` holds the types that the configuration asks for, by "table.column"; `names` what is called
+    otherwise on the target, by "table" and "table.column".
 
     Every ordinary table is compared (or those named), as a multiset of rows; each side is read in one
     transaction of its own, so the comparison is exact when nobody writes.
@@ -52,7 +54,15 @@ async def differences(
                 for table in ordinary_tables(source) if tables is None else tables:
                     asked = {n: w for n, w in (columns or {}).items() if n.startswith(f"{table}.")}
                     asked = {name.partition(".")[2]: wanted for name, wanted in asked.items()}
-                    found += await compare_table(source, target, schema, table, ignore_columns, asked)
+                    called = (names or {}).get(table, table)
+                    of_columns = {
+                        name.removeprefix(f"{table}."): there
+                        for name, there in (names or {}).items()
+                        if name.startswith(f"{table}.")
+                    }
+                    found += await compare_table(
+                        source, target, schema, table, ignore_columns, asked, called, of_columns
+                    )
         finally:
             await target.close()
     return found
@@ -71,11 +81,16 @@ async def compare_table(
     table: str,
     ignore_columns: Collection[str],
     asked: Mapping[str, str],
+    called: str,
+    of_columns: Mapping[str, str],
 ) -> list[str]:
-    """Return the differences of one table."""
-    types = await target_types(target, schema, table)
-    if not types:
+    """Return the differences of one table, which is `called` so on the target; its columns likewise."""
+    there = await target_types(target, schema, called)
+    if not there:
         return [f"table {table!r}: missing on the target"]
+    back = {name: source for source, name in of_columns.items()}
+    assert len(back) == len(of_columns), "two columns cannot be one"
+    types = {back.get(name, name): kind for name, kind in there.items()}
     names = [row[1] for row in source.execute(f"PRAGMA table_xinfo({quote(table)})") if row[6] != 1]
     common = [name for name in names if name in types]
     found = [f"table {table!r}: column {name!r} missing on the target" for name in names if name not in types]
@@ -85,7 +100,7 @@ async def compare_table(
         return found
     kinds = {name: types[name] for name in common}
     balance: Counter[str] = Counter(source_rows(source, table, kinds, asked))
-    async for row in target_rows(target, schema, table, common, asked):
+    async for row in target_rows(target, schema, called, common, asked, of_columns):
         balance[row] -= 1
     found += describe(table, "missing on the target", +balance)
     return found + describe(table, "only on the target", -balance)
@@ -124,10 +139,11 @@ async def target_rows(
     table: str,
     names: list[str],
     asked: Mapping[str, str],
+    of_columns: Mapping[str, str],
 ) -> AsyncIterator[str]:
     """Yield every row of the PostgreSQL table in canonical form."""
     wanted = [asked.get(name) for name in names]
-    pairs = zip(names, wanted, strict=True)
+    pairs = zip((of_columns.get(name, name) for name in names), wanted, strict=True)
     columns = ", ".join(conversions.selected(quote(n), w) if w else quote(n) for n, w in pairs)
     query = f"SELECT {columns} FROM {quote(schema)}.{quote(table)}"
     async for row in target.cursor(query, prefetch=PREFETCH_ROWS):

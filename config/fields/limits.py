@@ -34,6 +34,13 @@ class Limits(BaseModel):
         le=3600,
         description="Age of the oldest such change with which a cutover may still begin.",
     )
+    verify_max_age: Duration = Field(
+        default=0,
+        ge=0,
+        le=31_536_000,
+        description="Age of the last clean verification of all tables with which a cutover may begin: by "
+        "`liteferry verify`, or in the background, since the daemon started. 0: none is asked for.",
+    )
     wal_warn_mb: Annotated[int, Unit("MiB")] = Field(
         default=256, ge=1, description="Size of a source's WAL file from which on a warning is given."
     )

@@ -43,6 +43,14 @@ class Rhythm(BaseModel):
         "the daemon was down. 0: only when something was seen that may have changed rows without firing a "
         "trigger.",
     )
+    recheck_interval: Duration = Field(
+        default=300,
+        ge=0,
+        le=31_536_000,
+        description="Time between comparisons of the rows that were written since all rows of their table "
+        "were last found equal; what differs is repaired. A table where they are too many to remember waits "
+        "for the next comparison of all rows. 0: never.",
+    )
     watch_interval: Duration = Field(
         default=10,
         ge=0.1,

@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from config.values import Unit, check_column, check_schema_name, check_type
+from config.values import Unit, check_column, check_name, check_prefix, check_schema_name, check_type
 
 SchemaName = Annotated[str, AfterValidator(check_schema_name)]
 ColumnName = Annotated[str, AfterValidator(check_column)]
 TypeName = Annotated[str, AfterValidator(check_type)]
+TargetName = Annotated[str, AfterValidator(check_name)]
+Prefix = Annotated[str, AfterValidator(check_prefix)]
 
 
 class Shape(BaseModel):
@@ -38,6 +40,27 @@ class Shape(BaseModel):
         description="Columns that are not carried over because an adopted table of the target has none for "
         'them, as glob patterns over "table.column".',
         examples=[["orders.legacy_*", "*.row_hash"]],
+    )
+    names: Literal["exact", "lower", "snake"] = Field(
+        default="exact",
+        description="What tables and columns are called on the target. `exact`: as in the source, so that "
+        "names with capitals or spaces stand in quotes ever after. `lower`: as PostgreSQL reads a name "
+        "without quotes. `snake`: `OrderDetails`, `Order Details` and `order-details` become "
+        "`order_details`. Two that would be one are an error before anything is touched. What is on the "
+        "target already keeps its name.",
+    )
+    prefix_map: dict[str, Prefix] = Field(
+        default={},
+        description="Prefix for the tables of single sources, so that files with tables of the same name can "
+        "go to one schema: the file's name, its stem or its whole path, and the prefix.",
+        examples=[{"app.db": "app_", "audit": "audit_"}],
+    )
+    rename: dict[str, TargetName] = Field(
+        default={},
+        description='Name on the target for single tables (`"table"`) and columns (`"table.column"`), in '
+        "the spelling of the source, over the one that `names` would give. The prefix of `prefix_map` stands "
+        "before that of a table as well. `docs/howto/names.md` tells when names must be given.",
+        examples=[{"Order Details": "order_lines", "users.e-mail": "email"}],
     )
     profile: bool = Field(
         default=True,

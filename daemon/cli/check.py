@@ -10,10 +10,13 @@ from typing import Any
 
 import click
 
+from config.errors import ConfigError
 from config.settings import Settings
 from config.sources import SourceSpec, resolve_sources
 from daemon.supervisor import connections
-from replicator.checks import Check, Level, check_meetings
+from replicator.checks import Check, Level, Survey, check_meetings
+from replicator.naming import check_renames
+from replicator.plan import check_overrides
 from replicator.source_checks import survey
 from replicator.target_checks import SUBJECT, check_target
 
@@ -45,12 +48,27 @@ def check(context: click.Context, /, config: Path | None, as_json: bool, **given
 async def _check(settings: Settings, specs: Sequence[SourceSpec]) -> list[Check]:
     surveys = [await survey(spec, settings) for spec in specs]
     checks = [found for one in surveys for found in one.checks] + check_meetings(surveys)
+    checks += check_settings(surveys, settings)
     if settings.target is None:
         hint = "give it with --target or DATABASE_URL"
         return [*checks, Check("connection", Level.WARN, SUBJECT, "no target was given: not looked at", hint)]
     most = connections(settings, len(specs))
     adopt = settings.existing_tables == "adopt"
     return [*checks, *await check_target(settings.target_url(), surveys, most, adopt=adopt)]
+
+
+def check_settings(surveys: Sequence[Survey], settings: Settings) -> list[Check]:
+    """Look for settings of tables and columns that are in none of the sources."""
+    if not all(survey.structure for survey in surveys):
+        return []  # one that could not be read may have them
+    tables = [table for survey in surveys for table in survey.structure]
+    found = []
+    try:
+        check_overrides(tables, settings.columns)
+        check_renames(tables, settings.rename)
+    except ConfigError as error:
+        found.append(Check("settings", Level.FAIL, "configuration", str(error), error.hint))
+    return found
 
 
 def _ok(checks: Sequence[Check]) -> bool:

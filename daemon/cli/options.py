@@ -27,6 +27,12 @@ EXIT_STATUS: tuple[tuple[type[LiteferryError], int], ...] = (
 )
 
 
+_MAPS = (
+    ("schema_map", "--schema-map users.db=users", "NAME"),
+    ("prefix_map", "--prefix-map users.db=users_", "PREFIX"),
+)
+
+
 def exit_status(error: LiteferryError) -> int:
     """Return the exit status that an error ends a command with."""
     return next(status for kind, status in EXIT_STATUS if isinstance(error, kind))
@@ -65,9 +71,21 @@ def adopt_option(function: F) -> F:
 
 
 def source_options(function: F) -> F:
-    """Add SOURCE..., --target, --schema, --schema-map and --config."""
+    """Add SOURCE..., --target, --schema, --schema-map, --prefix-map, --names and --config."""
     for decorate in (
         config_option,
+        click.option(
+            "--names",
+            type=click.Choice(["exact", "lower", "snake"]),
+            help="What tables and columns are called on the target (default: exact, as in the source).",
+        ),
+        click.option(
+            "--prefix-map",
+            "prefix_map",
+            multiple=True,
+            metavar="FILE=PREFIX",
+            help="Prefix for the tables of one file; may be given several times.",
+        ),
         click.option(
             "--schema-map",
             "schema_map",
@@ -88,18 +106,19 @@ def settings_from(config: Path | None, **given: Any) -> Settings:
 
     Raises ConfigError.
     """
-    pairs = given.pop("schema_map", ())
-    if pairs:
-        given["schema_map"] = dict(_pair(pair) for pair in pairs)
+    for setting, option, what in _MAPS:
+        pairs = given.pop(setting, ())
+        if pairs:
+            given[setting] = dict(_pair(pair, setting, option, what) for pair in pairs)
     if given.get("sources"):
         given["sources"] = list(given["sources"])
     return load(config, **given)
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _pair(text: str, setting: str, option: str, what: str) -> tuple[str, str]:
     file, separator, name = text.rpartition("=")
     if not separator or not file or not name:
         raise errors.ConfigError(
-            f"schema_map: {text!r} is not of the form FILE=NAME", hint="write --schema-map users.db=users"
+            f"{setting}: {text!r} is not of the form FILE={what}", hint=f"write {option}"
         )
     return file, name

@@ -15,6 +15,7 @@ from config.errors import ConfigError, Unsupported
 from config.settings import Settings
 from config.sources import SourceSpec, resolve_sources
 from replicator import checks, ddl
+from replicator.naming import Naming, check_renames
 from replicator.plan import SourcePlan, TablePlan, check_overrides
 from replicator.prediction import predict
 from replicator.preflight import make_plan
@@ -88,8 +89,12 @@ async def _plan(settings: Settings, specs: Sequence[SourceSpec]) -> list[Planned
 
 async def _plan_all(settings: Settings, specs: Sequence[SourceSpec], target: Target | None) -> list[Planned]:
     planned = [await _plan_source(settings, spec, target) for spec in specs]
-    check_overrides([t.table for p in planned for t in p.plan.tables], settings.columns)
-    checks.refuse_meetings((p.spec.schema, t.name) for p in planned for t in p.plan.tables)
+    tables = [t.table for p in planned for t in p.plan.tables]
+    check_overrides(tables, settings.columns)
+    check_renames(tables, settings.rename)
+    checks.refuse_meetings(
+        checks.Placed(t.schema, t.target, t.name, str(p.spec.path)) for p in planned for t in p.plan.tables
+    )
     return planned
 
 
@@ -100,6 +105,7 @@ async def _plan_source(settings: Settings, spec: SourceSpec, target: Target | No
             made = await make_plan(
                 session,
                 spec.schema,
+                naming=Naming.of(settings, spec.prefix),
                 exclude=settings.exclude,
                 overrides=settings.columns,
                 profile=settings.profile,
@@ -196,6 +202,7 @@ def _table(table: TablePlan, one: Planned) -> dict[str, Any]:
         "columns": [
             {
                 "name": column.source,
+                "target": column.target,
                 "declared": table.table.column(column.source).declared,
                 "type": column.pg_type,
                 "set_by_user": column.overridden,
@@ -207,6 +214,7 @@ def _table(table: TablePlan, one: Planned) -> dict[str, Any]:
             }
             for column in table.columns
         ],
+        "renamed": [{"name": name, "target": target} for name, target in ddl.renames(table)],
         "adopted": table.adopted,
         "warnings": list(adoption.warnings) if adoption else [],
         "notes": [{"what": n.what, "reason": n.reason} for n in notes],

@@ -120,7 +120,18 @@ def _head(status: dict[str, Any]) -> Iterator[str]:
         waited = "" if paused is None else f", writers waited {duration(paused)}"
         why = f": {last['reason']}" if last["reason"] else ""
         yield f"last cutover: {last['outcome'].replace('_', ' ')} at {last['finished_at']}{waited}{why}"
+    yield from _verification(status.get("verification") or {})
     yield f"liteferry {status['version']}, running since {status['started_at']}"
+
+
+def _verification(told: dict[str, Any]) -> Iterator[str]:
+    running, last = told.get("running"), told.get("last")
+    if running:
+        share = percent(running["rows_done"], running["rows"])
+        left = duration(running["remaining_seconds"])
+        yield f"verification under way: {running['table']}, {share} of all rows, {left} left"
+    if last:
+        yield f"last verification: {last['verdict']} ({last['kind']}), {duration(last['age_seconds'])} ago"
 
 
 def _source(source: dict[str, Any]) -> Iterator[str]:

@@ -131,6 +131,37 @@ CREATE TABLE IF NOT EXISTS liteferry.cutover (
     told boolean NOT NULL DEFAULT false
 )
 
+-- create_verification --
+-- the reports of the last verifications, each with the digest over its content
+CREATE TABLE IF NOT EXISTS liteferry.verification (
+    verification_id uuid PRIMARY KEY,
+    kind text NOT NULL,
+    sources uuid[] NOT NULL,
+    equal boolean NOT NULL,
+    finished_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    digest text NOT NULL,
+    -- json, not jsonb: as it was written
+    report json NOT NULL
+)
+
+-- add_verification --
+-- keep a report
+INSERT INTO liteferry.verification (verification_id, kind, sources, equal, digest, report)
+VALUES ($1, $2, $3, $4, $5, $6)
+
+-- forget_verifications --
+-- all but the newest of a kind
+DELETE FROM liteferry.verification WHERE verification_id IN (
+    SELECT verification_id FROM liteferry.verification WHERE kind = $1 ORDER BY finished_at DESC OFFSET $2)
+
+-- knows_verifications --
+-- whether there is a table for them: a target that an older version has set up has none before the first
+SELECT to_regclass('liteferry.verification') IS NOT NULL
+
+-- last_verification --
+-- the newest report about any of some sources
+SELECT report FROM liteferry.verification WHERE sources && $1::uuid[] ORDER BY finished_at DESC LIMIT 1
+
 -- create_guard --
 -- refuses writes to a replicated table by anyone but the daemon until the cutover
 CREATE OR REPLACE FUNCTION liteferry.guard() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 from config.settings import load
 from replicator.pipeline import Pipeline
@@ -39,6 +40,13 @@ class Running:
                 self._idle.clear()
                 await self._idle.wait()
 
+    async def until(self, reached: Callable[[], bool]) -> None:
+        """Wait until something holds of the engine."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not reached():
+                self._idle.clear()
+                await self._idle.wait()
+
     async def settled(self, path: Path) -> None:
         """Wait until the last change of the schema is followed and whatever it put in doubt is compared."""
         facts = self.pipeline.facts
@@ -59,9 +67,9 @@ class Running:
 
 
 @asynccontextmanager
-async def streaming(path: Path, url: str) -> AsyncIterator[Running]:
-    """Run the engine on a file, as the supervisor does."""
-    settings = load(sources=[path], target=url)
+async def streaming(path: Path, url: str, **given: Any) -> AsyncIterator[Running]:
+    """Run the engine on a file, as the supervisor does, with some settings."""
+    settings = load(sources=[path], target=url, **given)
     async with Target(url, size=6) as target, Pipeline(path, "public", settings, target) as pipeline:
         await pipeline.prepare()
         running = Running(pipeline)

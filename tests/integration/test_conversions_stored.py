@@ -22,6 +22,7 @@ from config.errors import ValueRefused
 from replicator import loader
 from replicator.applier import Applier
 from replicator.lanes import Bounds
+from replicator.matching import absent, differences, target_keys
 from replicator.plan import TablePlan, plan_table
 from replicator.quarantine import Quarantine
 from replicator.reader import read_batch, read_page
@@ -29,7 +30,6 @@ from replicator.status import Facts
 from replicator.target import Target
 from replicator.types import Evidence
 from replicator.values import Converter, storage_class
-from replicator.verifier import absent, differences, target_keys
 from tests import compare
 from tests.conversion_cases import BECOMES, KEYS, REFUSED, TEXTS
 from triggers import capture, changelog

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from replicator import ddl, dml
+from replicator.naming import short_name
 from replicator.plan import SourcePlan, TablePlan, plan_table
 from replicator.reader import changes_sql
 from replicator.types import Evidence
@@ -172,12 +173,12 @@ def test_nothing_in_the_source_is_newer_than_sqlite_3_8(name: str) -> None:
 @pytest.mark.parametrize("name", ["plain", "x" * 63, ""], ids=len)
 def test_a_name_that_fits_stays(name: str) -> None:
     """Up to PostgreSQL's 63 bytes."""
-    assert ddl.short_name(name) == name
+    assert short_name(name) == name
 
 
 def test_long_names_stay_different_and_whole() -> None:
     """PostgreSQL would cut both to the same name in silence, in the middle of a character if need be."""
-    names = [ddl.short_name("ü" * 40 + ending) for ending in ("a", "b", "")]
+    names = [short_name("ü" * 40 + ending) for ending in ("a", "b", "")]
     assert len(set(names)) == 3
     assert all(len(name.encode()) <= 63 and name.startswith("ü" * 26) for name in names)
-    assert ddl.short_name("ü" * 40 + "a") == names[0]
+    assert short_name("ü" * 40 + "a") == names[0]

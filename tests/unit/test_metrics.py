@@ -33,7 +33,8 @@ def full() -> dict[str, Any]:
         "missing": True,
         "journal_mode": "wal", "source_bytes": 7, "wal_bytes": 8, "log_entries": 9, "disk_free_bytes": 10,
         "log_compacted": 23, "disk_low": True, "stale_tables": 24, "repaired_rows": 25,
-        "unexplained_changes": 26, "comparison_age_seconds": 27.5, "quarantined": 29,
+        "unexplained_changes": 26, "comparison_age_seconds": 27.5,
+        "verification_age_seconds": 30.5, "verification_equal": True, "quarantined": 29,
         "changes_applied": 11, "batches_applied": 12, "rows_copied": 13, "apply_rate": 14.5,
         "copy_rate": 15.5, "tables": [orders],
     }  # fmt: skip
@@ -42,6 +43,7 @@ def full() -> dict[str, Any]:
         "state": "streaming", "can_cutover": True, "reasons": [], "version": "0.1.0",
         "started_at": "2026-11-22T11:40:00Z", "predicted_pause_seconds": 0.04, "cutover": cutover,
         "clock_jumps": 28,
+        "verification": {"running": {"rows_done": 3, "rows": 4}, "last": None},
         "sources": [source],
     }  # fmt: skip
 
@@ -73,6 +75,9 @@ EXPECTED: Series = {
     ("liteferry_repaired_rows_total", SOURCE): 25,
     ("liteferry_unexplained_changes_total", SOURCE): 26,
     ("liteferry_comparison_age_seconds", SOURCE): 27.5,
+    ("liteferry_verification_age_seconds", SOURCE): 30.5,
+    ("liteferry_verification_equal", SOURCE): 1,
+    ("liteferry_verification_progress_ratio", ()): 0.75,
     ("liteferry_quarantined_rows", SOURCE): 29,
     ("liteferry_clock_jumps_total", ()): 28,
     ("liteferry_disk_free_bytes", SOURCE): 10,

@@ -38,7 +38,7 @@ def read(script: str) -> list[Table]:
 def planned(table: Table, suffix: str = "_there") -> TablePlan:
     """Plan a table whose every name has a suffix on the target."""
     names = Names(table.name + suffix, {c.name: c.name + suffix for c in table.columns})
-    return plan_table(table, "public", [Evidence()] * len(table.columns), {}, naming=names)
+    return plan_table(table, "public", [Evidence()] * len(table.columns), {}, names=names)
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The report of a verification as files: written, and looked at again."""

@@ -1,0 +1,162 @@
+"""A verification that somebody has asked for: all sources in turn, with progress and a report."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+from uuid import uuid4
+
+import structlog
+
+from config.errors import ConfigError, ControlError, CutoverRefused, TargetAway
+from config.secret import without_secrets
+from config.settings import Settings
+from replicator import report
+from replicator.findings import TableReport
+from replicator.pipeline import Pipeline
+from replicator.progress import Progress
+from replicator.state import State
+from replicator.target import Target
+from replicator.verifier import Verifier, Wish
+
+from .whoami import whoami
+
+log = structlog.get_logger("liteferry.verification")
+
+#: Where rows, or at least the structure, can be compared.
+COMPARABLE = (State.STREAMING, State.CATCH_UP, State.CUT_OVER)
+
+
+class Verification:
+    """Compares all sources when asked, one run at a time, and knows of the last."""
+
+    def __init__(
+        self, settings: Settings, target: Target, pipelines: Callable[[], Sequence[Pipeline]]
+    ) -> None:
+        self._settings = settings
+        self._target = target
+        self._pipelines = pipelines
+        self._progress: Progress | None = None
+        self._last: dict[str, Any] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether one is under way."""
+        return self._progress is not None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the status tells: of the run under way, and of the last that has ended."""
+        running = self._progress.as_dict() if self._progress is not None else None
+        last = self._last
+        if last is not None:
+            told = {name: last[name] for name in ("id", "kind", "equal", "verdict", "finished_at", "digest")}
+            finished = datetime.fromisoformat(last["finished_at"]).timestamp()
+            last = {**told, "age_seconds": round(max(0.0, time.time() - finished), 1)}
+        return {"running": running, "last": last}
+
+    async def recall(self) -> None:
+        """Learn of the last one that another daemon has made; what the target does not tell now is left."""
+        with contextlib.suppress(TargetAway):
+            self._last = await report.last(self._target, [p.source_id for p in self._pipelines()])
+
+    async def run(
+        self,
+        *,
+        counts_only: bool = False,
+        table: str | None = None,
+        samples: bool = False,
+        repair: bool = False,
+        incremental: bool = False,
+        by: str | None = None,
+    ) -> dict[str, Any]:
+        """Compare both sides and return the report, with `samples` the first differences beside it.
+
+        `by` is who has asked. Raises ControlError while another run is under way, CutoverRefused when a
+        source does not stream yet, ConfigError for a table that no source has, TargetAway.
+        """
+        if self._progress is not None:
+            raise ControlError(
+                "a verification is running already", hint="wait for it, see `liteferry status`; or end it"
+            )
+        wish = Wish(counts_only, table, samples, repair, incremental)
+        pipelines = self._chosen(table)
+        # before the first await: two that are asked for at once must not both begin
+        self._progress = _progress(pipelines, wish)
+        try:
+            return await self._run(pipelines, wish, by)
+        finally:
+            self._progress = None
+
+    def _chosen(self, table: str | None) -> list[Pipeline]:
+        for pipeline in self._pipelines():
+            # before it has streamed once, its tables have no keys to compare by
+            if not (pipeline.facts.state in COMPARABLE and pipeline.settled.is_set()):
+                raise CutoverRefused(
+                    f"{pipeline.path} is {pipeline.facts.state.value}: sides are compared while it streams",
+                    hint="wait for the state streaming, see `liteferry status`",
+                )
+        chosen = [p for p in self._pipelines() if table is None or _has(p, table)]
+        if table is not None and not chosen:
+            raise ConfigError(f"no source has a table {table!r}", hint="give its name as in the source")
+        return chosen
+
+    async def _run(self, pipelines: Sequence[Pipeline], wish: Wish, by: str | None) -> dict[str, Any]:
+        begun, sources, all_tables = datetime.now(UTC), [], []
+        for pipeline in pipelines:
+            before = pipeline.facts.position
+            found = await Verifier(pipeline, self._progress).run(wish)
+            all_tables += found
+            sources.append(report.tables_of(pipeline, found, before))
+        document = report.sealed(
+            {
+                "format": report.FORMAT,
+                "id": str(uuid4()),
+                "kind": wish.kind,
+                "table": wish.table,
+                "repair": wish.repair,
+                **report.judged(all_tables),
+                **_when(begun, datetime.now(UTC)),
+                "version": version("liteferry"),
+                "asked_by": by or "",
+                "run_by": whoami(),
+                "target": without_secrets(self._settings.target_url()),
+                "sources": sources,
+            }
+        )
+        self._last = document
+        with contextlib.suppress(TargetAway):
+            # what was found is known all the same
+            await report.keep(self._target, document, [p.source_id for p in pipelines])
+        told = {name: document[name] for name in ("kind", "verdict", "seconds", "digest")}
+        (log.info if document["equal"] else log.warning)("verified", **told)
+        return {**document, "samples": _samples(sources, all_tables)} if wish.samples else document
+
+
+def _has(pipeline: Pipeline, table: str) -> bool:
+    return any(plan.name == table for plan in pipeline.plans.values())
+
+
+def _progress(pipelines: Sequence[Pipeline], wish: Wish) -> Progress:
+    plans = [p for one in pipelines for p in one.plans.values() if wish.table in (None, p.name)]
+    return Progress(len(plans), sum(plan.rows for plan in plans), wish.kind)
+
+
+def _when(begun: datetime, ended: datetime) -> dict[str, Any]:
+    return {
+        "started_at": begun.isoformat(timespec="milliseconds"),
+        "finished_at": ended.isoformat(timespec="milliseconds"),
+        "seconds": round((ended - begun).total_seconds(), 3),
+    }
+
+
+def _samples(sources: Sequence[dict[str, Any]], reports: Sequence[TableReport]) -> list[dict[str, Any]]:
+    paths = [source["path"] for source in sources for _ in source["tables"]]
+    return [
+        {"path": path, "table": one.name, **sample}
+        for path, one in zip(paths, reports, strict=True)
+        for sample in one.samples
+    ]

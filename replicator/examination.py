@@ -1,0 +1,304 @@
+"""The rows of one table, compared chunk by chunk with both sides at one position; repaired on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
+
+from config.errors import SchemaChanged
+from triggers.session import Session
+
+from . import dml
+from .applier import Collision
+from .findings import Checksum, Mode, TableReport
+from .matching import (
+    CHUNK_ROWS,
+    Differences,
+    absent,
+    converted,
+    count_rows,
+    differences,
+    rows_of,
+    rows_under,
+    target_keys,
+)
+from .paging import Cursor, Pace
+from .progress import Progress
+from .quarantine import VALUE_ERRORS, hash_of
+from .reader import read_page
+from .repair import Repair
+from .target import CONTROL, Connection
+from .values import Row
+
+if TYPE_CHECKING:
+    from .pipeline import Pipeline
+    from .verifier import Wish
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a look at some rows has found."""
+
+    found: Differences
+    #: Those that can be stored, as the target's types have them.
+    good: list[Row]
+    #: Under the identity of each row the source's row that it was made of.
+    source: dict[int, Row]
+
+
+class Examination:
+    """Compares the rows of one table; the stream rests for as long as one chunk takes."""
+
+    def __init__(self, pipeline: Pipeline, session: Session, number: int, progress: Progress) -> None:
+        self._pipeline = pipeline
+        self._session = session
+        self._number = number
+        self._progress = progress
+        self._plan = pipeline.plans[number]
+        self._facts = pipeline.facts
+        self._pace = Pace(0.02, rows=500, most=CHUNK_ROWS)
+        self._pace.bound(self._plan.row_bytes, 8 << 20)
+        self._repair = Repair(pipeline, number)
+        self._mends = self._samples = False
+        #: Keys whose rows collide with another that may yet turn out to be one too many.
+        self._late: list[Row] = []
+        self.report = TableReport(self._plan.name)
+
+    async def run(self, wish: Wish) -> TableReport:
+        """Compare them. Raises SchemaChanged when the table is to be looked at first, TargetAway."""
+        begun, report = time.monotonic(), self.report
+        self._mends, self._samples = wish.repair, wish.samples
+        self._progress.next(self._plan.name)
+        if wish.counts_only:
+            report.mode = Mode.COUNTS
+            await self._count()
+        else:
+            await self._recorded(incremental=wish.incremental)
+        self._note()
+        report.position, report.seconds = self._facts.position, time.monotonic() - begun
+        self._progress.finish(self._plan.rows, max(report.compared, report.source_rows))
+        return report
+
+    def _note(self) -> None:
+        """Let a known difference stand in the way of a cutover until it is gone."""
+        if not self.report.rows_equal:
+            self._facts.differing.add(self._number)
+        elif self.report.mode is Mode.ROWS:
+            self._facts.differing.discard(self._number)
+        self._facts.repairs += bool(self.report.repaired)
+        self._facts.repaired_rows += self.report.repaired
+
+    async def _recorded(self, *, incremental: bool) -> None:
+        """Compare all rows, or those touched since they were equal, and note what is touched from now on."""
+        touched, place = self._facts.touched, (self._number, self._plan, self._facts.suspicion.count)
+        async with self._pipeline.tailer.applying:
+            known = incremental and self._number not in self._facts.stale
+            keys = touched.since(*place) if known else None
+            record = touched.begin(*place)
+        equal = False
+        try:
+            await (self._all() if keys is None else self._some(keys))
+            equal = self.report.rows_equal
+        finally:
+            touched.end(record, equal=equal)
+
+    async def _all(self) -> None:
+        await self._count()
+        after: Cursor | None = None
+        last = False
+        while not last:
+            look = partial(read_page, plan=self._plan, after=after, limit=self._pace.rows)
+            async with self._aligned(look) as page:
+                # not before: waiting for the batch in hand says nothing about the size of a chunk
+                begun = time.monotonic()
+                looked = await self._compare(page.rows)
+                self._pace.took(len(page.rows), time.monotonic() - begun)
+            self._sum(looked)
+            after, last = page.cursor, page.last
+        report = self.report
+        if report.source_rows != report.target_rows + report.quarantined or report.missing:
+            await self._find_extra()
+        await self._mend_late()
+        if report.repaired:
+            await self._count()
+
+    async def _some(self, keys: Sequence[Row]) -> None:
+        self.report.mode = Mode.TOUCHED
+        done = 0
+        while done < len(keys):
+            part = keys[done : done + self._pace.rows]
+            async with self._aligned(partial(rows_of, plan=self._plan, keys=part)) as (rows, gone):
+                begun = time.monotonic()
+                await self._compare(rows)
+                await self._refuse_rows_under(self._plan.converter.keys(gone))
+                self._pace.took(len(part), time.monotonic() - begun)
+            self.report.compared += len(gone)
+            done += len(part)
+        await self._mend_late()
+
+    @asynccontextmanager
+    async def _aligned(self, look: Callable[[sqlite3.Connection], R]) -> AsyncIterator[R]:
+        """Look at the source, and hold the target at the state that was seen, for the plan that we have."""
+
+        def looked(connection: sqlite3.Connection) -> R:
+            # the follower has changed it since: another plan reads other columns
+            if self._pipeline.plans.get(self._number) is not self._plan:
+                raise SchemaChanged(f"table {self._plan.name!r} was changed while it was compared")
+            return look(connection)
+
+        async with self._pipeline.tailer.aligned(self._session, looked) as seen:
+            yield seen
+
+    def _place(self) -> tuple[UUID, int]:
+        return self._pipeline.source_id, self._number
+
+    async def _count(self) -> None:
+        report = self.report
+        async with self._frozen() as (target, freeze):
+            async with self._aligned(partial(count_rows, plan=self._plan)) as rows:
+                await freeze()
+            report.source_rows = rows
+            report.target_rows = await target.fetchval(dml.count(self._plan), timeout=3600)
+            report.quarantined = await target.fetchval(CONTROL["quarantined_in"], *self._place())
+
+    @asynccontextmanager
+    async def _frozen(self) -> AsyncIterator[tuple[Connection, Callable[[], Awaitable[object]]]]:
+        """Lend a connection that sees, once it is frozen, the target as it was then; the stream goes on."""
+        async with (
+            self._pipeline.target.connection() as target,
+            target.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield target, lambda: target.fetchval("SELECT 1")
+
+    async def _compare(self, rows: list[Row]) -> Looked:
+        """Compare rows of the source with the target's, and mend what is wrong where that is wanted."""
+        looked = await self._look(rows)
+        found, report = looked.found, self.report
+        report.compared += len(rows)
+        report.missing += len(found.missing)
+        report.different += len(found.different)
+        self._progress.advance(len(rows))
+        self._tell(found)
+        if found.rows and self._mends:
+            await self._mend([looked.source[id(row)] for row in found.rows])
+        return looked
+
+    async def _look(self, rows: list[Row]) -> Looked:
+        plan = self._plan
+        good, refusals = converted(plan, rows)
+        async with self._pipeline.target.connection() as target:
+            try:
+                found = await differences(target, plan, [ready for _, ready in good])
+            except VALUE_ERRORS:
+                # a key that the fast way lets through unseen
+                good, refusals = await asyncio.to_thread(plan.converter.sift, rows)
+                found = await differences(target, plan, [ready for _, ready in good])
+            source = {id(ready): row for row, ready in good} | {id(r.row): r.row for r in refusals}
+            if found.missing or refusals:
+                missing = [*found.missing, *(r.row for r in refusals)]
+                found.missing = await self._not_in_quarantine(target, missing, source)
+        return Looked(found, [ready for _, ready in good], source)
+
+    async def _not_in_quarantine(
+        self, target: Connection, missing: list[Row], source: dict[int, Row]
+    ) -> list[Row]:
+        """Take what is in quarantine from what is missing; a row that cannot be stored must be there."""
+        keys = [hash_of(self._plan, source[id(row)]) for row in missing]
+        kept = await target.fetch(CONTROL["quarantined_keys"], *self._place(), keys)
+        known = {record["key_hash"] for record in kept}
+        return [row for row, key in zip(missing, keys, strict=True) if key not in known]
+
+    def _tell(self, found: Differences) -> None:
+        plan, report = self._plan, self.report
+        for row in found.missing:
+            report.note(f"missing on the target: key {plan.converter.key_text(row)}")
+            self._sample("missing", row)
+        for row, other, places in found.different:
+            names = ", ".join(plan.record[i].source for i in places)
+            report.note(f"different: key {plan.converter.key_text(row)}, columns {names}")
+            self._sample("different", row, other, places)
+
+    def _sample(self, kind: str, row: Row, other: Row = (), places: Sequence[int] = ()) -> None:
+        if self._samples:
+            key = tuple(row[i] for i in self._plan.key_places)
+            columns = [(self._plan.record[i], row[i], other[i]) for i in places]
+            self.report.sample(kind, key, columns)
+
+    def _sum(self, looked: Looked) -> None:
+        """Add the rows to the checksums; outside of the time in which the stream rests."""
+        source, target = self.report.source_sum, self.report.target_sum
+        wrong = {id(row) for row in looked.found.rows}
+        for row in looked.good:
+            share = Checksum.of(row)
+            source.add(share)
+            if id(row) not in wrong:
+                target.add(share)
+        for _, other, _ in looked.found.different:
+            target.add(Checksum.of(other))
+
+    async def _mend(self, wrong: list[Row]) -> None:
+        if self.report.handed_over:
+            return
+        try:
+            await self._repair.write(wrong)
+        except Collision as error:
+            self._late += [tuple(row[i] for i in self._plan.key_places) for row in wrong]
+            if len(self._late) > CHUNK_ROWS:
+                await self._hand_over(error)
+            return
+        left = (await self._look(wrong)).found
+        self.report.repaired += len(wrong) - len(left.rows)
+
+    async def _hand_over(self, error: Collision) -> None:
+        """Have all of the table read again, without the index at which its rows collide."""
+        await self._pipeline.healer.relax(error)
+        self.report.handed_over = True
+
+    async def _mend_late(self) -> None:
+        """Try again what collided, now that rows which the source has not are gone."""
+        if not self._late or self.report.handed_over:
+            return
+        async with self._aligned(partial(rows_of, plan=self._plan, keys=self._late)) as (rows, gone):
+            try:
+                await self._repair.write(rows)
+            except Collision as error:
+                return await self._hand_over(error)
+            left = (await self._look(rows)).found
+        self.report.repaired += len(rows) + len(gone) - len(left.rows)
+
+    async def _find_extra(self) -> None:
+        """Look for rows of the target that the source does not have."""
+        async for keys in target_keys(self._pipeline.target, self._plan):
+            try:
+                missing = await self._session.run(absent, self._plan, keys)
+            except sqlite3.Error as error:
+                raise await self._pipeline.tailer.fault(self._session, error) from error
+            if missing:
+                # most often a row that was deleted while we were looking: only side by side it can be told
+                async with self._aligned(partial(absent, plan=self._plan, keys=missing)) as still:
+                    await self._refuse_rows_under(still)
+
+    async def _refuse_rows_under(self, keys: list[Row]) -> None:
+        """Count rows that the target has under keys that the source has not, and delete them on demand."""
+        if not keys:
+            return
+        plan, report = self._plan, self.report
+        async with self._pipeline.target.connection() as target:
+            rows = await rows_under(target, plan, keys)
+        for row in rows:
+            report.extra += 1
+            report.target_sum.add(Checksum.of(row))
+            report.note(f"extra on the target: key {plan.converter.key_text(row)}")
+            self._sample("extra", row)
+        if rows and self._mends:
+            await self._repair.delete([tuple(row[i] for i in plan.key_places) for row in rows])
+            report.repaired += len(rows)

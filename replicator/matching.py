@@ -1,0 +1,125 @@
+"""Rows of both sides laid beside each other: which differ, which are missing, which nobody wrote."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from config.errors import ValueRefused
+from triggers.identifier import quote
+
+from . import dml
+from .plan import TablePlan
+from .quarantine import Pair
+from .reader import key_terms, marking_bad_text
+from .target import Connection, Target
+from .values import BadText, Refusal, Row, same_row
+
+#: Rows compared at once; the stream rests for as long as one chunk takes.
+CHUNK_ROWS = 5_000
+
+
+@dataclass
+class Differences:
+    """How rows of the source differ from the target's of the same keys."""
+
+    missing: list[Row] = field(default_factory=list)
+    #: The row as it should be, as the target has it, and the places of the columns that differ.
+    different: list[tuple[Row, Row, list[int]]] = field(default_factory=list)
+
+    @property
+    def rows(self) -> list[Row]:
+        """Return all rows that the target should have and has not."""
+        return [*self.missing, *(row for row, _, _ in self.different)]
+
+
+async def differences(target: Connection, plan: TablePlan, rows: Sequence[Row]) -> Differences:
+    """Compare rows of the source, converted already, with what the target has under their keys."""
+    found = Differences()
+    if not rows:
+        return found
+    keys = [[row[i] for row in rows] for i in plan.key_places]
+    records = await target.fetch(dml.select_by_key(plan), *keys)
+    others = {tuple(r[i] for i in plan.key_places): tuple(r) for r in records}
+    for row in rows:
+        other = others.get(tuple(row[i] for i in plan.key_places))
+        if other is None:
+            found.missing.append(row)
+        elif not same_row(row, other):
+            pairs = enumerate(zip(row, other, strict=True))
+            found.different.append((row, other, [i for i, (a, b) in pairs if not same_row((a,), (b,))]))
+    return found
+
+
+async def rows_under(target: Connection, plan: TablePlan, keys: Sequence[Row]) -> list[Row]:
+    """Return the rows that the target has under some of its keys."""
+    if not keys:
+        return []
+    columns = list(map(list, zip(*keys, strict=True)))
+    return [tuple(record) for record in await target.fetch(dml.select_by_key(plan), *columns)]
+
+
+async def target_keys(target: Target, plan: TablePlan) -> AsyncIterator[list[Row]]:
+    """Walk the keys of a target's table in their order, some at a time.
+
+    Each in a statement of its own: a long one would keep PostgreSQL from cleaning up behind the stream.
+    """
+    after: Row = ()
+    while True:
+        async with target.connection() as connection:
+            query = dml.select_keys(plan, first=not after)
+            found = [tuple(r) for r in await connection.fetch(query, CHUNK_ROWS, *after)]
+        if found:
+            yield found
+        if len(found) < CHUNK_ROWS:
+            return
+        after = found[-1]
+
+
+def converted(plan: TablePlan, rows: Sequence[Row]) -> tuple[list[Pair], list[Refusal]]:
+    """Convert rows, the fast way if all can be."""
+    try:
+        return list(zip(rows, plan.converter.rows(rows), strict=True)), []
+    except ValueRefused:
+        return plan.converter.sift(rows)
+
+
+def count_rows(connection: sqlite3.Connection, plan: TablePlan) -> int:
+    """Return how many rows the source has."""
+    return int(connection.execute(f"SELECT count(*) FROM main.{quote(plan.name)}").fetchone()[0])
+
+
+def absent(connection: sqlite3.Connection, plan: TablePlan, keys: list[Row]) -> list[Row]:
+    """Return those keys of the target that the source does not have, compared exactly."""
+    columns = ", ".join(f"t.{quote(c)}" for c in plan.key.columns)
+    sql = _by_key(plan, columns)
+    missing = []
+    for key in keys:
+        wanted = plan.converter.source_key(key)
+        if wanted not in connection.execute(sql, wanted).fetchall():
+            missing.append(key)
+    return missing
+
+
+def rows_of(
+    connection: sqlite3.Connection, plan: TablePlan, keys: Sequence[Row]
+) -> tuple[list[Row], list[Row]]:
+    """Return the source's rows under some of its keys, compared exactly, and the keys that it has not."""
+    sql = _by_key(plan, ", ".join(f"t.{quote(c.source)}" for c in plan.record))
+    rows: list[Row] = []
+    gone: list[Row] = []
+    with marking_bad_text(connection):
+        for key in keys:
+            # one that is no text to Python cannot be asked for, and was never on the target
+            known = not any(isinstance(value, BadText) for value in key)
+            found = connection.execute(sql, key).fetchall() if known else []
+            same = [row for row in found if tuple(row[i] for i in plan.key_places) == key]
+            rows += same
+            gone += [] if same else [key]
+    return rows, gone
+
+
+def _by_key(plan: TablePlan, columns: str) -> str:
+    terms = " AND ".join(f"{term} = ?" for term in key_terms(plan))
+    return f"SELECT {columns} FROM main.{quote(plan.name)} AS t WHERE {terms}"
