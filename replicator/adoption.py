@@ -326,6 +326,12 @@ def plan(made: Adoption, table: Table, schema: str, evidence: Sequence[Evidence]
         for c in key.columns
         if not planned.has(c) and not made.problems
     ]
+    made.problems += [
+        f"{table.name}.{pair.column.name}: it is part of the key, and by the collation of the target's "
+        "column two texts can be one"
+        for pair in made.pairs
+        if pair.column.name in key.columns and not pair.target.exact
+    ]
     if key.kind is KeyKind.ROWID:
         reason = f"column {ROWID_COLUMN} is added, for the table has no key of its own in the source"
         made.notes.append(Note(table.name, "key", reason))

@@ -64,6 +64,8 @@ class TargetColumn:
     #: Whether an INSERT may leave it out, NOT NULL or not: a default, an identity.
     filled: bool = False
     generated: bool = False
+    #: Whether its collation takes two texts for one only where they are the same.
+    exact: bool = True
 
     @property
     def pg_type(self) -> str | None:

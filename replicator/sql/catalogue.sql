@@ -24,7 +24,8 @@ SELECT b.attrelid AS oid, a.attname AS name, format_type(a.atttypid, a.atttypmod
     ARRAY(SELECT e.enumlabel::text FROM pg_enum AS e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder)
         AS labels,
     n.nspname = 'pg_catalog' AS built_in, a.attnotnull OR b.strict AS not_null,
-    a.atthasdef OR a.attidentity <> '' OR b.filled AS filled, a.attgenerated <> '' AS generated
+    a.atthasdef OR a.attidentity <> '' OR b.filled AS filled, a.attgenerated <> '' AS generated,
+    coalesce((SELECT k.collisdeterministic FROM pg_collation AS k WHERE k.oid = a.attcollation), true) AS exact
 FROM typed AS b JOIN pg_attribute AS a ON (a.attrelid, a.attnum) = (b.attrelid, b.attnum)
 JOIN pg_type AS t ON t.oid = b.type JOIN pg_namespace AS n ON n.oid = t.typnamespace
 WHERE t.typtype <> 'd' ORDER BY b.attrelid, b.attnum

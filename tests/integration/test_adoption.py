@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.catalogue import dump
@@ -180,6 +181,33 @@ def test_a_table_of_another_role_is_named_with_the_statement_that_helps(
     finally:
         on_target(target_url, "DROP OWNED BY stranger; DROP ROLE stranger")
     assert 'ALTER TABLE "public"."t" OWNER TO "stranger"' in errors
+
+
+def test_a_key_that_blurs_on_the_target_is_refused(
+    liteferry: Liteferry, make_source: MakeSource, target_url: str, tmp_path: Path
+) -> None:
+    """Where two keys could become one row: numbers as text, and texts whose spelling is lost."""
+    on_target(target_url, "CREATE TABLE b(k text PRIMARY KEY); CREATE TABLE c(k timestamptz PRIMARY KEY)")
+    source = make_source(
+        script="CREATE TABLE b(k INTEGER PRIMARY KEY); CREATE TABLE c(k TEXT PRIMARY KEY NOT NULL);"
+    )
+    errors = refused(liteferry, source, target_url, "", tmp_path)
+    assert "1 and '1' would be the same row" in errors
+    assert "'timestamptz from iso' has no exact inverse" in errors
+
+
+def test_a_key_whose_collation_knows_no_case_is_refused(
+    liteferry: Liteferry, make_source: MakeSource, target_url: str, tmp_path: Path
+) -> None:
+    """To such a column 'A' and 'a' are one key, and one row would take the other's place."""
+    blind = "CREATE COLLATION blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+    try:
+        on_target(target_url, f"{blind}; CREATE TABLE a(k text COLLATE blind PRIMARY KEY)")
+    except asyncpg.FeatureNotSupportedError:
+        pytest.skip("this PostgreSQL is built without ICU")
+    source = make_source(script="CREATE TABLE a(k TEXT PRIMARY KEY NOT NULL)")
+    errors = refused(liteferry, source, target_url, "", tmp_path)
+    assert "a.k: it is part of the key, and by the collation" in errors
 
 
 def test_what_would_be_quarantined_is_foretold(
