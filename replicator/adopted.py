@@ -41,14 +41,18 @@ class AdoptedTables:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._present: dict[str, TargetTable] = {}
-        #: Why tables are not followed any more, by number.
+        #: Why tables are not followed any more, by number, and how they were.
         self._lost: dict[int, str] = {}
+        self._plans: dict[int, TablePlan] = {}
         self._told: list[str] = []
 
     @property
-    def numbers(self) -> list[int]:
-        """Return the numbers of tables that are not followed any more, which nobody else may get."""
-        return list(self._lost)
+    def lost(self) -> dict[int, TablePlan]:
+        """Return tables that are not followed any more, by number: they may come back as they were.
+
+        A migration in several transactions may have dropped one, and make it anew only then.
+        """
+        return dict(self._plans)
 
     @property
     def objections(self) -> list[str]:
@@ -77,7 +81,8 @@ class AdoptedTables:
         """
         if not old.adopted:
             return None
-        owned = {seen.names[n] for n in self._pipeline.plans if n != number and seen.table(n) is not None}
+        plans = self._pipeline.plans
+        owned = {table.name for n in plans if n != number and (table := seen.table(n)) is not None}
         found = next((t for t in seen.tables if t.name == old.name and t.name not in owned), None)
         if found is None:
             self.lose(number, old, "is gone from the source")
@@ -89,6 +94,7 @@ class AdoptedTables:
         if number not in self._lost:
             log.error("not followed any more", source=self._pipeline.facts.path, table=plan.name, reason=why)
         self._lost[number] = f"{text}; `liteferry uninstall`, empty it, and start afresh"
+        self._plans[number] = plan
 
     async def follow(self, number: int, step: Evolution) -> tuple[TablePlan | None, Kind]:
         """Return the plan for a table that may have changed, and how far it has; None to let go of it."""
@@ -98,21 +104,26 @@ class AdoptedTables:
             self.lose(number, step.old, "is not on the target any more")
             return None, Kind.SAME
         renamed: Mapping[str, str] = {} if drifted else step.renamed
-        made = await self._matched(step, renamed, there)
+        names = self._pipeline.naming.columns(step.table.name, [c.name for c in step.table.columns]).names
+        made = await self._matched(step, renamed, there, names)
         plan = adoption.follow(step.old, step.table, step.key, renamed, made)
         if plan is None:
             self.lose(number, step.old, "has another key in the source now")
             return None, Kind.SAME
-        self._told += adoption.objections(plan, there, self._pipeline.settings.leave_out)
+        if self._lost.pop(number, None) is not None:
+            del self._plans[number]
+            log.warning("followed again", source=self._pipeline.facts.path, table=plan.name)
+        self._told += adoption.objections(plan, names, there, self._pipeline.settings.leave_out)
         same = plan.as_json() == step.old.as_json() and not drifted
         return plan, Kind.SAME if same else Kind.ALTERED
 
-    async def _matched(self, step: Evolution, renamed: Mapping[str, str], there: TargetTable) -> Adoption:
+    async def _matched(
+        self, step: Evolution, renamed: Mapping[str, str], there: TargetTable, names: Mapping[str, str]
+    ) -> Adoption:
         """Look at columns that are new in the source and that the target has a place for."""
         kept = {renamed.get(c.source, c.source) for c in step.old.columns}
         taken = {c.target for c in step.old.columns}
         new = [c for c in step.table.columns if c.name not in kept]
-        names = self._pipeline.naming.columns(step.table.name, [c.name for c in step.table.columns]).names
         found = {c.name: there.column(names[c.name]) for c in new}
         wanted = [name for name, t in found.items() if t is not None and t.name not in taken]
         if not wanted:

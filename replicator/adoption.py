@@ -379,8 +379,13 @@ def follow(
     return TablePlan(table, key, old.schema, tuple(columns), old.rows, old.target, adopted=True)
 
 
-def objections(plan: TablePlan, found: TargetTable, leave_out: Collection[str]) -> list[str]:
-    """Return what of a changed source the target's table has no place for: reasons against a cutover."""
+def objections(
+    plan: TablePlan, names: Mapping[str, str], found: TargetTable, leave_out: Collection[str]
+) -> list[str]:
+    """Return what of a changed source the target's table has no place for: reasons against a cutover.
+
+    `names` are those that columns should have on the target.
+    """
     targets = {c.target for c in plan.columns}
     told = [
         f"column {c.name!r} of table {plan.name!r} has no column on the target, whose table is not altered: "
@@ -388,7 +393,7 @@ def objections(plan: TablePlan, found: TargetTable, leave_out: Collection[str]) 
         for c in plan.table.columns
         if not plan.has(c.name)
         and not is_left_out(plan.name, c.name, leave_out)
-        and not _generated_there(found, c)
+        and not (c.generated and _is_generated(found, names[c.name]))
     ]
     return told + [
         f"column {c.name!r} of {plan.qualified} is NOT NULL without a default, and the source has none for it"
@@ -397,6 +402,6 @@ def objections(plan: TablePlan, found: TargetTable, leave_out: Collection[str]) 
     ]
 
 
-def _generated_there(found: TargetTable, column: Column) -> bool:
-    there = found.column(column.name)
-    return there is not None and there.generated and column.generated
+def _is_generated(found: TargetTable, name: str) -> bool:
+    there = found.column(name)
+    return there is not None and there.generated

@@ -126,15 +126,19 @@ class Follower:
         pipeline = self._pipeline
         changes = Changes(seen)
         await self._adopted.look([pipeline.naming.table(t.name) for t in seen.tables])
-        there = {n: self._table(seen, n, old) for n, old in pipeline.plans.items()}
+        lost = self._adopted.lost
+        olds = {**lost, **pipeline.plans}
+        there = {n: self._table(seen, n, old) for n, old in olds.items()}
         bearing = {table.name for table in there.values() if table is not None}
         new = [t for t in seen.tables if t.name not in bearing and t.name not in seen.harmed]
         naming = await self._naming(there, new)
-        for number, old in pipeline.plans.items():
-            changes.tables.append(await self._change(seen, number, old, there[number], naming))
+        for number, old in olds.items():
+            change = await self._change(seen, number, old, there[number], naming)
+            if change.new is not None or number not in lost:
+                changes.tables.append(change)
         rebuild_swapped(changes.tables)
         following = pipeline.settings.on_schema_change == "follow"
-        numbers = [*pipeline.plans, *seen.names, *self._adopted.numbers]
+        numbers = [*pipeline.plans, *seen.names, *lost]
         self._facts.objections = [
             f"table {name!r} is not captured, for its INSERTs would fail with triggers: foreign key of {one}"
             for name, one in seen.harmed.items()
@@ -159,7 +163,8 @@ class Follower:
     async def _naming(self, there: Mapping[int, Table | None], new: Sequence[Table]) -> Following:
         """Return the target's names of tables after the change."""
         pipeline = self._pipeline
-        before = {t.name: old for n, old in pipeline.plans.items() if (t := there[n]) is not None}
+        olds = {**self._adopted.lost, **pipeline.plans}
+        before = {t.name: old for n, old in olds.items() if (t := there.get(n)) is not None}
         naming = Following.of(pipeline.naming, before, [t.name for t in new])
         if naming.wanted:
             async with pipeline.target.connection() as connection:

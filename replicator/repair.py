@@ -165,7 +165,12 @@ class Repair:
     def _collision(self, error: asyncpg.UniqueViolationError) -> Collision | RowsRefused:
         """An index that was there before us stays, and the row goes into quarantine."""
         self._collided = self._collided or self._plan.adopted
-        return RowsRefused("rows collide") if self._plan.adopted else Collision.of(error)
+        if not self._plan.adopted:
+            return Collision.of(error)
+        return RowsRefused(
+            f"table {self._plan.name!r}: rows collide in {error.constraint_name!r}, an index of its own",
+            hint="the source holds values twice that this index takes once",
+        )
 
     async def _wrong(self, connection: Connection, wanted: Sequence[Row]) -> list[Row]:
         found = await differences(connection, self._plan, wanted)

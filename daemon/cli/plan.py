@@ -118,7 +118,9 @@ async def _plan_source(settings: Settings, spec: SourceSpec, target: Target | No
                 return Planned(spec, made)
             if target is not None:
                 await _foretell(settings, session, target, made, seconds)
-            told = {t.name: await opinions(session, t, seconds, settings.profile_rows) for t in made.tables}
+            # of adopted tables all is said already
+            own = [t for t in made.tables if not t.adopted]
+            told = {t.name: await opinions(session, t, seconds, settings.profile_rows) for t in own}
             return Planned(spec, made, opinions=told)
         except Mixed as error:
             # this output is the operator's own, so it may show how such a value begins

@@ -113,6 +113,27 @@ async def test_renames_rebuilds_and_a_restart_keep_the_table(
     assert (await dump(target_url), places(target_url)) == (before, were)
 
 
+async def test_a_table_that_comes_back_is_followed_again(
+    daemon: StartDaemon, make_source: MakeSource, target_url: str, tmp_path: Path
+) -> None:
+    """A migration without a transaction drops a table, and makes it anew a moment later."""
+    running, source = await streaming(daemon, make_source, target_url, tmp_path)
+    before, were = await dump(target_url), places(target_url)
+    on_source(source, "CREATE TABLE made AS SELECT * FROM t; DROP TABLE t")
+    running.wait_until(objected("table 't' is gone from the source"))
+    on_source(
+        source,
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b INTEGER); "
+        "INSERT INTO t SELECT * FROM made WHERE id > 1; "
+        "INSERT INTO t VALUES (9, 'nine', 1); DROP TABLE made",
+    )
+    query = "SELECT id, a FROM t ORDER BY id"
+    running.wait_until(lambda _: on_target(target_url, query) == from_source(source, query))
+    await asyncio.to_thread(running.wait_ready)
+    on_target(target_url, "DROP TABLE IF EXISTS made; SELECT 1")
+    assert (await dump(target_url), places(target_url)) == (before, were)
+
+
 async def test_a_table_that_is_gone_or_has_another_key_is_let_go_of_as_it_is(
     daemon: StartDaemon, make_source: MakeSource, target_url: str, tmp_path: Path
 ) -> None:
