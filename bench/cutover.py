@@ -21,11 +21,8 @@ BENCH = "cutover"
 #: Transactions of the application per second.
 RATE = 1_000
 
-#: Between two rehearsals, so that the stream and the prediction settle.
-REST_SECONDS = 2.0
-
 #: How often an attempt may be refused before the benchmark gives up.
-TRIES = 5
+TRIES = 20
 
 
 @dataclass(frozen=True)
@@ -43,21 +40,23 @@ async def measure(server: Server, folder: Path, scale: Scale) -> list[Figure]:
     """Rehearse several times and cut over once while an application writes all the time."""
     shop = Shop(folder / "cutover.db", scale.cutover_rows // 3)
     # the same without us, to compare the stalls with: the disk and other programs have theirs as well
-    seconds = (REST_SECONDS + 0.5) * (scale.rehearsals + 1)
+    seconds = (scale.rest_seconds + 0.5) * (scale.rehearsals + 1)
     async with writing(shop.path, RATE, seconds) as writer:
         alone = await writer.wait()
     async with server.database() as url, Ferry(shop.path, url) as ferry:
         await ferry.reached("streaming")
         async with writing(shop.path, RATE) as writer:
-            rehearsals = [await _attempt(ferry, rehearse=True) for _ in range(scale.rehearsals)]
-            real = await _attempt(ferry, rehearse=False)
+            rehearsals = [
+                await _attempt(ferry, scale.rest_seconds, rehearse=True) for _ in range(scale.rehearsals)
+            ]
+            real = await _attempt(ferry, scale.rest_seconds, rehearse=False)
             seen = await writer.wait()
     return [*_figures(rehearsals, real, seen), *_at_other_times(rehearsals, real, seen, alone)]
 
 
-async def _attempt(ferry: Ferry, *, rehearse: bool) -> Attempt:
+async def _attempt(ferry: Ferry, rest: float, *, rehearse: bool) -> Attempt:
     for _ in range(TRIES):
-        await asyncio.sleep(REST_SECONDS)
+        await asyncio.sleep(rest)
         predicted = (await ferry.status())["predicted_pause_seconds"] or 0.0
         begun = time.monotonic_ns()
         try:

@@ -21,6 +21,8 @@ class Scale:
     write_rounds: int
     cutover_rows: int
     rehearsals: int
+    #: Between two rehearsals, so that the stream and the prediction settle.
+    rest_seconds: float
     memory_rows: int
 
 
@@ -34,6 +36,7 @@ FULL = Scale(
     write_rounds=15,
     cutover_rows=210_000,
     rehearsals=10,
+    rest_seconds=2,
     memory_rows=5_000_000,
 )
 
@@ -42,10 +45,11 @@ QUICK = Scale(
     snapshot_rows=20_000,
     catch_up_rows=2_000,
     catch_up_changes=3_000,
-    latency_seconds=2,
+    latency_seconds=1,
     write_transactions=200,
     write_rounds=2,
     cutover_rows=3_000,
     rehearsals=2,
+    rest_seconds=0.5,
     memory_rows=50_000,
 )

@@ -54,7 +54,8 @@ async def put_aside(connection: Connection, source_id: UUID, plan: TablePlan, fo
             hint="start liteferry again; nothing was changed",
         )
     await _put_aside(connection, source_id, plan)
-    if plan.key.kind is KeyKind.ROWID:
+    # a schema that liteferry itself has written down has it already
+    if plan.key.kind is KeyKind.ROWID and found.column(ROWID_COLUMN) is None:
         await _add_side_column(connection, source_id, plan)
 
 
@@ -85,10 +86,10 @@ async def _keep(
     await connection.execute(SQL["keep"], source_id, kind, plan.qualified, None, name, undo, None)
 
 
-async def add_key(connection: Connection, source_id: UUID, plan: TablePlan) -> None:
-    """Give a loaded table an index to tell rows by until the cutover, where it has none of its own.
+async def key(connection: Connection, source_id: UUID, plan: TablePlan) -> str | None:
+    """Return the statement for an index to tell rows by until the cutover, None where the table has one.
 
-    Raises UniqueViolationError.
+    It is noted already, for the same transaction is to build it.
     """
     targets = [plan.on_target(c) for c in plan.key.columns]
     found = (await catalogue.read(connection, plan.schema, [plan.target])).get(plan.target)
@@ -97,15 +98,13 @@ async def add_key(connection: Connection, source_id: UUID, plan: TablePlan) -> N
             f"table {plan.qualified} is gone from the target", hint="restore it, and start liteferry again"
         )
     if found.is_unique(targets):
-        return
+        return None
     name = names.free(key_index_names(plan), await names.taken(connection, plan.schema), plan.schema)
     columns = ", ".join(map(quote, targets))
-    await connection.execute(
-        f"CREATE UNIQUE INDEX {quote(name)} ON {plan.qualified} ({columns})", timeout=DAY
-    )
     undo = f"DROP INDEX IF EXISTS {quote(plan.schema)}.{quote(name)}"
     await _keep(connection, source_id, KEY_INDEX, plan, name, undo)
     failpoint.reach("aside.key")
+    return f"CREATE UNIQUE INDEX {quote(name)} ON {plan.qualified} ({columns})"
 
 
 def key_index_names(plan: TablePlan) -> tuple[str, str]:

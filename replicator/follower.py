@@ -71,20 +71,11 @@ class Follower:
             await self._refuse_another()
             if self._unsure and await self._pipeline.take_up_again():
                 self._pipeline.healer.suspect("the schema has changed", pressing=True)
-            while True:
-                try:
-                    changes = await self._changes()
-                    self._refuse(changes)
-                    await self._note_stale(changes)
-                    failpoint.reach("follow.before_refit")
-                    now = await self._refit(changes)
-                except refit.Moved:
-                    continue
-                break
-            self._refuse_bare(changes)
-            failpoint.reach("follow.after_refit")
-            self._unsure = True
-            await self._alter_target(changes, now.version)
+            try:
+                changes, now = await self._carry_out()
+            except TargetContents:
+                # somebody took a name on the target since we looked: now we see it there
+                changes, now = await self._carry_out()
             failpoint.reach("follow.after_target")
             await self._pipeline.replan(
                 {c.number: c.new for c in sorted(changes.tables, key=lambda c: c.number) if c.new}
@@ -95,6 +86,27 @@ class Follower:
                 self._pipeline.healer.suspect("the schema has changed", pressing=True)
             self._facts.schema_version = self._pipeline.tailer.schema = now.version
             self._facts.schema_mark = now.mark
+
+    async def _carry_out(self) -> tuple[Changes, Edition]:
+        """Bring first the triggers and then the target after what is found, and return it.
+
+        Raises as `follow` does, and TargetContents when a name of a new table was taken meanwhile.
+        """
+        while True:
+            try:
+                changes = await self._changes()
+                self._refuse(changes)
+                await self._note_stale(changes)
+                failpoint.reach("follow.before_refit")
+                now = await self._refit(changes)
+            except refit.Moved:
+                continue
+            break
+        self._refuse_bare(changes)
+        failpoint.reach("follow.after_refit")
+        self._unsure = True
+        await self._alter_target(changes, now.version)
+        return changes, now
 
     def _has_moved(self, changes: Changes) -> bool:
         return self._facts.schema_version not in (None, changes.seen.edition.version)
@@ -138,7 +150,7 @@ class Follower:
                 changes.tables.append(change)
         rebuild_swapped(changes.tables)
         following = pipeline.settings.on_schema_change == "follow"
-        numbers = [*pipeline.plans, *seen.names, *lost]
+        number = max(seen.free_number, max(olds, default=0) + 1)
         self._facts.objections = [
             f"table {name!r} is not captured, for its INSERTs would fail with triggers: foreign key of {one}"
             for name, one in seen.harmed.items()
@@ -148,10 +160,9 @@ class Follower:
             self._facts.objections += [f"table {t.name!r} appeared after the plan" for t in new]
             new = []
         for table in new:
-            number = max(numbers, default=0) + 1
             try:
                 changes.tables.append(await self._new(number, table, naming))
-                numbers.append(number)
+                number += 1
             except (Unsupported, ConfigError, TargetContents) as error:
                 # what was there before streams on; the cutover waits for somebody to look at it
                 self._facts.objections.append(f"{error}: it is not replicated")
@@ -230,7 +241,9 @@ class Follower:
         except sqlite3.Error as error:
             raise source_error(reader, error) from error
         overrides = self._pipeline.settings.columns
-        return plan_table(table, self._facts.schema, evidence, overrides, names=called)
+        return plan_table(
+            table, self._facts.schema, evidence, overrides, names=called, policy=self._pipeline.policy
+        )
 
     async def _added(self, step: Evolution, called: Names) -> Mapping[str, ColumnPlan]:
         """Plan the columns that are new, by what they hold."""
@@ -316,6 +329,9 @@ class Follower:
                     await self._apply(connection, change, [c.new for c in changes.tables if c.new])
                 moved = self._pipeline.source_id, version, self._has_moved(changes)
                 await connection.execute(CONTROL["set_schema"], *moved)
+        except (asyncpg.DuplicateTableError, asyncpg.UniqueViolationError) as error:
+            # of a name: nothing else is unique that is written here, in a system's table or in ours
+            raise TargetContents(f"a name was taken on the target just then: {describe(error)}") from None
         except asyncpg.PostgresError as error:
             if isinstance(error, asyncpg.DependentObjectsStillExistError):
                 raise TargetError(
@@ -330,6 +346,19 @@ class Follower:
                 log.warning("renamed", source=self._facts.path, table=note.table, object=note.what)
 
     async def _apply(self, connection: Connection, change: Change, all_plans: Sequence[TablePlan]) -> None:
+        await self._apply_structure(connection, change, all_plans)
+        if change.old is not None and change.new is not None:
+            # those of its text too, of which the structure says nothing
+            before = ddl.notes(change.old, list(self._pipeline.plans.values()))
+            now = ddl.notes(change.new, all_plans)
+            if before != now:
+                both = ledger.notes_json(before), ledger.notes_json(now)
+                place = self._pipeline.source_id, change.number
+                await connection.execute(CONTROL["set_notes"], *place, *both)
+
+    async def _apply_structure(
+        self, connection: Connection, change: Change, all_plans: Sequence[TablePlan]
+    ) -> None:
         source_id, number, new = self._pipeline.source_id, change.number, change.new
         if new is None:
             if change.old is not None and not change.old.adopted:
@@ -367,7 +396,8 @@ class Follower:
     async def _take(self, connection: Connection, plan: TablePlan, adoption: Adoption) -> None:
         """Take over a table that is there already."""
         await aside.put_aside(connection, self._pipeline.source_id, plan, adoption.found)
-        await aside.add_key(connection, self._pipeline.source_id, plan)
+        if (key := await aside.key(connection, self._pipeline.source_id, plan)) is not None:
+            await connection.execute(key)
         await connection.execute(ddl.guard(plan))
 
     async def _create(self, connection: Connection, plan: TablePlan) -> None:

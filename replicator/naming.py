@@ -90,11 +90,16 @@ def _in_word(letter: str) -> bool:
 
 
 def _begins_word(name: str, place: int) -> bool:
-    if place == 0 or not name[place].isupper():
+    if place == 0 or not _is_capital(name[place]):
         return False
     before = next((c for c in reversed(name[:place]) if unicodedata.category(c)[0] != "M"), " ")
     after = name[place + 1 : place + 2]
-    return before.islower() or before.isdigit() or (before.isupper() and after.islower())
+    return before.islower() or before.isdigit() or (_is_capital(before) and after.islower())
+
+
+def _is_capital(letter: str) -> bool:
+    # some of mathematics are capitals that have no small letter, and would begin a word ever anew
+    return letter.isupper() and letter.lower() != letter
 
 
 #: `lower` is what PostgreSQL makes of a name without quotes: it leaves É as it is.

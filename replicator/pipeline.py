@@ -30,10 +30,12 @@ from .crew import Crew, Slots
 from .faults import source_error
 from .follower import Follower
 from .healer import Healer
+from .keying import Keying
 from .lanes import CopyProgress
 from .ledger import SourceRecord, TableRecord
 from .naming import Naming, named
 from .plan import SourcePlan, TablePlan
+from .policy import Policy
 from .preflight import make_plan, structure
 from .presence import Identity
 from .quarantine import Quarantine
@@ -153,6 +155,7 @@ class Pipeline:
             read_seconds=self.read_seconds,
             target=self.target if self.adopts else None,
             leave_out=self.settings.leave_out,
+            policy=self.policy,
         )
 
     @property
@@ -276,7 +279,8 @@ class Pipeline:
             self.enter(State.SNAPSHOT)
             await self._copying.run()
         self.enter(State.CATCH_UP)
-        await self.retrying(self._add_keys)
+        keying = Keying(self.target, self.reader, self.quarantine, halt=self.halts_on_refusal)
+        await self.retrying(lambda: keying.add(self.plans))
         await self._stream.catch_up()
         await self.retrying(self._add_indexes)
         await self._stream.catch_up()
@@ -291,9 +295,6 @@ class Pipeline:
         """Have the source's schema looked at before anything more is read."""
         if self._tailer is not None:
             self._tailer.schema = -1
-
-    async def _add_keys(self) -> None:
-        await loader.add_keys(self.target, self.source_id, list(self.plans.values()))
 
     async def _add_indexes(self) -> None:
         records = await self.registration.tables()
@@ -319,7 +320,7 @@ class Pipeline:
         facts.connected = True
         self._adopt_tables(records)
         memory = self.settings.batch_memory_mb << 20
-        self.quarantine = Quarantine(record.source_id, facts)
+        self.quarantine = Quarantine(record.source_id, facts, self.healer.look)
         await self.quarantine.count(self.target)
         self._tailer = Tailer(
             self.reader, self.target, self.quarantine, self.plans, memory, halt=self.halts_on_refusal
@@ -359,6 +360,11 @@ class Pipeline:
         self.plans.clear()
         self.plans.update(plans)
         self.captured = [Captured(n, p.table, p.key) for n, p in plans.items()]
+
+    @property
+    def policy(self) -> Policy:
+        """Return what becomes of values that their columns cannot hold."""
+        return Policy(self.halts_on_refusal, self.settings.bad_values)
 
     @property
     def halts_on_refusal(self) -> bool:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from config.errors import Unsupported
+from triggers import select
 from triggers.connection import reading
 from triggers.identifier import quote
 from triggers.key import choose
 from triggers.schema import Skipped, Table, tables
 from triggers.session import Session
 
-from . import adopting, adoption
+from . import adopting, adoption, views
 from .adoption import Adoption
 from .ledger import TableRecord
 from .naming import Naming, named
 from .plan import SourcePlan, TablePlan, names_alone, plan_table, remembered
+from .policy import Policy
 from .profile import Profile, estimate
 from .target import Target
 from .types import Evidence
@@ -40,6 +43,7 @@ async def make_plan(
     read_seconds: float = 0.05,
     target: Target | None = None,
     leave_out: Collection[str] = (),
+    policy: Policy = Policy(),  # noqa: B008  # a constant
 ) -> SourcePlan:
     """Plan a source from its structure and, with `profile`, from every value in it; changes nothing.
 
@@ -68,12 +72,25 @@ async def make_plan(
         if called.table in present:
             there = present[called.table]
             one, made = await looking.adopt(table, schema, evidence, rows, there, called)
-            planned.append(one)
+            planned.append(_ruled(one, policy))
             adoptions[table.name] = made
         else:
-            planned.append(plan_table(table, schema, evidence, overrides or {}, rows, called))
+            planned.append(plan_table(table, schema, evidence, overrides or {}, rows, called, policy))
     adoption.refuse(adoptions)
-    return SourcePlan(schema, tuple(planned), tuple(skipped), adoptions)
+    seen = views.named(await session.run(select.views, exclude), naming or Naming())
+    _, refused = views.translate(seen, planned, schema)
+    others = [s for s in skipped if s.kind != "view" or s.name not in {view.name for view in seen}]
+    left_out = [*others, *(Skipped(note.table, "view", note.reason) for note in refused)]
+    return SourcePlan(schema, tuple(planned), tuple(left_out), tuple(seen), adoptions)
+
+
+def _ruled(plan: TablePlan, policy: Policy) -> TablePlan:
+    """Return an adopted table's plan under the rules for values that cannot be stored; types stay."""
+    columns = []
+    for column in plan.columns:
+        made = policy.applied(plan.name, column, key=column.source in plan.key.columns)
+        columns.append(column if column.enum or made.pg_type != column.pg_type else made)
+    return replace(plan, columns=tuple(columns))
 
 
 def _refuse_unreachable(connection: sqlite3.Connection, table: Table) -> None:

@@ -13,7 +13,7 @@ from triggers.schema import Column, Table
 
 from .paging import Cursor, Pace, Paging, paging
 from .types import Affinity, Evidence, affinity
-from .values import Value
+from .values import Value, mark_bad_text
 
 CLASSES = ("integer", "real", "text", "blob")
 _FACTS = len(CLASSES) + 2
@@ -67,7 +67,11 @@ class Profile:
                 edge = self._paging.page(
                     ", ".join(f"t.{quote(c)}" for c in self._paging.columns), self._after, 1, limit - 1
                 )
-                self._after = tuple(connection.execute(*edge).fetchone())
+                connection.text_factory = mark_bad_text
+                try:
+                    self._after = tuple(connection.execute(*edge).fetchone())
+                finally:
+                    connection.text_factory = str
         self.rows += rows
         self.done = rows < limit or 0 < self._most <= self.rows
         self._pace.took(rows, time.monotonic() - begun)

@@ -15,7 +15,7 @@ from .identifier import quote
 from .relations import Mismatch
 from .schema import Skipped, Table, tables
 from .statements import load
-from .trigger_sql import MIN_KEY_COLUMNS, TABLES
+from .trigger_sql import LOG, MIN_KEY_COLUMNS, TABLES
 
 SQL = load("triggers", "changelog.sql")
 
@@ -48,6 +48,13 @@ class Survey:
     marks: Mapping[int, str]
     #: Tables that may bear no trigger of ours now, for INSERTs into them would fail, and why, by name.
     harmed: Mapping[str, Mismatch]
+    #: The greatest number that an entry of the log bears; its table may be gone.
+    logged: int = 0
+
+    @property
+    def free_number(self) -> int:
+        """Return a number for a new table: entries of a table that is gone must not pass for its own."""
+        return max([*self.names, self.logged], default=0) + 1
 
     def table(self, number: int) -> Table | None:
         """Return the table that bears a number, None when it is gone."""
@@ -92,7 +99,14 @@ def survey(connection: sqlite3.Connection, exclude: Collection[str], *, enforced
             {**unclaimed, **owners},
             capture.marks(connection),
             {one.parent: one for one in relations.harmed(connection, found)} if enforced else {},
+            _logged(connection),
         )
+
+
+def _logged(connection: sqlite3.Connection) -> int:
+    if not connection.execute(SQL["has_object"], {"name": LOG}).fetchone()[0]:
+        return 0
+    return int(connection.execute(SQL["greatest_number"]).fetchone()[0])
 
 
 def _owners(connection: sqlite3.Connection) -> dict[int, str]:

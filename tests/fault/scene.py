@@ -36,6 +36,10 @@ HASTY = {
     "LITEFERRY_WATCH_INTERVAL": "0.5",
 }
 
+#: Everything periodic many times a second, and the time in which each of it has had several turns.
+RESTLESS = dict.fromkeys(HASTY, "0.1")
+TURNS_SECONDS = 1.0
+
 #: The large tables of these tests are large enough for copiers, and for several lanes each.
 COPIERS = {"LITEFERRY_LANE_ROWS": "1000"}
 

@@ -17,7 +17,9 @@ from tests.fault.scene import (
     ARCHIVE,
     COPIERS,
     HASTY,
+    RESTLESS,
     SMALL_CHUNKS,
+    TURNS_SECONDS,
     StartWriter,
     copying,
     make_archive,
@@ -35,7 +37,7 @@ async def test_a_file_that_is_renamed_away_is_missed_until_it_is_back(
     """The others stream on; what was written to it elsewhere is brought over when it is back."""
     path, other = make_source("app.db", TABLE, journal), make_source("other.db")
     writing = writer(other, rate=100)
-    running = daemon([path, other], target_url, env=HASTY)
+    running = daemon([path, other], target_url, env=RESTLESS)
     await ready(running)
     away = path.with_name("away.db")
     move(path, away)
@@ -44,8 +46,7 @@ async def test_a_file_that_is_renamed_away_is_missed_until_it_is_back(
         await asyncio.to_thread(running.cutover)
     with closing(sqlite3.connect(away)) as application:
         application.executescript("INSERT INTO t(x) VALUES ('elsewhere')")
-    # several rounds of everything periodic
-    await asyncio.sleep(2)
+    await asyncio.sleep(TURNS_SECONDS)
     assert running.returncode is None
     assert writing.stop().errors == []
     await equal(running, other, target_url, "other")
@@ -60,14 +61,14 @@ async def test_another_file_in_its_place_is_told_and_not_touched(
 ) -> None:
     """It is looked at and neither locked nor written, and no journal of its application is taken away."""
     path, new = make_source("in/app.db", TABLE, journal), make_source("new.db", TABLE, journal)
-    running = daemon(path.parent, target_url, env=HASTY)
+    running = daemon(path.parent, target_url, env=RESTLESS)
     await ready(running)
     (away := path.parent.parent / "away").mkdir()
     move(path, away / "app.db")
     move(new, path)
     writing = writer(path, rate=200)
     await asyncio.to_thread(running.wait_until, told(path, "another file stands in its place"), 2)
-    await asyncio.sleep(2)
+    await asyncio.sleep(TURNS_SECONDS)
     assert writing.stop().errors == []
     with closing(sqlite3.connect(path)) as application:
         assert application.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -110,14 +111,14 @@ async def test_a_file_that_goes_during_its_snapshot_ends_equal(
     other = make_source("other.db", SCHEMA + ARCHIVE.format(rows=9_000), journal)
     with closing(sqlite3.connect(other)) as database:
         database.executescript("UPDATE archive SET body = 'of another file'")
-    running = daemon(path, target_url, env={**HASTY, **COPIERS}, args=SMALL_CHUNKS)
+    running = daemon(path, target_url, env={**RESTLESS, **COPIERS}, args=SMALL_CHUNKS)
     await asyncio.to_thread(copying, running, 200)
     away = path.with_name("away.db")
     move(path, away)
     if place == "taken":
         move(other, path)
     await asyncio.to_thread(running.wait_until, lambda s: s["sources"][0]["missing"], 2)
-    await asyncio.sleep(2)
+    await asyncio.sleep(TURNS_SECONDS)
     assert running.returncode is None
     if place == "taken":
         move(path, other)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from replicator import ddl, dml
-from replicator.naming import short_name
+from replicator.naming import Naming, named, short_name
 from replicator.plan import SourcePlan, TablePlan, plan_table
 from replicator.reader import changes_sql
 from replicator.types import Evidence
@@ -60,6 +60,19 @@ CASES = {
     "key_of_five": "CREATE TABLE t(a, b, c, d, e, PRIMARY KEY(e, d, c, b, a)) WITHOUT ROWID",
 }
 
+#: Names of all kinds, and what each policy makes of them.
+NAMED = """CREATE TABLE Users(Id INTEGER PRIMARY KEY AUTOINCREMENT, "E-Mail" TEXT UNIQUE, xmin INT);
+CREATE TABLE "Order Details"(OrderId INT, "Line No" INT, UserID INT REFERENCES users(id), Slot INT,
+    PRIMARY KEY(OrderId, "Line No"));
+CREATE UNIQUE INDEX "One Slot" ON "Order Details"(Slot, lower([Line No])) WHERE Slot > 0 AND "OrderId" <> 0;
+CREATE TABLE "2nd/""É"("HTTPServer", "" TEXT)"""
+POLICIES = {
+    "names_exact": Naming(),
+    "names_lower": Naming("lower", "app_"),
+    "names_snake": Naming("snake", renames={"Users": "Customers", "Order Details.Slot": "Place"}),
+}
+CASES |= dict.fromkeys(POLICIES, NAMED)
+
 #: What a SQLite of 2013 cannot parse or does not know, inside a trigger or the log's tables.
 TOO_NEW = re.compile(
     r"\b(IS\s+(NOT\s+)?DISTINCT|STRICT|RETURNING|FILTER|OVER|WITH|MATERIALIZED|NULLS|GENERATED|EXCLUDED|iif|"
@@ -69,15 +82,19 @@ TOO_NEW = re.compile(
 )
 
 
-def planned(connection: sqlite3.Connection) -> list[TablePlan]:
+def planned(connection: sqlite3.Connection, naming: Naming | None = None) -> list[TablePlan]:
     """Plan every table from its declarations alone."""
     found, _ = tables(connection)
-    return [plan_table(table, "public", [Evidence()] * len(table.columns), {}) for table in found]
+    names = named(naming or Naming(), found)
+    return [
+        plan_table(table, "public", [Evidence()] * len(table.columns), {}, names=names[table.name])
+        for table in found
+    ]
 
 
-def generated(connection: sqlite3.Connection, script: str) -> str:
+def generated(connection: sqlite3.Connection, script: str, naming: Naming | None) -> str:
     """Return all that is made for a schema."""
-    plans = planned(connection)
+    plans = planned(connection, naming)
     parts = ["-- source", *(f"{statement.strip()};" for statement in script.split(";"))]
     for number, plan in enumerate(plans, 1):
         captured = Captured(number, plan.table, plan.key)
@@ -99,7 +116,7 @@ def test_what_is_generated_is_what_was_looked_at(name: str) -> None:
     """A change of any generated statement shows in a file, and in the review of it."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(CASES[name])
-        text = generated(connection, CASES[name])
+        text = generated(connection, CASES[name], POLICIES.get(name))
     path = GOLDEN / f"{name}.sql"
     if os.environ.get("LITEFERRY_GOLDEN") == "write":
         path.write_text(text, encoding="utf-8")

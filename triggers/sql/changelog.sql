@@ -57,6 +57,10 @@ DELETE FROM main._liteferry_gaps WHERE seq > 0 AND seq <= (SELECT min(seq) FROM 
 -- count what compaction has deleted, or pruning has passed
 UPDATE main._liteferry_gaps SET entries = entries + :entries WHERE seq = 0
 
+-- greatest_number --
+-- the greatest number of a table with entries
+SELECT coalesce(max(t), 0) FROM main._liteferry_log
+
 -- touched --
 -- the tables with entries in a range of positions, and how many
 SELECT t, count(*) FROM main._liteferry_log WHERE seq > :low AND seq <= :high GROUP BY t

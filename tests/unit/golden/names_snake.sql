@@ -1,0 +1,183 @@
+-- source
+CREATE TABLE Users(Id INTEGER PRIMARY KEY AUTOINCREMENT, "E-Mail" TEXT UNIQUE, xmin INT);
+CREATE TABLE "Order Details"(OrderId INT, "Line No" INT, UserID INT REFERENCES users(id), Slot INT,
+    PRIMARY KEY(OrderId, "Line No"));
+CREATE UNIQUE INDEX "One Slot" ON "Order Details"(Slot, lower([Line No])) WHERE Slot > 0 AND "OrderId" <> 0;
+CREATE TABLE "2nd/""É"("HTTPServer", "" TEXT);
+
+-- capture of 2nd/"É: rowid, 01745c5de3e0278a
+CREATE TRIGGER "_liteferry_1_ai" AFTER INSERT ON "2nd/""É"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."rowid");
+END;
+CREATE TRIGGER "_liteferry_1_bd" BEFORE DELETE ON "2nd/""É"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, OLD."rowid");
+END;
+CREATE TRIGGER "_liteferry_1_bu" BEFORE UPDATE ON "2nd/""É"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, OLD."rowid");
+END;
+CREATE TRIGGER "_liteferry_1_au" AFTER UPDATE OF rowid, oid, _rowid_ ON "2nd/""É"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."rowid");
+END;
+CREATE TRIGGER "_liteferry_1_bn" BEFORE UPDATE OF rowid, oid, _rowid_ ON "2nd/""É"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 1, NEW."rowid");
+END;
+
+-- changes
+SELECT l.k1, t."rowid", t."HTTPServer", t."" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."2nd/""É" AS t ON t."rowid" = l.k1;
+-- next page
+SELECT * FROM main."2nd/""É" AS t WHERE t."rowid" > ? ORDER BY t."rowid" LIMIT ? OFFSET ?;
+
+-- capture of Order Details: primary, 46e824429ff8611e
+CREATE TRIGGER "_liteferry_2_ai" AFTER INSERT ON "Order Details"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 2, NEW."OrderId", NEW."Line No");
+END;
+CREATE TRIGGER "_liteferry_2_bd" BEFORE DELETE ON "Order Details"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 2, OLD."OrderId", OLD."Line No");
+END;
+CREATE TRIGGER "_liteferry_2_bu" BEFORE UPDATE ON "Order Details"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 2, OLD."OrderId", OLD."Line No");
+END;
+CREATE TRIGGER "_liteferry_2_au" AFTER UPDATE OF "OrderId", "Line No", rowid, oid, _rowid_ ON "Order Details"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 2, NEW."OrderId", NEW."Line No");
+END;
+CREATE TRIGGER "_liteferry_2_bn" BEFORE UPDATE OF "OrderId", "Line No", rowid, oid, _rowid_ ON "Order Details"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 2, NEW."OrderId", NEW."Line No");
+END;
+CREATE TRIGGER "_liteferry_2_bi" BEFORE INSERT ON "Order Details"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 2, NEW."OrderId", NEW."Line No");
+END;
+CREATE TRIGGER "_liteferry_2_ri" BEFORE INSERT ON "Order Details"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "OrderId", "Line No" FROM "Order Details" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "Order Details" AS "_liteferry_row" WHERE "Slot" COLLATE "BINARY" = NEW."Slot" AND (lower([Line No])) COLLATE "BINARY" = (SELECT lower([Line No]) FROM (SELECT NEW."OrderId" AS "OrderId", NEW."Line No" AS "Line No", NEW."UserID" AS "UserID", NEW."Slot" AS "Slot") AS "Order Details") AND (Slot > 0 AND "OrderId" <> 0)) FROM (SELECT NULL AS "OrderId", NULL AS "Line No", NULL AS "UserID", NULL AS "Slot") AS NEW);
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "OrderId", "Line No" FROM "Order Details" AS "_liteferry_row" WHERE "rowid" = NEW."rowid";
+END;
+CREATE TRIGGER "_liteferry_2_ru" BEFORE UPDATE ON "Order Details"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "OrderId", "Line No" FROM "Order Details" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "Order Details" AS "_liteferry_row" WHERE "Slot" COLLATE "BINARY" = NEW."Slot" AND (lower([Line No])) COLLATE "BINARY" = (SELECT lower([Line No]) FROM (SELECT NEW."OrderId" AS "OrderId", NEW."Line No" AS "Line No", NEW."UserID" AS "UserID", NEW."Slot" AS "Slot") AS "Order Details") AND (Slot > 0 AND "OrderId" <> 0) AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "OrderId", NULL AS "Line No", NULL AS "UserID", NULL AS "Slot") AS NEW);
+END;
+CREATE TRIGGER "_liteferry_2_rr" BEFORE UPDATE OF rowid, oid, _rowid_ ON "Order Details"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "OrderId", "Line No" FROM "Order Details" AS "_liteferry_row" WHERE "rowid" = NEW."rowid";
+END;
+
+-- changes
+SELECT l.k1, l.k2, t."OrderId", t."Line No", t."UserID", t."Slot" FROM (SELECT DISTINCT k1, k2 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."Order Details" AS t ON t."OrderId" COLLATE "BINARY" = l.k1 AND t."Line No" COLLATE "BINARY" = l.k2;
+-- next page
+SELECT * FROM main."Order Details" AS t WHERE t."rowid" > ? ORDER BY t."rowid" LIMIT ? OFFSET ?;
+
+-- capture of Users: rowid_alias, 672f10f949bbe50a
+CREATE TRIGGER "_liteferry_3_ai" AFTER INSERT ON "Users"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 3, NEW."Id");
+END;
+CREATE TRIGGER "_liteferry_3_bd" BEFORE DELETE ON "Users"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 3, OLD."Id");
+END;
+CREATE TRIGGER "_liteferry_3_bu" BEFORE UPDATE ON "Users"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 3, OLD."Id");
+END;
+CREATE TRIGGER "_liteferry_3_au" AFTER UPDATE OF "Id", rowid, oid, _rowid_ ON "Users"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 3, NEW."Id");
+END;
+CREATE TRIGGER "_liteferry_3_bn" BEFORE UPDATE OF "Id", rowid, oid, _rowid_ ON "Users"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) VALUES(julianday('now'), 3, NEW."Id");
+END;
+CREATE TRIGGER "_liteferry_3_ri" BEFORE INSERT ON "Users"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 3, "Id" FROM "Users" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "Users" AS "_liteferry_row" WHERE "E-Mail" COLLATE "BINARY" = NEW."E-Mail") FROM (SELECT NULL AS "E-Mail") AS NEW);
+END;
+CREATE TRIGGER "_liteferry_3_ru" BEFORE UPDATE OF "E-Mail" ON "Users"
+BEGIN
+  INSERT INTO "_liteferry_log"(at, t, k1) SELECT julianday('now'), 3, "Id" FROM "Users" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "Users" AS "_liteferry_row" WHERE "E-Mail" COLLATE "BINARY" = NEW."E-Mail" AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "E-Mail") AS NEW);
+END;
+
+-- changes
+SELECT l.k1, t."Id", t."E-Mail", t."xmin" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t) AS l LEFT JOIN main."Users" AS t ON t."Id" = l.k1;
+-- next page
+SELECT * FROM main."Users" AS t WHERE t."Id" > ? ORDER BY t."Id" LIMIT ? OFFSET ?;
+
+-- target
+CREATE SCHEMA IF NOT EXISTS "public";
+-- renamed: 2nd/"É is "_2nd_é" on the target
+-- renamed: 2nd/"É.HTTPServer is "http_server" on the target
+-- renamed: 2nd/"É. is "unnamed" on the target
+-- 2nd/"É.HTTPServer: text; no rows
+-- 2nd/"É.: text; no rows
+CREATE TABLE "public"."_2nd_é" (
+    "_liteferry_rowid" bigint GENERATED BY DEFAULT AS IDENTITY NOT NULL,
+    "http_server" text,
+    "unnamed" text
+);
+ALTER TABLE "public"."_2nd_é" ADD CONSTRAINT "_2nd_é_liteferry_key" PRIMARY KEY ("_liteferry_rowid");
+-- renamed: Order Details is "order_details" on the target
+-- renamed: Order Details.OrderId is "order_id" on the target
+-- renamed: Order Details.Line No is "line_no" on the target
+-- renamed: Order Details.UserID is "user_id" on the target
+-- renamed: Order Details.Slot is "Place" on the target
+-- Order Details.OrderId: bigint; no rows
+-- Order Details.Line No: bigint; no rows
+-- Order Details.UserID: bigint; no rows
+-- Order Details.Slot: bigint; no rows
+CREATE TABLE "public"."order_details" (
+    "order_id" bigint NOT NULL,
+    "line_no" bigint NOT NULL,
+    "user_id" bigint,
+    "Place" bigint
+);
+ALTER TABLE "public"."order_details" ADD CONSTRAINT "order_details_pkey" PRIMARY KEY ("order_id", "line_no");
+CREATE UNIQUE INDEX "One Slot" ON "public"."order_details" ("Place" NULLS FIRST, (lower("line_no")) NULLS FIRST) WHERE "Place" > 0 AND "order_id" <> 0;
+-- renamed: Users is "Customers" on the target
+-- renamed: Users.Id is "id" on the target
+-- renamed: Users.E-Mail is "e_mail" on the target
+-- renamed: Users.xmin is "xmin_" on the target
+-- Users.Id: bigint; no rows
+-- Users.E-Mail: text; no rows
+-- Users.xmin: bigint; no rows
+CREATE TABLE "public"."Customers" (
+    "id" bigint GENERATED BY DEFAULT AS IDENTITY NOT NULL,
+    "e_mail" text,
+    "xmin_" bigint
+);
+ALTER TABLE "public"."Customers" ADD CONSTRAINT "Customers_pkey" PRIMARY KEY ("id");
+ALTER TABLE "public"."Customers" ADD CONSTRAINT "Customers_e_mail_key" UNIQUE ("e_mail");
+ALTER TABLE "public"."order_details" ADD CONSTRAINT "order_details_user_id_fkey" FOREIGN KEY ("user_id") REFERENCES "public"."Customers" ("id") NOT VALID;
+-- not carried: 2nd/"É, column _liteferry_rowid: added: the table has no key of its own
+
+-- applied to 2nd/"É
+INSERT INTO "public"."_2nd_é" ("_liteferry_rowid", "http_server", "unnamed") SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]) ON CONFLICT ("_liteferry_rowid") DO UPDATE SET "http_server" = EXCLUDED."http_server", "unnamed" = EXCLUDED."unnamed";
+DELETE FROM "public"."_2nd_é" AS t USING unnest($1::bigint[]) AS k(k0) WHERE t."_liteferry_rowid" = k.k0;
+INSERT INTO "public"."_2nd_é" ("_liteferry_rowid", "http_server", "unnamed") SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]);
+SELECT t."_liteferry_rowid", t."http_server", t."unnamed" FROM "public"."_2nd_é" AS t JOIN unnest($1::bigint[]) AS k(k0) ON t."_liteferry_rowid" = k.k0;
+DELETE FROM "public"."_2nd_é" WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY "_liteferry_rowid" ORDER BY ctid) AS copy FROM "public"."_2nd_é") AS copies WHERE copy > 1);
+CREATE TRIGGER liteferry_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "public"."_2nd_é" FOR EACH STATEMENT EXECUTE FUNCTION liteferry.guard();
+
+-- applied to Order Details
+INSERT INTO "public"."order_details" ("order_id", "line_no", "user_id", "Place") SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) ON CONFLICT ("order_id", "line_no") DO UPDATE SET "user_id" = EXCLUDED."user_id", "Place" = EXCLUDED."Place";
+DELETE FROM "public"."order_details" AS t USING unnest($1::bigint[], $2::bigint[]) AS k(k0, k1) WHERE t."order_id" = k.k0 AND t."line_no" = k.k1;
+INSERT INTO "public"."order_details" ("order_id", "line_no", "user_id", "Place") SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]);
+SELECT t."order_id", t."line_no", t."user_id", t."Place" FROM "public"."order_details" AS t JOIN unnest($1::bigint[], $2::bigint[]) AS k(k0, k1) ON t."order_id" = k.k0 AND t."line_no" = k.k1;
+DELETE FROM "public"."order_details" WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY "order_id", "line_no" ORDER BY ctid) AS copy FROM "public"."order_details") AS copies WHERE copy > 1);
+CREATE TRIGGER liteferry_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "public"."order_details" FOR EACH STATEMENT EXECUTE FUNCTION liteferry.guard();
+
+-- applied to Users
+INSERT INTO "public"."Customers" ("id", "e_mail", "xmin_") SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[]) ON CONFLICT ("id") DO UPDATE SET "e_mail" = EXCLUDED."e_mail", "xmin_" = EXCLUDED."xmin_";
+DELETE FROM "public"."Customers" AS t USING unnest($1::bigint[]) AS k(k0) WHERE t."id" = k.k0;
+INSERT INTO "public"."Customers" ("id", "e_mail", "xmin_") SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[]);
+SELECT t."id", t."e_mail", t."xmin_" FROM "public"."Customers" AS t JOIN unnest($1::bigint[]) AS k(k0) ON t."id" = k.k0;
+DELETE FROM "public"."Customers" WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY "id" ORDER BY ctid) AS copy FROM "public"."Customers") AS copies WHERE copy > 1);
+CREATE TRIGGER liteferry_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "public"."Customers" FOR EACH STATEMENT EXECUTE FUNCTION liteferry.guard();
