@@ -176,8 +176,11 @@ class Inexact(Exception):
 def widenable(plan: TablePlan, plans: Iterable[TablePlan]) -> Iterator[ColumnPlan]:
     """Yield the columns that may be given another type.
 
-    Not those of the key, nor of foreign keys, whose other end has the old one; not what the user has chosen.
+    Not those of the key, nor of foreign keys, whose other end has the old one; not what the user has chosen,
+    nor any of a table that was there before us.
     """
+    if plan.adopted:
+        return
     related = {fold(name) for key in plan.table.foreign_keys for name in key.columns}
     for other in plans:
         for key in other.table.foreign_keys:
