@@ -28,13 +28,14 @@ CREATE TABLE thing(
 CREATE UNIQUE INDEX thing_name ON thing(name);
 CREATE INDEX thing_big ON thing(big DESC, at);
 CREATE INDEX thing_mark ON thing(mark COLLATE NOCASE);
-CREATE INDEX thing_doc ON thing(json_extract(doc, '$.a'));
 INSERT INTO thing VALUES
     (1, 'one', x'00ff10', 0.3, 1.5, 1, '2024-02-29T12:00:00.123456Z', '{"a": 1, "b": [1, 2]}', 1 << 60,
      NULL, '12.50', '2024-02-29', 'caf' || char(233)),
     (2, 'two', x'', 0.0, 2, 0, '2024-02-29T12:00:00Z', '{"b": {"y": 1, "x": true}, "a": null}', -1, '',
      '0.10', '1999-12-31', 'Case'),
     (3, 'three', NULL, -1e-300, 0.1, NULL, NULL, '[]', NULL, 'x', NULL, NULL, NULL);
+ALTER TABLE thing ADD COLUMN raw TEXT;
+CREATE INDEX thing_raw ON thing(raw);
 CREATE TABLE pair(a TEXT, b INTEGER, c TEXT, PRIMARY KEY(a, b)) WITHOUT ROWID;
 INSERT INTO pair VALUES ('x', 1, 'p'), ('x', 2, 'q'), ('y', 1, 'r');
 CREATE TABLE loose(x TEXT, y INT);
@@ -50,6 +51,7 @@ COLUMNS = {
     "thing.doc": "jsonb",
     "thing.price": "numeric(10,2)",
     "thing.day": "date",
+    "thing.raw": "json",
 }
 
 
@@ -260,7 +262,7 @@ async def test_every_corruption_of_the_structure_is_caught(scene: Scene) -> None
     sound = await scene.verify(counts_only=True)
     assert wrong(sound) == []
     told = [(f.what, f.problem, f.harmless) for r in sound.values() for f in r.structure]
-    assert told == [("index thing_doc", "was not built: PostgreSQL refused it", True)]
+    assert told == [("index thing_raw", "was not built: PostgreSQL refused it", True)]
     for name, mutation in STRUCTURE.items():
         await scene.on_target(mutation.sql)
         report = (await scene.verify(counts_only=True))[mutation.table]
