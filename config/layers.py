@@ -21,7 +21,7 @@ DEFAULT_FILE = Path("liteferry.toml")
 NOT_IN_FILE = {"config"}
 EMPTY_MEANS_SOMETHING = {"http"}
 PATHS = ("sqlite_dir", "target_password_file", "control")
-MAPS = ("schema_map", "prefix_map", "rename", "columns", "hooks")
+MAPS = ("schema_map", "prefix_map", "rename", "columns", "bad_values", "hooks")
 LISTS = ("sources", "exclude", "indexes_after_cutover")
 
 

@@ -40,6 +40,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "compact_entries",
         "lock_hold_ms",
         "on_bad_value",
+        "on_type_drift",
         "drift_interval",
         "foreign_keys_enforced",
         "compare_interval",
@@ -60,7 +61,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "How it is reached, and what it says": ("config", "control", "http", "log_level", "log_format"),
     "Around the cutover": ("hook_timeout", "indexes_after_cutover"),
-    "Single files, tables and columns": ("schema_map", "prefix_map", "rename", "columns"),
+    "Single files, tables and columns": ("schema_map", "prefix_map", "rename", "columns", "bad_values"),
     "Commands at its turns": ("hooks",),
 }
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from config.errors import LiteferryError, SourceError, SourceMissing
+from config.errors import ConfigError, LiteferryError, SourceError, SourceMissing
 from config.settings import Settings
 from config.sources import (
     SourceSpec,
@@ -32,9 +32,11 @@ from replicator.faults import ours
 from replicator.naming import check_renames
 from replicator.pipeline import Pipeline
 from replicator.plan import check_overrides
+from replicator.policy import check_names
 from replicator.presence import Identity
 from replicator.state import State
 from replicator.target import Target
+from triggers.schema import Table
 
 from .admission import Admission
 from .attendance import back, present, wait
@@ -143,12 +145,26 @@ class Roster:
         found = {p: await of_source(p.tables()) for _, p, _ in begin}
         if complete:
             everything = [t for tables in found.values() for t in tables]
-            check_overrides(everything, self._settings.columns)
-            check_renames(everything, self._settings.rename)
+            self._check_settings(everything, strict=not settled)
         places = {p: await of_source(p.places()) for p in found}
         refuse_shared_tables(place for some in places.values() for place in some)
         for pipeline, some in places.items():
             self._followed.add(pipeline, some)
+
+    def _check_settings(self, tables: Sequence[Table], *, strict: bool) -> None:
+        """Refuse what is set for a column or table that is in no source.
+
+        Not `strict`ly after a restart: the application may have renamed or dropped it since the first one.
+        """
+        try:
+            check_overrides(tables, self._settings.columns)
+            check_names(tables, self._settings.bad_values)
+            check_renames(tables, self._settings.rename)
+        except ConfigError as error:
+            if strict:
+                raise
+            self._notices.append(str(error))
+            log.warning("a setting fits nothing", reason=str(error))
 
     async def _miss(self) -> None:
         """Tell of the files of watched folders that the target follows and that are not there any more."""

@@ -61,7 +61,8 @@ class Verification:
     async def recall(self) -> None:
         """Learn of the last one that another daemon has made; what the target does not tell now is left."""
         with contextlib.suppress(TargetAway):
-            self._last = await report.last(self._target, [p.source_id for p in self._pipelines()])
+            known = [p.registration.source_id for p in self._pipelines()]
+            self._last = await report.last(self._target, [one for one in known if one is not None])
 
     async def run(
         self,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import asyncpg
 
 from config.errors import LiteferryError, RowsRefused, TargetError, ValueRefused
 
-from . import dml, failpoint, ledger
+from . import dml, failpoint, ledger, sizes
 from .plan import TablePlan
 from .quarantine import VALUE_ERRORS, Quarantine, store
 from .reader import Batch
@@ -126,9 +126,10 @@ class Applier:
         if not block.rows:
             return
         statement = dml.insert(plan) if swap else dml.upsert(plan)
-        columns = plan.converter.columns(block.rows)
         try:
-            await connection.execute(statement, *columns)
+            for rows in _statements(plan, block):
+                timeout = sizes.seconds(block.size)
+                await connection.execute(statement, *plan.converter.columns(rows), timeout=timeout)
         except asyncpg.UniqueViolationError:
             raise
         except (*VALUE_ERRORS, asyncpg.IntegrityConstraintViolationError) as error:
@@ -141,7 +142,8 @@ class Applier:
         good, refusals = plan.converter.sift(block.rows)
 
         async def send(rows: list[Row]) -> None:
-            await connection.execute(statement, *plan.converter.parameters(rows))
+            timeout = sizes.seconds(sum(map(sizes.row_bytes, rows)))
+            await connection.execute(statement, *plan.converter.parameters(rows), timeout=timeout)
 
         refusals += await store(connection, good, send)
         refused = {tuple(r.row[i] for i in plan.key_places) for r in refusals}
@@ -159,6 +161,17 @@ class Applier:
             await connection.execute(
                 CONTROL["count_changes"], self._source_id, list(counted), list(counted.values())
             )
+
+
+def _statements(plan: TablePlan, block: Block) -> Iterable[Sequence[Row]]:
+    """Return the rows of a block, in parts where one statement would be too long.
+
+    Raises ValueRefused for a row that is too large.
+    """
+    if block.size <= sizes.LARGEST_STATEMENT:
+        return [block.rows]
+    plan.converter.refuse(block.rows)
+    return sizes.portions(block.rows, lambda row: row)
 
 
 def refused(plan: TablePlan, rows: Sequence[Row], error: BaseException) -> LiteferryError:

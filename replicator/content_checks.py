@@ -16,9 +16,13 @@ from triggers.session import Session
 from .checks import Findings, Level, counted, read_seconds, shown
 from .paging import Cursor, Pace
 from .plan import TablePlan, plan_table
+from .policy import Policy
 from .profile import Profile, estimate
 from .reader import read_page
 from .types import Evidence
+
+QUARANTINE_HINT = "correct them in SQLite, or set another type or rule under [columns] or [bad_values]"
+UNCLEAR_HINT = "say under [columns] what the column is, or under [bad_values] what becomes of the rest"
 
 #: Longest read for one table's foreign keys. Without WAL the application's writers wait for it.
 FOREIGN_KEY_SECONDS = 2.0
@@ -35,11 +39,13 @@ async def check_contents(
     seconds = read_seconds(settings, mode)
     budget, most = seconds if settings.profile else None, settings.profile_rows
     evidence = {t.name: await _evidence(session, t, budget, most) for t in tables}
-    plans = _plans(found, tables, evidence, schema, settings.columns)
+    policy = Policy(settings.on_bad_value == "halt", settings.bad_values)
+    plans = _plans(found, tables, evidence, schema, settings.columns, policy)
     _keys(found, tables, evidence)
     _defaults(found, tables)
     if settings.profile:
-        await _values(found, session, plans, seconds, settings.batch_memory_mb << 20)
+        level = Level.FAIL if policy.halt else Level.WARN
+        await _values(found, session, plans, seconds, settings.batch_memory_mb << 20, level)
     level = Level.FAIL if settings.foreign_keys_enforced else Level.WARN
     await _foreign_keys(found, session, tables, mode, level)
 
@@ -65,17 +71,18 @@ def _plans(
     evidence: Mapping[str, Sequence[Evidence]],
     schema: str,
     overrides: Mapping[str, str],
+    policy: Policy,
 ) -> list[TablePlan]:
     """Plan every table, and note all that stands against it rather than the first."""
     plans = []
     wrong = 0
     for table in tables:
-        errors = problems(table, schema, evidence[table.name], overrides)
+        errors = problems(table, schema, evidence[table.name], overrides, policy)
         wrong += len(errors)
         for error in errors:
             found.refused("plan", error)
         if not errors:
-            plans.append(plan_table(table, schema, evidence[table.name], overrides))
+            plans.append(plan_table(table, schema, evidence[table.name], overrides, policy=policy))
     if tables and not wrong:
         found.add(
             "plan", Level.PASS, f"every column of {counted(len(tables), 'table')} has a type that holds it"
@@ -84,7 +91,11 @@ def _plans(
 
 
 def problems(
-    table: Table, schema: str, evidence: Sequence[Evidence], overrides: Mapping[str, str]
+    table: Table,
+    schema: str,
+    evidence: Sequence[Evidence],
+    overrides: Mapping[str, str],
+    policy: Policy = Policy(),  # noqa: B008  # a constant
 ) -> list[LiteferryError]:
     """Return all errors that planning a table meets, where `plan_table` stops at the first."""
     met: dict[str, LiteferryError] = {}
@@ -95,7 +106,7 @@ def problems(
     ]
     for part, seen in [*parts, (table, list(evidence))]:
         try:
-            plan_table(part, schema, seen, overrides)
+            plan_table(part, schema, seen, overrides, policy=policy)
         except LiteferryError as error:
             met.setdefault(str(error), error)
     return list(met.values())
@@ -134,29 +145,47 @@ def _defaults(found: Findings, tables: Sequence[Table]) -> None:
 
 
 async def _values(
-    found: Findings, session: Session, plans: Sequence[TablePlan], seconds: float, memory: int
+    found: Findings, session: Session, plans: Sequence[TablePlan], seconds: float, memory: int, level: Level
 ) -> None:
-    """Convert every value as the copy would, and note the first of each table that has no equal."""
+    """Convert every value as the copy would; of each table note the first row that has no equal, at `level`.
+
+    Below FAIL all such rows are counted.
+    """
     refused = 0
     for plan in plans:
-        try:
-            await _convert(session, plan, seconds, memory)
-        except ValueRefused as error:
+        rows, first = await _refused(session, plan, seconds, memory, only_first=level is Level.FAIL)
+        if first is not None:
             refused += 1
-            found.refused("values", error)
+            more = f"{counted(rows, 'row')} would go into quarantine; the first: " if rows > 0 else ""
+            found.add("values", level, f"{more}{first}", QUARANTINE_HINT if more else first.hint)
+        for column in (c for c in plan.columns if c.unclear):
+            text = f"table {plan.name!r}, column {column.source!r}: {column.pg_type} is unclear"
+            known = sum(column.evidence.classes.values())
+            share = f"{column.dissenting:,} of {known:,} values are something else"
+            found.add("values", Level.WARN, f"{text}: {share}", UNCLEAR_HINT)
     if plans and not refused:
         found.add("values", Level.PASS, "every value can be stored as it is")
 
 
-async def _convert(session: Session, plan: TablePlan, seconds: float, memory: int) -> None:
+async def _refused(
+    session: Session, plan: TablePlan, seconds: float, memory: int, *, only_first: bool
+) -> tuple[int, ValueRefused | None]:
+    """Return how many rows cannot be stored, 0 where only the first was looked for, and that one's error."""
     pace = Pace(seconds)
     pace.bound(plan.row_bytes, memory)
     after: Cursor | None = None
-    last = False
+    last, rows = False, 0
+    first: ValueRefused | None = None
     while not last:
         page = await session.run(read_page, plan, after, pace.rows)
-        plan.converter.refuse(page.rows)
         after, last = page.cursor, page.last
+        refusals = plan.converter.sift(page.rows)[1]
+        if refusals and first is None:
+            first = plan.converter.error(refusals[0])
+            if only_first:
+                return 0, first
+        rows += len(refusals)
+    return rows, first
 
 
 async def _foreign_keys(

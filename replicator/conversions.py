@@ -10,7 +10,7 @@ from typing import Any
 
 from config.errors import ConfigError
 
-from . import documents, moments, scalars
+from . import documents, moments, scalars, texts
 
 Convert = Callable[[Any], Any]
 
@@ -35,7 +35,7 @@ SYNONYMS = {
 }
 _LIMITED = {"decimal": "numeric", "character varying": "varchar", "character": "char", "bpchar": "char"}
 
-_WORDS = ("rounded", "lossy", "padded")
+_WORDS = ("rounded", "lossy", "padded", "escaped", "replaced")
 _FORM = re.compile(
     r"(?P<type>.+?)(?:\s+from\s+(?P<source>\w+))?(?:\s+in\s+(?P<zone>\S+))?"
     rf"(?:\s+(?P<word>{'|'.join(_WORDS)}))?",
@@ -158,6 +158,26 @@ def _char(wanted: Conversion, key: bool) -> Way:
     return Way(scalars.fixed(wanted.arguments[0], padded=False), _itself)
 
 
+def _text(wanted: Conversion, key: bool) -> Way:
+    if wanted.source != "any" and wanted.word == "escaped":
+        return Way(texts.escaped, texts.unescaped)
+    convert = {"escaped": texts.escaped, "replaced": texts.replaced}[wanted.word]
+    lost = ["which characters U+FFFD stands for"] if wanted.word == "replaced" else []
+    lost += ["whether it was a number"] if wanted.source == "any" else []
+    return Way(scalars.number_or(convert) if wanted.source == "any" else convert, None, "; ".join(lost))
+
+
+def _bytea(wanted: Conversion, key: bool) -> Way:
+    return Way(texts.as_bytes, None, "whether it was text or a blob")
+
+
+def _jsonb(wanted: Conversion, key: bool) -> Way:
+    lost = f"{SPELLING}: the order of keys, white space, 1e2 for 100"
+    if wanted.word == "replaced":
+        return Way(texts.jsonb_replaced, None, f"{lost}; which characters U+FFFD stands for")
+    return Way(documents.jsonb, None, lost)
+
+
 def _boolean(wanted: Conversion, key: bool) -> Way:
     return Way(scalars.boolean, None, f"{SPELLING}, where it is one")
 
@@ -172,9 +192,9 @@ _RULES: dict[str, _Rule] = {
     "date": _Rule(lambda wanted, key: Way(moments.day, moments.day_text)),
     "time": _Rule(_clock, words=("rounded",)),
     "uuid": _Rule(_uuid, sources=("text", "hex", "blob")),
-    "jsonb": _Rule(
-        _same(documents.jsonb, f"{SPELLING}: the order of keys, white space, 1e2 for 100"),
-    ),
+    "text": _Rule(_text, sources=("any",), words=("escaped", "replaced")),
+    "bytea": _Rule(_bytea, sources=("any",)),
+    "jsonb": _Rule(_jsonb, words=("replaced",)),
     "json": _Rule(_same(documents.json_text)),
     "inet": _Rule(_same(scalars.inet, SPELLING)),
     "cidr": _Rule(_same(scalars.cidr, SPELLING)),
@@ -224,6 +244,8 @@ def _objection(wanted: Conversion) -> str:
         return f"{wanted.name} is made from {known}" if known else f"{wanted.name} takes no `from`"
     if wanted.zone and (not rule.zone or wanted.source not in ("", "iso")):
         return "a time zone is stated for texts that become timestamptz, and for nothing else"
+    if wanted.name == "text" and wanted.source and not wanted.word:
+        return "`text` takes numbers as their text already"
     if wanted.word and wanted.word not in rule.words:
         return f"`{wanted.word}` says nothing about {wanted.name}"
     return _zone_objection(wanted.zone) or _argument_objection(wanted, rule)
@@ -254,6 +276,11 @@ def _completed(wanted: Conversion) -> Conversion:
     if wanted.name in ("timestamptz", "timestamp") and not wanted.source:
         return Conversion(wanted.name, wanted.arguments, "iso", wanted.zone, wanted.word)
     return wanted
+
+
+def takes_bad_text(text: str) -> bool:
+    """Tell whether a conversion of `parse` holds texts that are not UTF-8."""
+    return text.endswith((" escaped", " replaced")) or text == "bytea from any"
 
 
 @lru_cache(maxsize=4096)

@@ -31,7 +31,7 @@ from triggers.session import Session
 from . import failpoint
 from .backoff import Backoff
 from .ddl import Note
-from .decision import decide, open_target, set_sequences, undo
+from .decision import decide, open_target, opening, set_sequences, undo
 from .pipeline import Pipeline
 from .presence import refuse_absence
 from .state import State
@@ -112,6 +112,9 @@ class Cutover:
         connection = await stack.enter_async_context(self._target.connection())
         transaction = connection.transaction()
         stack.push_async_callback(self._forget_decision, transaction)
+        for pipeline in self._pipelines:
+            # while nobody waits for it
+            opening(pipeline)
         # last in, first out: the writers go on before the target is asked to forget anything
         sessions = [await stack.enter_async_context(_locking(p)) for p in self._pipelines]
         # The tail goes on while the lock is asked for: what comes meanwhile is not left for the pause.

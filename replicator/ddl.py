@@ -3,58 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 
-from triggers.identifier import fold, literal, quote
-from triggers.index_sql import parse, renamed
+from triggers.identifier import quote
 from triggers.key import KeyKind
-from triggers.schema import ForeignKey, Index
 
+from . import comments, constraints, generated, indexes, views
+from .constraints import foreign_keys
 from .defaults import translate
+from .indexes import by_index, drop, secondary
 from .naming import ROWID_COLUMN, Names, alternative, short_name
+from .objects import Note, Object, key_name
 from .plan import ColumnPlan, SourcePlan, TablePlan
+
+__all__ = (
+    "Note",
+    "Object",
+    "alternative",
+    "by_index",
+    "create_table",
+    "drop",
+    "drop_guard",
+    "drop_table",
+    "foreign_keys",
+    "guard",
+    "identity",
+    "key_name",
+    "notes",
+    "replica_key",
+    "script",
+    "secondary",
+    "short_name",
+    "validate",
+)
 
 GUARD = "liteferry_guard"
 
 #: Types that can count on as an identity.
 INTEGERS = ("bigint", "integer", "smallint")
-
-
-#: What stands before the name of an object that shares its schema's space of names.
-KEYWORDS = {"unique constraint": "ADD CONSTRAINT", "unique index": "INDEX", "index": "INDEX"}
-
-
-@dataclass(frozen=True)
-class Object:
-    """An index or a constraint: its statement and what it is, for notes."""
-
-    table: str
-    name: str
-    kind: str
-    sql: str
-    #: PostgreSQL may see it stricter than SQLite does: built behind the cutover, lest it stop the stream.
-    late: bool = False
-    #: The name that it takes where the first is taken; empty for what is named within its table.
-    other: str = ""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return the names that it may have on the target, the first choice first."""
-        return (self.name, self.other) if self.other else (self.name,)
-
-    def under(self, name: str) -> Object:
-        """Return it under another name."""
-        before, after = self.sql.split(f" {KEYWORDS[self.kind]} {quote(self.name)} ", 1)
-        return replace(self, name=name, sql=f"{before} {KEYWORDS[self.kind]} {quote(name)} {after}")
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something of the source that the target does not get, or not quite, and why."""
-
-    table: str
-    what: str
-    reason: str
 
 
 def create_table(plan: TablePlan, taken: Collection[str] = ()) -> str:
@@ -108,101 +93,6 @@ def _columns_of(plan: TablePlan, names: Iterable[str]) -> str:
     return ", ".join(quote(plan.on_target(name)) for name in names)
 
 
-def key_name(plan: TablePlan) -> str:
-    """Return the name of the constraint that carries the table's key on the target."""
-    if plan.key.kind is KeyKind.UNIQUE:
-        return short_name("_".join([plan.target, *map(plan.on_target, plan.key.columns), "key"]))
-    return short_name(f"{plan.target}_{'liteferry_key' if plan.key.kind is KeyKind.ROWID else 'pkey'}")
-
-
-def secondary(plan: TablePlan) -> list[Object]:
-    """Return the unique constraints and indexes to build once the table's rows are consistent."""
-    made: list[Object] = []
-    used = {key_name(plan)}
-    for index in plan.table.indexes:
-        if index.name == plan.key.index or not plan.has(
-            *(c.name for c in index.columns if c.name is not None)
-        ):
-            continue
-        if index.origin == "c":
-            one = _index(plan, index)
-        elif index.plain_columns is not None:
-            one = _constraint(plan, index, index.plain_columns)
-        else:
-            continue
-        # UNIQUE(a_b) and UNIQUE(a, b) would both be t_a_b_key
-        one = (
-            one.under(alternative(plan.target, one.name, *map(plan.on_target, index.plain_columns or ())))
-            if one.name in used
-            else one
-        )
-        used.add(one.name)
-        made.append(one)
-    return made
-
-
-def _constraint(plan: TablePlan, index: Index, names: Sequence[str]) -> Object:
-    name = short_name("_".join([plan.target, *map(plan.on_target, names), "key"]))
-    columns = _columns_of(plan, names)
-    sql = f"ALTER TABLE {plan.qualified} ADD CONSTRAINT {quote(name)} UNIQUE ({columns})"
-    return Object(plan.name, name, "unique constraint", sql, other=alternative(plan.target, name))
-
-
-def _index(plan: TablePlan, index: Index) -> Object:
-    text = parse(index.sql or "")
-    called = {c.source: c.target for c in plan.columns}
-    terms = []
-    for column, term in zip(index.columns, text.terms, strict=True):
-        known = column.name is not None
-        what = quote(plan.on_target(column.name or "")) if known else f"({renamed(term, called)})"
-        terms.append(what + (" DESC NULLS LAST" if column.descending else " NULLS FIRST"))
-    unique = "UNIQUE " if index.unique else ""
-    where = f" WHERE {renamed(text.where, called)}" if text.where else ""
-    name = short_name(index.name)
-    # NULLs sort first in SQLite, last in PostgreSQL: said here, so that ORDER BY ... NULLS FIRST can use it
-    sql = f"CREATE {unique}INDEX {quote(name)} ON {plan.qualified} ({', '.join(terms)}){where}"
-    # lower('É') is 'é' there and 'É' here, LIKE minds the case there and not here
-    late = index.unique and bool(text.where or index.plain_columns is None)
-    return Object(plan.name, name, f"{unique.lower()}index", sql, late, alternative(plan.target, name))
-
-
-def drop(plan: TablePlan, wanted: Object, name: str) -> str:
-    """Return the statement that takes away an index or a unique constraint by the name that it has."""
-    if wanted.kind == "unique constraint":
-        return f"ALTER TABLE {plan.qualified} DROP CONSTRAINT IF EXISTS {quote(name)}"
-    return f"DROP INDEX IF EXISTS {quote(plan.schema)}.{quote(name)}"
-
-
-def foreign_keys(plan: TablePlan, planned: Iterable[TablePlan]) -> list[Object]:
-    """Return the foreign keys, NOT VALID so that adding them reads no row.
-
-    SQLite enforces foreign keys only where the application asks for it, so real files hold violations.
-    """
-    names = {fold(other.name): other for other in planned}
-    made: list[Object] = []
-    for key in plan.table.foreign_keys:
-        other = names.get(fold(key.other_table))
-        if other is None or not key.other_columns or not plan.has(*key.columns):
-            continue
-        if len(key.other_columns) != len(key.columns) or not other.has(*key.other_columns):
-            continue
-        name = short_name("_".join([plan.target, *map(plan.on_target, key.columns), "fkey"]))
-        if any(one.name == name for one in made):
-            name = alternative(plan.target, name, other.target)
-        columns, referenced = _columns_of(plan, key.columns), _columns_of(other, key.other_columns)
-        sql = (
-            f"ALTER TABLE {plan.qualified} ADD CONSTRAINT {quote(name)} FOREIGN KEY ({columns}) "
-            f"REFERENCES {other.qualified} ({referenced}){_actions(key)} NOT VALID"
-        )
-        made.append(Object(plan.name, name, "foreign key", sql))
-    return made
-
-
-def _actions(key: ForeignKey) -> str:
-    deleted = f" ON DELETE {key.on_delete}" if key.on_delete != "NO ACTION" else ""
-    return deleted + (f" ON UPDATE {key.on_update}" if key.on_update != "NO ACTION" else "")
-
-
 def validate(plan: TablePlan, constraint: str) -> str:
     """Return the statement that checks a NOT VALID constraint against all rows."""
     return f"ALTER TABLE {plan.qualified} VALIDATE CONSTRAINT {quote(constraint)}"
@@ -229,33 +119,41 @@ def identity(plan: TablePlan) -> ColumnPlan | None:
     return column if column.pg_type in INTEGERS else None
 
 
+def opening(plan: TablePlan, planned: Iterable[TablePlan]) -> list[Object]:
+    """Return what a table is given in the decision, when the application takes it over."""
+    return [*constraints.constraints(plan, planned), *generated.objects(plan)]
+
+
+def comment(plan: TablePlan, source: str) -> str:
+    """Return the comments that say where a table and its columns came from, as one script."""
+    return ";\n".join([comments.table(plan, source), *comments.columns(plan)])
+
+
 def notes(plan: TablePlan, planned: Sequence[TablePlan]) -> list[Note]:
     """Return what the target does not get of a table, or gets in another form."""
-    found = []
-    for planned_column in plan.columns:
-        column = plan.table.column(planned_column.source)
-        if column.generated:
-            found.append(Note(plan.name, f"column {column.name}", "generated in SQLite, plain on the target"))
-        elif column.default is not None and translate(column.default, planned_column.pg_type) is None:
-            found.append(Note(plan.name, f"column {column.name}", f"default {column.default} has no equal"))
-    for index in plan.table.indexes:
-        other = [c.collation for c in index.columns if c.collation.upper() != "BINARY"]
-        if other:
-            reason = f"compares by {other[0]} in SQLite, by bytes on the target"
-            found.append(Note(plan.name, f"index {index.name}", reason))
+    found = [*_defaults(plan), *generated.notes(plan), *indexes.notes(plan)]
     if plan.key.kind is KeyKind.ROWID:
         found.append(Note(plan.name, f"column {ROWID_COLUMN}", "added: the table has no key of its own"))
-    names = {fold(p.name) for p in planned}
-    for key in plan.table.foreign_keys:
-        if fold(key.other_table) not in names:
-            what = f"foreign key ({', '.join(key.columns)})"
-            found.append(Note(plan.name, what, f"refers to {key.other_table!r}, which is not replicated"))
-    return found
+    return [*found, *constraints.notes(plan, planned)]
+
+
+def _defaults(plan: TablePlan) -> Iterator[Note]:
+    for planned in plan.columns:
+        column = plan.table.column(planned.source)
+        default = None if column.generated else column.default
+        if default is not None and translate(default, planned.pg_type) is None:
+            yield Note(plan.name, f"column {column.name}", f"default {default} has no equal")
+
+
+HEADER = """\
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load."""
 
 
 def script(plan: SourcePlan) -> str:
     """Return the whole DDL as a script to read, with the evidence for every type."""
-    parts = [f"CREATE SCHEMA IF NOT EXISTS {quote(plan.schema)};"]
+    parts = [HEADER, f"CREATE SCHEMA IF NOT EXISTS {quote(plan.schema)};"]
     taken = {table.target for table in plan.tables}
     for table in plan.tables:
         parts += [
@@ -265,8 +163,10 @@ def script(plan: SourcePlan) -> str:
         parts.append(create_table(table, taken) + ";")
         parts.append(replica_key(table, _unused(table, key_name(table), taken)) + ";")
         parts += [o.under(_unused(table, o.name, taken)).sql + ";" for o in secondary(table)]
+        parts += [f"{sql};" for sql in comments.columns(table)]
     for table in plan.tables:
-        parts += [o.sql + ";" for o in foreign_keys(table, plan.tables)]
+        parts += [f"{o.sql};" for o in opening(table, plan.tables)]
+    parts += [f"{view.sql};" for view in views.translate(plan.views, plan.tables, plan.schema)[0]]
     for table in plan.tables:
         parts += [_line(f"not carried: {n.table}, {n.what}: {n.reason}") for n in notes(table, plan.tables)]
     parts += [_line(f"left out: {s.kind} {s.name}: {s.reason}") for s in plan.skipped]
@@ -287,8 +187,3 @@ def _unused(plan: TablePlan, name: str, taken: set[str]) -> str:
 def _line(text: str) -> str:
     # names and defaults may hold line breaks, behind which the comment would be at its end
     return "-- " + " ".join(text.split())
-
-
-def comment(plan: TablePlan, source: str) -> str:
-    """Return the comment that says where a table came from."""
-    return f"COMMENT ON TABLE {plan.qualified} IS {literal(f'replicated by liteferry from {source}')}"

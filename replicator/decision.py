@@ -12,14 +12,15 @@ import asyncpg
 import structlog
 
 from config.errors import CutoverRefused, LiteferryError, TargetAway
-from triggers import fence
+from triggers import fence, select
 from triggers.connection import writing
 from triggers.identifier import quote
 from triggers.session import Session
 
-from . import ddl, loader, names
+from . import constraints, ddl, loader, names, views
 from .backoff import Backoff
 from .ddl import Note
+from .faults import source_error
 from .pipeline import Pipeline
 from .plan import TablePlan
 from .state import State
@@ -46,8 +47,15 @@ def _greatest(connection: sqlite3.Connection, table: str, column: str, autoincre
     return greatest
 
 
+def opening(pipeline: Pipeline) -> list[tuple[TablePlan, list[ddl.Object]]]:
+    """Return what the tables of a source are given in the decision: foreign keys, CHECKs, triggers."""
+    # of its own file only: a table of the same name in another file is another table
+    siblings = list(pipeline.plans.values())
+    return [(plan, ddl.opening(plan, siblings)) for plan in siblings]
+
+
 async def open_target(connection: Connection, cutover: UUID, pipelines: Sequence[Pipeline]) -> list[Note]:
-    """Make the target the application's, inside a transaction: guard off, foreign keys on, decided.
+    """Make the target the application's, inside a transaction: guard off, constraints on, decided.
 
     Raises CutoverRefused when the cutover was aborted meanwhile by somebody else.
     """
@@ -58,10 +66,7 @@ async def open_target(connection: Connection, cutover: UUID, pipelines: Sequence
     for pipeline in pipelines:
         for plan in pipeline.plans.values():
             await connection.execute(ddl.drop_guard(plan))
-        for plan in pipeline.plans.values():
-            # of its own file only: a table of the same name in another file is another table
-            siblings = list(pipeline.plans.values())
-            notes += await loader.build(connection, plan, ddl.foreign_keys(plan, siblings))
+        notes += await loader.build_together(connection, opening(pipeline))
         await connection.execute(CONTROL["set_state"], pipeline.source_id, State.CUT_OVER.value)
     return notes
 
@@ -158,20 +163,41 @@ def _lift(connection: sqlite3.Connection, budget: float) -> None:
 
 
 async def validate(target: Target, pipelines: Sequence[Pipeline]) -> list[Note]:
-    """Check the foreign keys against all rows, build what had to wait, gather statistics.
+    """Make the views, check constraints against all rows, build what had to wait, gather statistics.
 
-    A foreign key that fails stays NOT VALID. May be run again.
+    A foreign key or CHECK that fails stays NOT VALID. May be run again.
     """
     notes = []
     for pipeline in pipelines:
-        for plan in pipeline.plans.values():
-            for wanted in ddl.foreign_keys(plan, list(pipeline.plans.values())):
+        plans = list(pipeline.plans.values())
+        notes += await _make_views(target, pipeline, plans)
+        for plan in plans:
+            for wanted in constraints.constraints(plan, plans):
                 notes += await _validate_one(target, plan.qualified, wanted)
             for wanted in ddl.secondary(plan):
                 if wanted.late:
                     notes += await _build_late(target, plan, wanted)
             async with target.connection() as connection:
                 await connection.execute(f"ANALYZE {plan.qualified}", timeout=loader.DAY)
+    return notes
+
+
+async def _make_views(target: Target, pipeline: Pipeline, plans: Sequence[TablePlan]) -> list[Note]:
+    """Make the views that mean the same here; one that is there already stays."""
+    try:
+        seen = await pipeline.reader.run(select.views, pipeline.settings.exclude)
+    except (sqlite3.Error, LiteferryError) as raised:
+        error = source_error(pipeline.reader, raised) if isinstance(raised, sqlite3.Error) else raised
+        if error.retryable:
+            raise error from raised
+        # the file may be gone, and is not needed for anything else any more
+        return [Note(pipeline.path.name, "views", f"could not be read: {error}")]
+    made, notes = views.translate(views.named(seen, pipeline.naming), plans, pipeline.facts.schema)
+    async with target.transaction() as connection:
+        there = {r["viewname"] for r in await connection.fetch(CONTROL["views"], pipeline.facts.schema)}
+        for view in made:
+            if view.name not in there:
+                notes += await loader.build(connection, plans[0], [view])
     return notes
 
 
@@ -206,7 +232,7 @@ async def _validate_one(target: Target, table: str, wanted: ddl.Object) -> list[
             await connection.execute(
                 f"ALTER TABLE {table} VALIDATE CONSTRAINT {quote(wanted.name)}", timeout=loader.DAY
             )
-        except asyncpg.ForeignKeyViolationError:
+        except (asyncpg.ForeignKeyViolationError, asyncpg.CheckViolationError):
             reason = "rows of the source violate it; it holds for new rows and stays NOT VALID"
             return [Note(wanted.table, f"{wanted.kind} {wanted.name}", reason)]
     return []

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from triggers.identifier import literal
 
-from . import conversions
+from . import constants, conversions
 from .documents import array_literal
 
 _NUMBER = re.compile(r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$")
@@ -43,6 +43,15 @@ _CLOCK_CALLS = {
 def translate(default: str, pg_type: str) -> str | None:
     """Return the default as PostgreSQL writes it for a column of that type, None when it has no equal."""
     text = _unwrapped(default)
+    plain = _plain(text, pg_type)
+    if plain is not None:
+        return plain
+    value = constants.evaluated(text)
+    return constants.clock(text, pg_type) if value is None else _plain(value, pg_type)
+
+
+def _plain(text: str, pg_type: str) -> str | None:
+    """Return a literal or one of the clock's words for a column, None for anything else."""
     lower = " ".join(text.lower().split())
     if lower == "null":
         return "NULL"

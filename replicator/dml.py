@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from triggers.identifier import quote
+import hashlib
+
+from triggers.identifier import literal, quote
 
 from .conversions import base, is_list
-from .plan import TablePlan
+from .plan import ColumnPlan, TablePlan
 
 
 def _arrays(plan: TablePlan, places: range | tuple[int, ...]) -> str:
@@ -82,3 +84,73 @@ def delete_duplicates(plan: TablePlan) -> str:
         f"DELETE FROM {plan.qualified} WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER "
         f"(PARTITION BY {keys} ORDER BY ctid) AS copy FROM {plan.qualified}) AS copies WHERE copy > 1)"
     )
+
+
+#: Types whose values have no fixed length, and so may be too long for an index.
+_LONG = ("text", "varchar", "bpchar", "bytea", "numeric")
+
+
+def _probe_name(plan: TablePlan) -> str:
+    mark = hashlib.sha256(plan.qualified.encode()).hexdigest()[:16]
+    return f"liteferry.probe_{mark}"
+
+
+def probe(plan: TablePlan) -> list[str]:
+    """Return the statements that try every long key of a table in an index of the same columns.
+
+    They leave a table with the places of the rows that no index holds; for one transaction.
+    """
+    columns, name = _key_columns(plan), _probe_name(plan)
+    own = [f"k{n}" for n in range(len(columns))]
+    chosen = ", ".join(f"{c} AS {k}" for c, k in zip(columns, own, strict=True))
+    types = [base(plan.record[i].pg_type) for i in plan.key_places]
+    sizes = [
+        f"octet_length({c}{'::text' if t == 'numeric' else ''})"
+        for c, t in zip(columns, types, strict=True)
+        if t in _LONG
+    ]
+    # a key takes at most a third of a page: what is well below that need not be tried
+    long = f"{' + '.join(sizes) or '0'} > current_setting('block_size')::int / 4"
+    body = f"""DECLARE one record;
+BEGIN
+    FOR one IN SELECT ctid AS place, {chosen} FROM {plan.qualified} WHERE {long} LOOP
+        BEGIN
+            INSERT INTO {name} ({", ".join(own)}) VALUES ({", ".join(f"one.{k}" for k in own)});
+        EXCEPTION WHEN program_limit_exceeded THEN
+            INSERT INTO {name} (place) VALUES (one.place);
+        END;
+    END LOOP;
+END"""
+    return [
+        f"CREATE UNLOGGED TABLE {name} AS SELECT ctid AS place, {chosen} FROM {plan.qualified} WITH NO DATA",
+        f"CREATE INDEX ON {name} ({', '.join(own)})",
+        f"DO {literal(body)}",
+    ]
+
+
+def delete_refused(plan: TablePlan) -> str:
+    """Return the statement that deletes the rows that `probe` has found, and returns their keys."""
+    keys = ", ".join(f"t.{c}" for c in _key_columns(plan))
+    places = f"USING {_probe_name(plan)} AS p WHERE t.ctid = p.place"
+    return f"DELETE FROM {plan.qualified} AS t {places} RETURNING {keys}"
+
+
+def drop_probe(plan: TablePlan) -> str:
+    """Return the statement that takes the table of `probe` away."""
+    return f"DROP TABLE {_probe_name(plan)}"
+
+
+def rewrite(plan: TablePlan) -> str:
+    """Return the statement that writes a table anew without its deleted rows."""
+    column = _key_columns(plan)[0]
+    # any expression but the column alone has PostgreSQL write every row; the type stays
+    kind = plan.record[plan.key_places[0]].pg_type
+    return (
+        f"ALTER TABLE {plan.qualified} ALTER COLUMN {column} TYPE {kind} USING coalesce({column}, {column})"
+    )
+
+
+def negative_zero(plan: TablePlan, column: ColumnPlan) -> str:
+    """Return the query whether a column of floating point numbers holds -0.0."""
+    name = quote(column.target)
+    return f"SELECT EXISTS (SELECT FROM {plan.qualified} WHERE {name} = 0 AND {name}::text = '-0')"

@@ -10,7 +10,7 @@ from triggers.identifier import quote
 from triggers.key import Key
 from triggers.schema import Column, Index, Table
 
-from . import ddl, names
+from . import comments, ddl, names
 from .defaults import translate
 from .naming import Names, alternative
 from .plan import ColumnPlan, TablePlan
@@ -123,6 +123,7 @@ def alter(
     statements += [f"{change} RENAME COLUMN {quote(a)} TO {quote(b)}" for a, b in _moves(evolution, new)]
     for column in evolution.added:
         statements.append(f"{change} ADD COLUMN {_definition(new, column)}")
+    statements += comments.columns(new, {column.name for column in evolution.added})
     statements += _loosen(evolution, new)
     return statements
 
@@ -207,10 +208,10 @@ def _as_renamed(evolution: Evolution, new: TablePlan) -> TablePlan:
 def _drop_objects(evolution: Evolution, new: TablePlan, present: Collection[str]) -> Iterator[str]:
     """Indexes and constraints that the source has no longer, under the names they have on the target."""
     wanted = {o.sql for o in ddl.secondary(new)}
-    before, renamed = ddl.secondary(evolution.old), ddl.secondary(_as_renamed(evolution, new))
+    before, renamed = ddl.by_index(evolution.old), ddl.by_index(_as_renamed(evolution, new))
     for was, would_be in zip(before, renamed, strict=True):
-        there = names.found(was.names, present)
-        if would_be.sql not in wanted and there is not None:
+        there = names.found(was.names, present) if was is not None else None
+        if was is not None and there is not None and (would_be is None or would_be.sql not in wanted):
             yield ddl.drop(evolution.old, was, there)
 
 
@@ -218,8 +219,9 @@ def _rename_objects(
     evolution: Evolution, new: TablePlan, present: Collection[str], taken: set[str]
 ) -> Iterator[str]:
     wanted = {o.sql for o in ddl.secondary(new)}
-    before, renamed = ddl.secondary(evolution.old), ddl.secondary(_as_renamed(evolution, new))
-    pairs = [(a.names, b.names) for a, b in zip(before, renamed, strict=True) if b.sql in wanted]
+    before, renamed = ddl.by_index(evolution.old), ddl.by_index(_as_renamed(evolution, new))
+    both = zip(before, renamed, strict=True)
+    pairs = [(a.names, b.names) for a, b in both if a is not None and b is not None and b.sql in wanted]
     pairs.append((names.key_names(evolution.old), names.key_names(new)))
     for was, now in pairs:
         there = names.found(was, present)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,15 +15,14 @@ from uuid import UUID
 from config.errors import SchemaChanged
 from triggers.session import Session
 
-from . import dml
 from .applier import Collision
+from .counting import counted, is_counted, quarantined
 from .findings import Checksum, Mode, TableReport
 from .matching import (
     CHUNK_ROWS,
     Differences,
     absent,
     converted,
-    count_rows,
     differences,
     rows_of,
     rows_under,
@@ -33,7 +32,7 @@ from .paging import Cursor, Pace
 from .progress import Progress
 from .quarantine import VALUE_ERRORS, hash_of
 from .reader import read_page
-from .repair import Repair
+from .repair import Repair, timed
 from .target import CONTROL, Connection
 from .values import Row
 
@@ -92,7 +91,10 @@ class Examination:
         """Let a known difference stand in the way of a cutover until it is gone."""
         if not self.report.rows_equal:
             self._facts.differing.add(self._number)
-        elif self.report.mode is Mode.ROWS:
+            if self.report.mode is not Mode.TOUCHED:
+                # it may be in a row that was not written: the next comparison must look at all
+                self._facts.touched.forget(self._number)
+        elif self.report.mode is not Mode.COUNTS:
             self._facts.differing.discard(self._number)
         self._facts.repairs += bool(self.report.repaired)
         self._facts.repaired_rows += self.report.repaired
@@ -112,24 +114,40 @@ class Examination:
             touched.end(record, equal=equal)
 
     async def _all(self) -> None:
-        await self._count()
+        counts = is_counted(self._plan, self._facts.journal_mode)
+        if counts:
+            await self._count()
         after: Cursor | None = None
         last = False
         while not last:
             look = partial(read_page, plan=self._plan, after=after, limit=self._pace.rows)
-            async with self._aligned(look) as page:
+            async with self._aligned(partial(timed, work=look)) as (page, reading):
                 # not before: waiting for the batch in hand says nothing about the size of a chunk
                 begun = time.monotonic()
                 looked = await self._compare(page.rows)
-                self._pace.took(len(page.rows), time.monotonic() - begun)
-            self._sum(looked)
+                comparing = time.monotonic() - begun
+            # without a WAL the application's writers wait for our reads, which must be shorter
+            slowest = max(comparing, reading * self._pace.seconds / self._pipeline.read_seconds)
+            self._pace.took(len(page.rows), slowest)
+            # outside of the time in which the stream rests
+            self.report.sum(looked.good, looked.found)
             after, last = page.cursor, page.last
         report = self.report
-        if report.source_rows != report.target_rows + report.quarantined or report.missing:
+        if not counts or report.source_rows != report.target_rows + report.quarantined or report.missing:
             await self._find_extra()
         await self._mend_late()
-        if report.repaired:
+        if not counts:
+            await self._infer_counts()
+        elif report.repaired:
             await self._count()
+
+    async def _infer_counts(self) -> None:
+        """Take from the rows that were met how many each side has; both were walked from end to end."""
+        report = self.report
+        aside = await quarantined(self._pipeline.target, self._place())
+        # what has been repaired is there, or gone, by now
+        wrong = 0 if report.found == report.repaired else report.extra - report.missing
+        report.count((report.compared, report.compared - aside + wrong, aside))
 
     async def _some(self, keys: Sequence[Row]) -> None:
         self.report.mode = Mode.TOUCHED
@@ -162,22 +180,7 @@ class Examination:
         return self._pipeline.source_id, self._number
 
     async def _count(self) -> None:
-        report = self.report
-        async with self._frozen() as (target, freeze):
-            async with self._aligned(partial(count_rows, plan=self._plan)) as rows:
-                await freeze()
-            report.source_rows = rows
-            report.target_rows = await target.fetchval(dml.count(self._plan), timeout=3600)
-            report.quarantined = await target.fetchval(CONTROL["quarantined_in"], *self._place())
-
-    @asynccontextmanager
-    async def _frozen(self) -> AsyncIterator[tuple[Connection, Callable[[], Awaitable[object]]]]:
-        """Lend a connection that sees, once it is frozen, the target as it was then; the stream goes on."""
-        async with (
-            self._pipeline.target.connection() as target,
-            target.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            yield target, lambda: target.fetchval("SELECT 1")
+        self.report.count(await counted(self._pipeline.target, self._plan, self._place(), self._aligned))
 
     async def _compare(self, rows: list[Row]) -> Looked:
         """Compare rows of the source with the target's, and mend what is wrong where that is wanted."""
@@ -232,18 +235,6 @@ class Examination:
             key = tuple(row[i] for i in self._plan.key_places)
             columns = [(self._plan.record[i], row[i], other[i]) for i in places]
             self.report.sample(kind, key, columns)
-
-    def _sum(self, looked: Looked) -> None:
-        """Add the rows to the checksums; outside of the time in which the stream rests."""
-        source, target = self.report.source_sum, self.report.target_sum
-        wrong = {id(row) for row in looked.found.rows}
-        for row in looked.good:
-            share = Checksum.of(row)
-            source.add(share)
-            if id(row) not in wrong:
-                target.add(share)
-        for _, other, _ in looked.found.different:
-            target.add(Checksum.of(other))
 
     async def _mend(self, wrong: list[Row]) -> None:
         if self.report.handed_over:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .conversions import base
 from .plan import ColumnPlan
 from .values import Row
+
+if TYPE_CHECKING:
+    from .matching import Differences
 
 #: Differences named per table.
 NAMED = 20
@@ -125,6 +128,21 @@ class TableReport:
     def equal(self) -> bool:
         """Tell whether nothing was found that has not been made equal."""
         return self.rows_equal and self.structure_equal
+
+    def count(self, counts: tuple[int, int, int]) -> None:
+        """Take how many rows the source has, the target, and the quarantine."""
+        self.source_rows, self.target_rows, self.quarantined = counts
+
+    def sum(self, rows: Sequence[Row], found: Differences) -> None:
+        """Add rows of the source, of which some differ on the target, to the checksums of both sides."""
+        wrong = {id(row) for row in found.rows}
+        for row in rows:
+            share = Checksum.of(row)
+            self.source_sum.add(share)
+            if id(row) not in wrong:
+                self.target_sum.add(share)
+        for _, other, _ in found.different:
+            self.target_sum.add(Checksum.of(other))
 
     def note(self, text: str) -> None:
         """Keep one difference, as long as there are few."""

@@ -20,6 +20,7 @@ from config.errors import (
     LiteferryError,
     SchemaDrift,
     SourceBusy,
+    TargetContents,
     TargetError,
     Unsupported,
 )
@@ -67,20 +68,11 @@ class Follower:
             await self._refuse_another()
             if self._unsure and await self._pipeline.take_up_again():
                 self._pipeline.healer.suspect("the schema has changed", pressing=True)
-            while True:
-                try:
-                    changes = await self._changes()
-                    self._refuse(changes)
-                    await self._note_stale(changes)
-                    failpoint.reach("follow.before_refit")
-                    now = await self._refit(changes)
-                except refit.Moved:
-                    continue
-                break
-            self._refuse_bare(changes)
-            failpoint.reach("follow.after_refit")
-            self._unsure = True
-            await self._alter_target(changes, now.version)
+            try:
+                changes, now = await self._carry_out()
+            except TargetContents:
+                # somebody took a name on the target since we looked: now we see it there
+                changes, now = await self._carry_out()
             failpoint.reach("follow.after_target")
             await self._pipeline.replan(
                 {c.number: c.new for c in sorted(changes.tables, key=lambda c: c.number) if c.new}
@@ -91,6 +83,27 @@ class Follower:
                 self._pipeline.healer.suspect("the schema has changed", pressing=True)
             self._facts.schema_version = self._pipeline.tailer.schema = now.version
             self._facts.schema_mark = now.mark
+
+    async def _carry_out(self) -> tuple[Changes, Edition]:
+        """Bring first the triggers and then the target after what is found, and return it.
+
+        Raises as `follow` does, and TargetContents when a name of a new table was taken meanwhile.
+        """
+        while True:
+            try:
+                changes = await self._changes()
+                self._refuse(changes)
+                await self._note_stale(changes)
+                failpoint.reach("follow.before_refit")
+                now = await self._refit(changes)
+            except refit.Moved:
+                continue
+            break
+        self._refuse_bare(changes)
+        failpoint.reach("follow.after_refit")
+        self._unsure = True
+        await self._alter_target(changes, now.version)
+        return changes, now
 
     def _has_moved(self, changes: Changes) -> bool:
         return self._facts.schema_version not in (None, changes.seen.edition.version)
@@ -198,7 +211,9 @@ class Follower:
         except sqlite3.Error as error:
             raise source_error(reader, error) from error
         overrides = self._pipeline.settings.columns
-        return plan_table(table, self._facts.schema, evidence, overrides, names=called)
+        return plan_table(
+            table, self._facts.schema, evidence, overrides, names=called, policy=self._pipeline.policy
+        )
 
     async def _added(self, step: Evolution, called: Names) -> Mapping[str, ColumnPlan]:
         """Plan the columns that are new, by what they hold."""
@@ -283,6 +298,9 @@ class Follower:
                     await self._apply(connection, change, [c.new for c in changes.tables if c.new])
                 moved = self._pipeline.source_id, version, self._has_moved(changes)
                 await connection.execute(CONTROL["set_schema"], *moved)
+        except (asyncpg.DuplicateTableError, asyncpg.UniqueViolationError) as error:
+            # of a name: nothing else is unique that is written here, in a system's table or in ours
+            raise TargetContents(f"a name was taken on the target just then: {describe(error)}") from None
         except asyncpg.PostgresError as error:
             if isinstance(error, asyncpg.DependentObjectsStillExistError):
                 raise TargetError(
@@ -297,6 +315,19 @@ class Follower:
                 log.warning("renamed", source=self._facts.path, table=note.table, object=note.what)
 
     async def _apply(self, connection: Connection, change: Change, all_plans: Sequence[TablePlan]) -> None:
+        await self._apply_structure(connection, change, all_plans)
+        if change.old is not None and change.new is not None:
+            # those of its text too, of which the structure says nothing
+            before = ddl.notes(change.old, list(self._pipeline.plans.values()))
+            now = ddl.notes(change.new, all_plans)
+            if before != now:
+                both = ledger.notes_json(before), ledger.notes_json(now)
+                place = self._pipeline.source_id, change.number
+                await connection.execute(CONTROL["set_notes"], *place, *both)
+
+    async def _apply_structure(
+        self, connection: Connection, change: Change, all_plans: Sequence[TablePlan]
+    ) -> None:
         source_id, number, new = self._pipeline.source_id, change.number, change.new
         if new is None:
             await connection.execute(CONTROL["forget_table"], source_id, number)

@@ -22,6 +22,7 @@ from .changes import stamped
 from .comparison import Comparison
 from .faults import source_error
 from .repair import Repair
+from .widening import Widening
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
@@ -37,6 +38,7 @@ class Healer:
         self._facts = pipeline.facts
         self._wanted = asyncio.Event()
         self.comparison = Comparison(pipeline)
+        self._widening = Widening(pipeline)
 
     async def run(self) -> None:
         """Repair stale tables one after the other, and wait for more; until cancelled.
@@ -48,6 +50,8 @@ class Healer:
             for number, reason in list(self._facts.stale.items()):
                 if number in self._pipeline.plans:
                     await self._pipeline.retrying(partial(self._mend, number, reason))
+            if self._pipeline.settings.on_type_drift == "widen":
+                await self._pipeline.retrying(self._widening.run)
             due = self.comparison.due_in(time.monotonic())
             if due == 0:
                 await self._pipeline.retrying(self.comparison.run)
@@ -56,6 +60,10 @@ class Healer:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(due):
                         await self._wanted.wait()
+
+    def look(self) -> None:
+        """Have the rows in quarantine looked at."""
+        self._wanted.set()
 
     def suspect(self, reason: str, *, pressing: bool = False) -> None:
         """Have all tables compared, for something may have changed rows without firing a trigger."""

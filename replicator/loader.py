@@ -12,7 +12,7 @@ from config.errors import TargetError
 from triggers.changelog import Place
 from triggers.identifier import quote
 
-from . import ddl, dml, ledger, names
+from . import ddl, ledger, names
 from .ddl import Note, Object
 from .lanes import Bounds
 from .plan import TablePlan
@@ -63,25 +63,6 @@ async def create(
         ) from None
 
 
-async def add_keys(target: Target, plans: Sequence[TablePlan]) -> None:
-    """Give every loaded table the key by which changes are applied."""
-    for plan in plans:
-        async with target.transaction() as connection:
-            if not await connection.fetchval(CONTROL["has_replica_key"], plan.qualified):
-                await _add_key(connection, plan)
-
-
-async def _add_key(connection: Connection, plan: TablePlan) -> None:
-    key = ddl.replica_key(plan, await names.placed_key(connection, plan))
-    try:
-        async with connection.transaction():
-            await connection.execute(key, timeout=DAY)
-    except asyncpg.UniqueViolationError:
-        gone = await connection.execute(dml.delete_duplicates(plan), timeout=DAY)
-        log.info("rows that moved while copied", table=plan.name, rows=int(gone.split()[-1]))
-        await connection.execute(key, timeout=DAY)
-
-
 async def add_indexes(
     target: Target, source_id: UUID, tables: Mapping[int, TablePlan], refused: Mapping[int, Collection[str]]
 ) -> None:
@@ -122,6 +103,22 @@ async def relax(connection: Connection, source_id: UUID, number: int, plan: Tabl
     await connection.execute(f"DROP INDEX IF EXISTS {quote(plan.schema)}.{quote(name)}")
     await connection.execute(CONTROL["set_unindexed"], source_id, number)
     return True
+
+
+async def build_together(
+    connection: Connection, wanted: Sequence[tuple[TablePlan, Sequence[Object]]]
+) -> list[Note]:
+    """Create objects in one go, for the application waits; where one is refused, one by one as `build`."""
+    script = ";\n".join(one.sql for _, objects in wanted for one in objects)
+    try:
+        async with connection.transaction():
+            if script:
+                await connection.execute(script, timeout=DAY)
+    except asyncpg.PostgresError as error:
+        if isinstance(error, asyncpg.PostgresConnectionError | asyncpg.OperatorInterventionError):
+            raise
+        return [note for plan, objects in wanted for note in await build(connection, plan, objects)]
+    return []
 
 
 async def build(connection: Connection, plan: TablePlan, objects: Sequence[Object]) -> list[Note]:

@@ -7,14 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from config.errors import ValueRefused
-from triggers.identifier import quote
 
 from . import dml
 from .plan import TablePlan
 from .quarantine import Pair
-from .reader import key_terms, marking_bad_text
+from .reader import found_by_key
 from .target import Connection, Target
-from .values import BadText, Refusal, Row, same_row
+from .values import Refusal, Row, same_row
 
 #: Rows compared at once; the stream rests for as long as one chunk takes.
 CHUNK_ROWS = 5_000
@@ -85,41 +84,19 @@ def converted(plan: TablePlan, rows: Sequence[Row]) -> tuple[list[Pair], list[Re
         return plan.converter.sift(rows)
 
 
-def count_rows(connection: sqlite3.Connection, plan: TablePlan) -> int:
-    """Return how many rows the source has."""
-    return int(connection.execute(f"SELECT count(*) FROM main.{quote(plan.name)}").fetchone()[0])
-
-
 def absent(connection: sqlite3.Connection, plan: TablePlan, keys: list[Row]) -> list[Row]:
     """Return those keys of the target that the source does not have, compared exactly."""
-    columns = ", ".join(f"t.{quote(c)}" for c in plan.key.columns)
-    sql = _by_key(plan, columns)
-    missing = []
-    for key in keys:
-        wanted = plan.converter.source_key(key)
-        if wanted not in connection.execute(sql, wanted).fetchall():
-            missing.append(key)
-    return missing
+    return [key for key in keys if not found_by_key(connection, plan, plan.converter.source_key(key))]
 
 
 def rows_of(
     connection: sqlite3.Connection, plan: TablePlan, keys: Sequence[Row]
 ) -> tuple[list[Row], list[Row]]:
     """Return the source's rows under some of its keys, compared exactly, and the keys that it has not."""
-    sql = _by_key(plan, ", ".join(f"t.{quote(c.source)}" for c in plan.record))
     rows: list[Row] = []
     gone: list[Row] = []
-    with marking_bad_text(connection):
-        for key in keys:
-            # one that is no text to Python cannot be asked for, and was never on the target
-            known = not any(isinstance(value, BadText) for value in key)
-            found = connection.execute(sql, key).fetchall() if known else []
-            same = [row for row in found if tuple(row[i] for i in plan.key_places) == key]
-            rows += same
-            gone += [] if same else [key]
+    for key in keys:
+        same = found_by_key(connection, plan, key, whole=True)
+        rows += same
+        gone += [] if same else [key]
     return rows, gone
-
-
-def _by_key(plan: TablePlan, columns: str) -> str:
-    terms = " AND ".join(f"{term} = ?" for term in key_terms(plan))
-    return f"SELECT {columns} FROM main.{quote(plan.name)} AS t WHERE {terms}"

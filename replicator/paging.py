@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from triggers.key import Key
     from triggers.schema import Table
 
-Cursor = tuple[Value, ...]
+Cursor = tuple[Value | BadText, ...]
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,9 @@ class Paging:
             where, parameters = self._behind(after, 0)
             conditions.append(where)
         if upto is not None:
-            conditions.append(f"{self.terms[0]} {'>=' if self.descending[0] else '<='} ?")
-            parameters += upto
+            sign = ">=" if self.descending[0] else "<="
+            conditions.append(f"{self.terms[0]} {sign} {placeholder(upto[0])}")
+            parameters += map(bindable, upto)
         return conditions, parameters
 
     def _behind(self, after: Cursor, depth: int) -> tuple[str, list[Value]]:
@@ -92,9 +93,21 @@ class Paging:
         # in one condition would read the whole group of the first term up to the cursor, again for each
         # page: hours, where the first column of a key is a tenant. Row values would say it shorter, but do
         # not seek under an explicit collation nor with mixed directions.
-        equal = [f"{t} = ?" for t in self.terms[:depth]]
+        equal = [f"{t} = {placeholder(v)}" for t, v in zip(self.terms[:depth], after, strict=False)]
         sign = "<" if self.descending[depth] else ">"
-        return " AND ".join([*equal, f"{self.terms[depth]} {sign} ?"]), list(after[: depth + 1])
+        last = f"{self.terms[depth]} {sign} {placeholder(after[depth])}"
+        return " AND ".join([*equal, last]), list(map(bindable, after[: depth + 1]))
+
+
+def placeholder(value: Value | BadText) -> str:
+    """Return what stands in a statement for a value: the driver binds no text that is not UTF-8."""
+    # the plus takes the affinity away that the cast brings along, and by which numbers would compare as texts
+    return "+CAST(? AS TEXT)" if isinstance(value, BadText) else "?"
+
+
+def bindable(value: Value | BadText) -> Value:
+    """Return what the driver binds for a value of the source."""
+    return value.raw if isinstance(value, BadText) else value
 
 
 def paging(table: Table, key: Key) -> Paging:
@@ -126,8 +139,9 @@ def encode(cursor: Sequence[Value | BadText]) -> str:
 
 def decode(text: str) -> Cursor:
     """Return the cursor that `encode` made a text of."""
-    readers: dict[str, Callable[[str], Value]]
+    readers: dict[str, Callable[[str], Value | BadText]]
     readers = {"blob": bytes.fromhex, "real": float.fromhex, "integer": int, "text": str}
+    readers["text that is not UTF-8"] = lambda told: BadText(bytes.fromhex(told))
     return tuple(readers[kind](value) for kind, value in json.loads(text))
 
 

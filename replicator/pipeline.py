@@ -30,10 +30,12 @@ from .crew import Crew, Slots
 from .faults import source_error
 from .follower import Follower
 from .healer import Healer
+from .keying import Keying
 from .lanes import CopyProgress
 from .ledger import SourceRecord, TableRecord
 from .naming import Naming, named
 from .plan import SourcePlan, TablePlan
+from .policy import Policy
 from .preflight import make_plan, structure
 from .presence import Identity
 from .quarantine import Quarantine
@@ -151,6 +153,7 @@ class Pipeline:
             profile=self.settings.profile,
             profile_rows=self.settings.profile_rows,
             read_seconds=self.read_seconds,
+            policy=self.policy,
         )
 
     async def tables(self) -> list[Table]:
@@ -269,7 +272,8 @@ class Pipeline:
             self.enter(State.SNAPSHOT)
             await self._copying.run()
         self.enter(State.CATCH_UP)
-        await self.retrying(lambda: loader.add_keys(self.target, list(self.plans.values())))
+        keying = Keying(self.target, self.reader, self.quarantine, halt=self.halts_on_refusal)
+        await self.retrying(lambda: keying.add(self.plans))
         await self._stream.catch_up()
         await self.retrying(self._add_indexes)
         await self._stream.catch_up()
@@ -307,7 +311,7 @@ class Pipeline:
         facts.connected = True
         self._adopt_tables(records)
         memory = self.settings.batch_memory_mb << 20
-        self.quarantine = Quarantine(record.source_id, facts)
+        self.quarantine = Quarantine(record.source_id, facts, self.healer.look)
         await self.quarantine.count(self.target)
         self._tailer = Tailer(
             self.reader, self.target, self.quarantine, self.plans, memory, halt=self.halts_on_refusal
@@ -345,6 +349,11 @@ class Pipeline:
         self.plans.clear()
         self.plans.update(plans)
         self.captured = [Captured(n, p.table, p.key) for n, p in plans.items()]
+
+    @property
+    def policy(self) -> Policy:
+        """Return what becomes of values that their columns cannot hold."""
+        return Policy(self.halts_on_refusal, self.settings.bad_values)
 
     @property
     def halts_on_refusal(self) -> bool:

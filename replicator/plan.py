@@ -13,10 +13,12 @@ from config.errors import ConfigError, Unsupported
 from triggers.identifier import fold, quote
 from triggers.key import Key, KeyKind, choose
 from triggers.schema import Column, Skipped, Table
+from triggers.select import View
 
 from . import conversions, types
 from .naming import ROWID_COLUMN, Names, Naming, named
 from .paging import Paging, paging
+from .policy import Policy
 from .types import Affinity, Evidence
 from .values import Converter, Form
 
@@ -35,6 +37,28 @@ class ColumnPlan:
     overridden: bool = False
     #: How values become the type, in the words of the configuration; empty where the type says all.
     conversion: str = ""
+
+    @property
+    def held(self) -> frozenset[str]:
+        """Return the storage classes that the column takes, but for single values; all where none is told."""
+        if self.conversion == "bytea from any":
+            return frozenset({"text", "blob"})
+        if self.overridden and self.pg_type == "text":
+            return frozenset({"text", "integer", "real"})
+        if self.conversion and not self.conversion.startswith("text "):
+            return frozenset(self.evidence.classes)
+        return types.HOLDS.get(self.pg_type, frozenset(self.evidence.classes))
+
+    @property
+    def dissenting(self) -> int:
+        """Return how many of the values that were looked at the column does not take."""
+        return sum(count for _, count in self.evidence.dissenters(self.held))
+
+    @property
+    def unclear(self) -> bool:
+        """Tell whether the type is a poor choice: too large a part of the values does not fit."""
+        known = sum(self.evidence.classes.values())
+        return self.dissenting > (1 - types.CLEAR) * known
 
 
 @dataclass(frozen=True)
@@ -81,6 +105,11 @@ class TablePlan:
         return {fold(c.source): c.target for c in self.record}
 
     @cached_property
+    def memo(self) -> dict[str, Any]:
+        """Return what was worked out from the plan already: the cutover wants it while writers wait."""
+        return {}
+
+    @cached_property
     def record(self) -> tuple[ColumnPlan, ...]:
         """Return the columns as they travel: the side column first where the key is the rowid."""
         if self.key.kind is not KeyKind.ROWID:
@@ -108,10 +137,22 @@ class TablePlan:
         """Return what turns rows of the record into rows for the target."""
         return Converter(self.name, [self._form(c) for c in self.record], self.key_places)
 
+    @cached_property
+    def takes_bad_text(self) -> bool:
+        """Tell whether texts that are not UTF-8 have a form on the target."""
+        return any(conversions.takes_bad_text(c.conversion) for c in self.columns)
+
     @property
     def row_bytes(self) -> int:
         """Return the size that a row may have, in bytes, from the longest values seen."""
         return 16 * len(self.columns) + sum(c.evidence.longest for c in self.columns)
+
+    @property
+    def is_measured(self) -> bool:
+        """Tell whether it is known how long the values are that can be long."""
+        return all(
+            c.evidence.longest for c in self.columns if c.pg_type in ("text", "bytea", "jsonb", "json")
+        )
 
     def _form(self, column: ColumnPlan) -> Form:
         declared = "" if column.target == ROWID_COLUMN else self.table.column(column.source).declared
@@ -157,6 +198,8 @@ class SourcePlan:
     schema: str
     tables: tuple[TablePlan, ...]
     skipped: tuple[Skipped, ...] = ()
+    #: All that are not left out by name; `views.translate` tells which of them are carried.
+    views: tuple[View, ...] = ()
 
 
 def plan_table(
@@ -166,8 +209,9 @@ def plan_table(
     overrides: Mapping[str, str],
     rows: int | None = None,
     names: Names | None = None,
+    policy: Policy = Policy(),  # noqa: B008  # a constant
 ) -> TablePlan:
-    """Plan one table from its structure, from what it holds, and from the user's types.
+    """Plan one table from its structure, from what it holds, and from the user's types and rules.
 
     `rows` is the estimate for tables that were not counted; without `names` the target has the source's
     wherever it can. Raises Unsupported for a column that no type holds, ConfigError for a type that is not
@@ -175,12 +219,13 @@ def plan_table(
     """
     with_null = [c.name for c, e in zip(table.columns, evidence, strict=True) if e.nulls]
     columns = tuple(
-        _plan_column(table.name, column, seen, overrides)
+        _plan_column(table.name, column, seen, overrides, policy)
         for column, seen in zip(table.columns, evidence, strict=True)
     )
     key = choose(table, with_null)
     _refuse_wide(table, key)
     columns = tuple(_for_key(table.name, c) if c.source in key.columns else c for c in columns)
+    columns = tuple(policy.applied(table.name, c, key=c.source in key.columns) for c in columns)
     _refuse_blurred_key(table, key, columns)
     counted = evidence[0].rows if evidence else 0
     names = names or named(Naming(), [table])[table.name]
@@ -202,9 +247,8 @@ def _refuse_blurred_key(table: Table, key: Key, columns: Sequence[ColumnPlan]) -
     """As text the keys 1 and '1' would be one, and one of the two rows would be lost."""
     for column in columns:
         declared = table.column(column.source).declared
-        blurs = (
-            column.overridden and column.pg_type == "text" and types.affinity(declared) is not Affinity.TEXT
-        )
+        as_text = column.overridden and column.pg_type == "text" and not column.conversion
+        blurs = as_text and types.affinity(declared) is not Affinity.TEXT
         if blurs and column.source in key.columns:
             raise ConfigError(
                 f"columns.{table.name}.{column.source}: a key that can hold numbers cannot become text: "
@@ -226,14 +270,17 @@ def _for_key(table: str, column: ColumnPlan) -> ColumnPlan:
     )
 
 
-def _plan_column(table: str, column: Column, seen: Evidence, overrides: Mapping[str, str]) -> ColumnPlan:
+def _plan_column(
+    table: str, column: Column, seen: Evidence, overrides: Mapping[str, str], policy: Policy
+) -> ColumnPlan:
     wanted = overrides.get(f"{table}.{column.name}")
     if wanted is not None:
         conversion = conversions.parse(wanted, f"{table}.{column.name}")
         # these two take more from a user's column than from one that they were chosen for
         said = "" if conversion.plain and conversion.name not in ("boolean", "numeric") else str(conversion)
         return ColumnPlan(column.name, column.name, conversion.pg_type, seen, True, said)
-    return ColumnPlan(column.name, column.name, types.choose(table, column, seen), seen)
+    chosen = types.choose(table, column, seen, halt=policy.halts(table, column.name))
+    return ColumnPlan(column.name, column.name, chosen, seen)
 
 
 def check_overrides(tables: Sequence[Table], overrides: Mapping[str, str]) -> None:

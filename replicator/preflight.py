@@ -6,15 +6,18 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 
 from config.errors import Unsupported
+from triggers import select
 from triggers.connection import reading
 from triggers.identifier import quote
 from triggers.key import choose
 from triggers.schema import Skipped, Table, tables
 from triggers.session import Session
 
+from . import views
 from .ledger import TableRecord
 from .naming import Naming, named
 from .plan import SourcePlan, TablePlan, names_alone, plan_table, remembered
+from .policy import Policy
 from .profile import Profile, estimate
 from .types import Evidence
 
@@ -35,6 +38,7 @@ async def make_plan(
     profile: bool = True,
     profile_rows: int = 0,
     read_seconds: float = 0.05,
+    policy: Policy = Policy(),  # noqa: B008  # a constant
 ) -> SourcePlan:
     """Plan a source from its structure and, with `profile`, from every value in it; changes nothing.
 
@@ -53,8 +57,13 @@ async def make_plan(
         else:
             rows = await session.run(estimate, table, choose(table))
             evidence = [Evidence()] * len(table.columns)
-        planned.append(plan_table(table, schema, evidence, overrides or {}, rows, names[table.name]))
-    return SourcePlan(schema, tuple(planned), tuple(skipped))
+        called = names[table.name]
+        planned.append(plan_table(table, schema, evidence, overrides or {}, rows, called, policy))
+    seen = views.named(await session.run(select.views, exclude), naming or Naming())
+    _, refused = views.translate(seen, planned, schema)
+    others = [s for s in skipped if s.kind != "view" or s.name not in {view.name for view in seen}]
+    left_out = [*others, *(Skipped(note.table, "view", note.reason) for note in refused)]
+    return SourcePlan(schema, tuple(planned), tuple(left_out), tuple(seen))
 
 
 def _refuse_unreachable(connection: sqlite3.Connection, table: Table) -> None:

@@ -13,7 +13,7 @@ from triggers.schema import Column, Table
 
 from .paging import Cursor, Pace, Paging, paging
 from .types import Affinity, Evidence, affinity
-from .values import Value
+from .values import Value, mark_bad_text
 
 CLASSES = ("integer", "real", "text", "blob")
 _FACTS = len(CLASSES) + 2
@@ -69,7 +69,12 @@ class Profile:
     def _edge(self, connection: sqlite3.Connection, limit: int) -> Cursor | None:
         """Return the place of a page's last row, None when the table ends before."""
         columns = ", ".join(f"t.{quote(c)}" for c in self._paging.columns)
-        found = connection.execute(*self._paging.page(columns, self._after, 1, limit - 1)).fetchone()
+        # a key need not be valid UTF-8
+        connection.text_factory = mark_bad_text
+        try:
+            found = connection.execute(*self._paging.page(columns, self._after, 1, limit - 1)).fetchone()
+        finally:
+            connection.text_factory = str
         return tuple(found) if found is not None else None
 
     def _page(self, edge: Cursor | None, limit: int) -> tuple[str, list[Value]]:

@@ -17,9 +17,9 @@ from uuid import UUID
 
 import asyncpg
 
-from . import paging
+from . import paging, sizes
 from .target import CONTROL, Connection, Target, describe
-from .values import BadText, Refusal, Row, storage_class
+from .values import BadText, Refusal, Row, storage_class, whole
 
 if TYPE_CHECKING:
     from .plan import TablePlan
@@ -30,6 +30,7 @@ VALUE_ERRORS = (asyncpg.DataError, asyncpg.ProgramLimitExceededError, TypeError,
 
 #: A longer text or blob stays in the source; the quarantine tells its length.
 LONGEST = 1 << 20
+LONG_VALUE = "long; see the source"
 
 #: A row as the source has it, and as the driver takes it.
 Pair: TypeAlias = tuple[Row, Row]
@@ -42,6 +43,8 @@ class Quarantine:
 
     source_id: UUID
     facts: Facts
+    #: Told of each count: rows may have come.
+    noticed: Callable[[], None] = lambda: None
     _counting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def put(
@@ -49,16 +52,16 @@ class Quarantine:
     ) -> None:
         """Keep refused rows, in the caller's transaction."""
         rows = [
-            (self.source_id, number, key, hashed(key), described(plan, r.row), r.column, r.reason)
+            (self.source_id, number, _shown_key(key), hash_key(key), described(plan, r.row), *why)
             for r in refusals
-            for key in [paging.encode([r.row[i] for i in plan.key_places])]
+            for key, why in [([r.row[i] for i in plan.key_places], (r.column, r.reason))]
         ]
         await connection.executemany(CONTROL["quarantine"], rows)
 
     async def release(self, connection: Connection, number: int, keys: Iterable[Row]) -> None:
         """Forget what was kept under some keys of the source, in the caller's transaction."""
         if self.facts.quarantined.get(number):
-            hashes = [hashed(paging.encode(key)) for key in keys]
+            hashes = [hash_key(key) for key in keys]
             await connection.execute(CONTROL["release"], self.source_id, number, hashes)
 
     async def count(self, target: Target) -> None:
@@ -68,6 +71,8 @@ class Quarantine:
             found = await connection.fetch(CONTROL["quarantined"], self.source_id)
         self.facts.quarantined = {row["table_id"]: row["rows"] for row in found}
         self.facts.unaccepted = {row["table_id"]: row["unaccepted"] for row in found if row["unaccepted"]}
+        self.facts.newest_refusals = {row["table_id"]: row["newest"] for row in found}
+        self.noticed()
 
 
 async def store(connection: Connection, pairs: Sequence[Pair], send: Send) -> list[Refusal]:
@@ -75,8 +80,13 @@ async def store(connection: Connection, pairs: Sequence[Pair], send: Send) -> li
 
     In the caller's transaction. Raises UniqueViolationError, for that is no matter of one row.
     """
-    if not pairs:
-        return []
+    refusals = []
+    for part in sizes.portions(pairs, lambda pair: pair[1]):
+        refusals += await _store(connection, part, send)
+    return refusals
+
+
+async def _store(connection: Connection, pairs: Sequence[Pair], send: Send) -> list[Refusal]:
     try:
         async with connection.transaction():
             await send([ready for _, ready in pairs])
@@ -87,18 +97,26 @@ async def store(connection: Connection, pairs: Sequence[Pair], send: Send) -> li
         if len(pairs) == 1:
             return [Refusal(pairs[0][0], "", f"PostgreSQL refuses it: {describe(error)}")]
     middle = len(pairs) // 2
-    first = await store(connection, pairs[:middle], send)
-    return first + await store(connection, pairs[middle:], send)
+    first = await _store(connection, pairs[:middle], send)
+    return first + await _store(connection, pairs[middle:], send)
 
 
-def hashed(key: str) -> str:
-    """Return what a key is looked up by."""
-    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+def _shown_key(key: Sequence[Any]) -> str:
+    told = paging.encode(key)
+    if len(told) <= LONGEST:
+        return told
+    return json.dumps([[storage_class(value), f"{len(told)} {LONG_VALUE}"] for value in key])
+
+
+def hash_key(key: Iterable[Any]) -> str:
+    """Return what a key is looked up by: 1.0 is the same key as 1, and the log may have either."""
+    told = paging.encode([whole(value) for value in key])
+    return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()
 
 
 def hash_of(plan: TablePlan, row: Row) -> str:
     """Return what a row of the source is looked up by."""
-    return hashed(paging.encode([row[i] for i in plan.key_places]))
+    return hash_key([row[i] for i in plan.key_places])
 
 
 def described(plan: TablePlan, row: Row) -> str:
@@ -115,10 +133,24 @@ def _told(value: Any) -> list[Any]:
         # JSON has no infinity, and not every reader keeps every bit
         return [kind, repr(value)]
     if isinstance(value, str | bytes) and len(value) > LONGEST:
-        return [kind, f"{len(value)} long; see the source"]
+        return [kind, f"{len(value)} {LONG_VALUE}"]
     if isinstance(value, BadText):
-        return [kind, value.raw.hex()]
+        raw = value.raw
+        return [kind, raw.hex() if len(raw) <= LONGEST else f"{len(raw)} {LONG_VALUE}"]
     if isinstance(value, bytes):
         return [kind, value.hex()]
     # jsonb cannot hold a NUL character
     return ["text with NUL, in hex", value.encode().hex()] if "\x00" in value else [kind, value]
+
+
+def restored(told: Sequence[Any]) -> Any:
+    """Return the value that `described` has told of; of a very long one something of its class."""
+    kind, value = told
+    if kind == "text with NUL, in hex":
+        return bytes.fromhex(value).decode()
+    if kind == "real":
+        return float(value)
+    if kind in ("blob", "text that is not UTF-8"):
+        raw = b"" if LONG_VALUE in value else bytes.fromhex(value)
+        return raw if kind == "blob" else BadText(raw)
+    return value

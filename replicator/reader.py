@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
@@ -15,10 +15,10 @@ from triggers.connection import reading
 from triggers.identifier import quote
 from triggers.key import KeyKind
 
-from .paging import Cursor
+from .paging import Cursor, bindable, placeholder
 from .plan import TablePlan
 from .spool import Block, Spool
-from .values import Row, mark_bad_text
+from .values import Row, Value, mark_bad_text
 
 #: Rows per block, and so per statement on the target; fewer where rows are large.
 BLOCK_ROWS = 2_000
@@ -74,16 +74,40 @@ def read_page(
     extra = () if within else walk.columns
     select = ", ".join(f"t.{quote(name)}" for name in [*extra, *names])
     sql, parameters = walk.page(select, after, limit, upto=upto)
-    try:
-        rows = connection.execute(sql, parameters).fetchall()
-    except sqlite3.OperationalError as error:
-        if not _is_bad_text(error):
-            raise
-        with marking_bad_text(connection):
-            rows = connection.execute(sql, parameters).fetchall()
+    rows = _fetched(connection, sql, parameters, marking=plan.takes_bad_text)
     places = [names.index(c) for c in walk.columns] if within else range(len(extra))
     cursor = tuple(rows[-1][i] for i in places) if rows else after
     return Page([row[len(extra) :] for row in rows] if extra else rows, cursor, len(rows) < limit)
+
+
+def _fetched(
+    connection: sqlite3.Connection, sql: str, parameters: Sequence[Value], *, marking: bool
+) -> list[Row]:
+    """Fetch rows; with `marking` texts that are not UTF-8 are expected, else they cost a second read."""
+    if not marking:
+        try:
+            return connection.execute(sql, parameters).fetchall()
+        except sqlite3.OperationalError as error:
+            if not _is_bad_text(error):
+                raise
+    with marking_bad_text(connection):
+        return connection.execute(sql, parameters).fetchall()
+
+
+def found_by_key(
+    connection: sqlite3.Connection, plan: TablePlan, key: Row, *, whole: bool = False
+) -> list[Row]:
+    """Return the rows that have exactly this key: no more of them than it, or the `whole` record."""
+    pairs = zip(key_terms(plan), key, strict=True)
+    terms = " AND ".join(f"{term} = {placeholder(value)}" for term, value in pairs)
+    names = [c.source for c in plan.record] if whole else plan.key.columns
+    columns = ", ".join(f"t.{quote(name)}" for name in names)
+    sql = f"SELECT {columns} FROM main.{quote(plan.name)} AS t WHERE {terms}"
+    marking = whole or plan.takes_bad_text
+    rows = _fetched(connection, sql, list(map(bindable, key)), marking=marking)
+    # the column's own collation may find another one
+    places = plan.key_places if whole else range(len(key))
+    return [row for row in rows if tuple(row[i] for i in places) == key]
 
 
 def read_batch(
@@ -132,13 +156,17 @@ def _read(
     high = newest if most is None else changelog.reach(connection, position, most)
     touched = changelog.touched(connection, position, high)
     beat = changelog.last_beat(connection, position, high) if changelog.HEARTBEAT in touched else None
-    try:
-        spool = _spooled(connection, plans, (position, high), touched, memory)
-    except sqlite3.OperationalError as error:
-        if not _is_bad_text(error):
-            raise
+    span = position, high
+    spool = None
+    if not any(plans[number].takes_bad_text for number in touched if number in plans):
+        try:
+            spool = _spooled(connection, plans, span, touched, memory)
+        except sqlite3.OperationalError as error:
+            if not _is_bad_text(error):
+                raise
+    if spool is None:
         with marking_bad_text(connection):
-            spool = _spooled(connection, plans, (position, high), touched, memory)
+            spool = _spooled(connection, plans, span, touched, memory)
     return Batch(position, changelog.place(connection, high), touched, beat, high == newest, spool)
 
 

@@ -15,7 +15,7 @@ import structlog
 from config.errors import RowsRefused, ValueRefused
 from triggers.session import Session
 
-from . import dml, evolution, failpoint, ledger, loader
+from . import dml, evolution, failpoint, ledger, loader, sizes
 from .applier import Collision, refused
 from .matching import CHUNK_ROWS, absent, differences, target_keys
 from .paging import Cursor, Pace
@@ -97,7 +97,7 @@ class Repair:
         last = False
         while not last:
             look = partial(
-                _timed, work=partial(read_page, plan=self._plan, after=after, limit=self._pace.rows)
+                timed, work=partial(read_page, plan=self._plan, after=after, limit=self._pace.rows)
             )
             async with self._pipeline.tailer.aligned(session, look) as (page, reading):
                 begun = time.monotonic()
@@ -128,6 +128,8 @@ class Repair:
             await self._release(connection, rows)
             try:
                 wrong = await self._wrong(connection, wanted)
+                if any(map(sizes.too_large, wrong)):
+                    self._plan.converter.refuse(rows)
                 await self._upsert(connection, wrong)
             except asyncpg.UniqueViolationError as error:
                 raise Collision.of(error) from error
@@ -161,8 +163,10 @@ class Repair:
         return found.rows
 
     async def _upsert(self, connection: Connection, rows: Sequence[Row]) -> None:
-        if rows:
-            await connection.execute(dml.upsert(self._plan), *self._plan.converter.parameters(rows))
+        for part in sizes.portions(rows, lambda row: row):
+            columns = self._plan.converter.parameters(part)
+            timeout = sizes.seconds(sum(map(sizes.row_bytes, part)))
+            await connection.execute(dml.upsert(self._plan), *columns, timeout=timeout)
 
     async def _release(self, connection: Connection, rows: Sequence[Row]) -> None:
         quarantine = self._pipeline.quarantine
@@ -210,7 +214,7 @@ class Repair:
             failpoint.reach("repair.before_commit")
 
 
-def _timed(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> tuple[T, float]:
+def timed(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> tuple[T, float]:
     """Do some work and tell how many seconds it took."""
     begun = time.monotonic()
     done = work(connection)

@@ -106,6 +106,11 @@ def _rounded(value: float) -> float:
         return math.copysign(math.inf, value)
 
 
+def number_or(convert: Convert) -> Convert:
+    """Return the converter that has numbers as their text, and everything else as `convert` has it."""
+    return lambda value: repr(value) if type(value) in (int, float) else convert(value)
+
+
 def limited(characters: int) -> Convert:
     """Return the converter of texts that varchar(n) holds."""
 

@@ -19,7 +19,7 @@ import structlog
 from config.errors import LiteferryError, RowsRefused, TargetAway, ValueRefused
 from triggers.session import Session
 
-from . import failpoint, ledger
+from . import failpoint, ledger, sizes
 from .applier import refused
 from .backoff import Backoff
 from .copier import Copier, CopierFailed, Work
@@ -56,6 +56,8 @@ class Chunk:
     ready: Sequence[Row] = ()
     #: Whether some of them cannot be stored, so that each must be looked at.
     careful: bool = False
+    #: Bytes of them in memory, where they are counted.
+    size: int = 0
     #: Set when they are on their way: from then on PostgreSQL works alone, and the next may be read.
     encoded: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -190,6 +192,8 @@ class Snapshot:
                     break
                 await self._store_once(lane, cursor, chunk)
             except TargetAway as error:
+                # a row that is too large breaks each connection anew
+                chunk.careful = chunk.careful or any(map(sizes.too_large, chunk.ready))
                 self.on_retry(error)
                 await asyncio.sleep(backoff.failed())
             except (ValueRefused, RowsRefused):
@@ -237,7 +241,7 @@ class Snapshot:
         good, refusals = await asyncio.to_thread(plan.converter.sift, chunk.rows)
 
         async def send(rows: list[Row]) -> None:
-            await _copy_to(connection, plan, rows)
+            await _copy_to(connection, plan, rows, sum(map(sizes.row_bytes, rows)))
 
         refusals += await store(connection, good, send)
         await self.quarantine.put(connection, number, plan, refusals)
@@ -245,7 +249,7 @@ class Snapshot:
 
     async def _send(self, connection: Connection, plan: TablePlan, chunk: Chunk) -> None:
         """COPY the rows; the turn is given on as soon as the last is encoded."""
-        copying = _copy_to(connection, plan, chain(chunk.ready, _told(chunk.encoded)))
+        copying = _copy_to(connection, plan, chain(chunk.ready, _told(chunk.encoded)), chunk.size)
         async with self.slots.turn:
             task = asyncio.ensure_future(copying)
             task.add_done_callback(lambda _: chunk.encoded.set())
@@ -274,8 +278,8 @@ def read_chunk(
     plan, upto = lane.plan, decode(lane.at.upto) if lane.at.upto is not None else None
     rows = work.chunk_rows
     chunk = Chunk([], after, last=False)
-    size = 0
-    while not chunk.last and len(chunk.rows) < rows and size < CHUNK_BYTES:
+    measured = plan.row_bytes > LARGE_ROW or not plan.is_measured
+    while not chunk.last and len(chunk.rows) < rows and chunk.size < CHUNK_BYTES:
         work.refuse_absence()
         begun = time.monotonic()
         limit = min(pace.rows, rows - len(chunk.rows))
@@ -283,10 +287,12 @@ def read_chunk(
         pace.took(len(page.rows), time.monotonic() - begun)
         chunk.rows += page.rows
         chunk.cursor, chunk.last = page.cursor, page.last
-        if plan.row_bytes > LARGE_ROW:
-            size += sum(sum(map(sys.getsizeof, row)) for row in page.rows)
+        if measured:
+            chunk.size += sum(sum(map(sys.getsizeof, row)) for row in page.rows)
     try:
         chunk.ready = plan.converter.rows(chunk.rows)
+        if chunk.size > sizes.LARGEST_STATEMENT:
+            plan.converter.refuse(chunk.rows)
     except ValueRefused:
         if halt:
             raise
@@ -294,10 +300,10 @@ def read_chunk(
     return chunk
 
 
-async def _copy_to(connection: Connection, plan: TablePlan, rows: Iterable[Row]) -> None:
+async def _copy_to(connection: Connection, plan: TablePlan, rows: Iterable[Row], size: int) -> None:
     columns = [c.target for c in plan.record]
     await connection.copy_records_to_table(
-        plan.target, schema_name=plan.schema, columns=columns, records=rows
+        plan.target, schema_name=plan.schema, columns=columns, records=rows, timeout=sizes.seconds(size)
     )
 
 

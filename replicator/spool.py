@@ -7,7 +7,7 @@ import pickle
 import struct
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Self
 
@@ -24,6 +24,8 @@ class Block:
     table_id: int
     gone: list[Row]
     rows: list[Row]
+    #: Bytes of all that, nearly; known of what has been in a spool.
+    size: int = field(default=0, compare=False, repr=False)
 
 
 class Spool:
@@ -61,9 +63,9 @@ class Spool:
             self._file.seek(place)
             kind, length = _HEAD.unpack(self._file.read(_HEAD.size))
             load = marshal.loads if kind == MARSHALLED else pickle.loads
-            block = Block(*load(self._file.read(length)))
+            number, gone, rows = load(self._file.read(length))
             place = self._file.tell()
-            yield block
+            yield Block(number, gone, rows, length)
 
     def close(self) -> None:
         """Give the memory and the file back."""

@@ -66,6 +66,8 @@ class Facts:
     #: Rows that the target cannot hold, by table; and those of them that no operator has accepted.
     quarantined: dict[int, int] = field(default_factory=dict)
     unaccepted: dict[int, int] = field(default_factory=dict)
+    #: When the newest of them was refused, by table, as the target has the time.
+    newest_refusals: dict[int, Any] = field(default_factory=dict)
     #: Changes of the file that no trigger of ours has told of.
     suspicion: Suspicion = field(default_factory=Suspicion)
     #: SQLite's count of schema changes when the schema was last followed; None before it was.

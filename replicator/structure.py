@@ -16,9 +16,10 @@ from triggers.key import KeyKind
 from triggers.schema import Index
 from triggers.statements import load
 
-from . import ddl, loader, names
+from . import constraints, ddl, loader, names
 from .conversions import base
 from .findings import Finding
+from .indexes import is_folded
 from .plan import TablePlan
 from .state import State
 from .target import Connection
@@ -148,7 +149,7 @@ def findings(wanted: Expected, actual: Actual | None) -> list[Finding]:
     if actual is None or actual.kind not in TABLES:
         problem = "is not there" if actual is None else "is no table"
         return [Finding(plan.name, "table", problem, "restore it; until then nothing can be written to it")]
-    parts = (_guard, _columns, _key, _indexes, _foreign_keys, _sequences)
+    parts = (_guard, _columns, _key, _indexes, _constraints, _sequences)
     return [one for part in parts for one in part(wanted, actual)]
 
 
@@ -211,10 +212,9 @@ def _key(wanted: Expected, actual: Actual) -> Iterator[Finding]:
 
 def _indexes(wanted: Expected, actual: Actual) -> Iterator[Finding]:
     plan, known = wanted.plan, set(names.key_names(wanted.plan))
-    kept = [i for i in plan.table.indexes if i.name != plan.key.index]
-    kept = [i for i in kept if plan.has(*(c.name for c in i.columns if c.name))]
-    kept = [i for i in kept if i.origin == "c" or i.plain_columns is not None]
-    for index, one in zip(kept, ddl.secondary(plan), strict=True):
+    for index, one in zip(plan.table.indexes, ddl.by_index(plan), strict=True):
+        if one is None:
+            continue
         known.update(one.names)
         what = f"{one.kind} {one.name}"
         if (one.late and not wanted.cut_over) or what in wanted.refused:
@@ -240,34 +240,38 @@ def _is_key(plan: TablePlan, there: There) -> bool:
 
 def _alike(plan: TablePlan, index: Index, there: There, *, constraint: bool) -> bool:
     """Tell whether an index is as planned; of expressions and conditions only whether there is one."""
-    columns = tuple(plan.on_target(c.name) if c.name is not None else None for c in index.columns)
+    columns = tuple(
+        None if c.name is None or is_folded(plan, c) else plan.on_target(c.name) for c in index.columns
+    )
     orders = tuple(DESCENDING if c.descending else NULLS_FIRST for c in index.columns)
-    if constraint:
+    if index.origin != "c":
+        # NULLs need no place where uniqueness alone is meant
         orders = (0,) * len(columns)
     unique = constraint or index.unique
     wanted = columns, orders, unique, index.partial
     return wanted == (there.columns, there.orders, there.unique, there.partial)
 
 
-def _foreign_keys(wanted: Expected, actual: Actual) -> Iterator[Finding]:
+def _constraints(wanted: Expected, actual: Actual) -> Iterator[Finding]:
     plan = wanted.plan
-    planned = {one.name: one for one in ddl.foreign_keys(plan, wanted.siblings)}
-    present = {one.name: one for one in actual.constraints.values() if one.kind == "f"}
+    planned = {one.name: one for one in constraints.constraints(plan, wanted.siblings)}
+    present = {one.name: one for one in actual.constraints.values() if one.kind in "fc"}
     if not wanted.cut_over:
-        for name in present:
+        for name in (one.name for one in present.values() if one.kind == "f"):
             hint = "the stream may write a row before the one it refers to: drop it, the cutover creates it"
             yield Finding(
                 plan.name, f"foreign key {name}", "is there before the cutover", hint, harmless=True
             )
         return
     for name, one in planned.items():
-        if f"foreign key {name}" in wanted.refused:
+        what = f"{one.kind} {name}"
+        if what in wanted.refused:
             continue
         if name not in present:
-            yield Finding(plan.name, f"foreign key {name}", "is not there", one.sql)
+            yield Finding(plan.name, what, "is not there", one.sql)
         elif not present[name].valid:
             hint = f"rows of the source violate it; mend them, then {ddl.validate(plan, name)}"
-            yield Finding(plan.name, f"foreign key {name}", "is not validated", hint, harmless=True)
+            yield Finding(plan.name, what, "is not validated", hint, harmless=True)
 
 
 def _sequences(wanted: Expected, actual: Actual) -> Iterator[Finding]:

@@ -17,8 +17,8 @@ from triggers.session import Session
 from . import conversions
 from .paging import Cursor, Pace
 from .plan import ColumnPlan, TablePlan
-from .reader import read_page
-from .values import BadText, Form, mark_bad_text
+from .reader import marking_bad_text, read_page
+from .values import BadText, Form
 
 #: A type is no longer thought of when so many values were tried and more than this part of them refused.
 ENOUGH = 50
@@ -28,6 +28,9 @@ MOST_REFUSED = 0.05
 SHOWN = 40
 
 PAGE_BYTES = 8 << 20
+
+#: From this length on a key may be too long for an index.
+LONG_KEY = 2_600
 
 #: Numbers are taken for times, and 0 and 1 for truth, only where the name says so as well.
 _TIME_NAME = re.compile(r"(^|_)(at|ts|ms|us|ns|on|when)$|stamp|time|date|created|expire", re.IGNORECASE)
@@ -93,24 +96,45 @@ class Opinion:
     warnings: list[str] = field(default_factory=list)
 
 
-async def opinions(session: Session, plan: TablePlan, seconds: float, rows: int = 0) -> dict[str, Opinion]:
+@dataclass
+class Opinions:
+    """All that is to be said of one table."""
+
+    columns: dict[str, Opinion] = field(default_factory=dict)
+    #: Rows that would go into quarantine, counted where some were likely to.
+    quarantined: int = 0
+
+    def of(self, column: str) -> Opinion:
+        """Return what is to be said of a column."""
+        return self.columns.get(column, Opinion())
+
+
+async def opinions(session: Session, plan: TablePlan, seconds: float, rows: int = 0) -> Opinions:
     """Return what is to be said of a table's columns, from reads of about `seconds`; 0 rows: all of them."""
     trials = {i: list(_trials(plan, column)) for i, column in enumerate(plan.record)}
     trials = {i: some for i, some in trials.items() if some}
-    if trials:
-        await _try(session, plan, trials, seconds, rows)
-    return {c.source: _opinion(plan, c, trials.get(i, [])) for i, c in enumerate(plan.record)}
+    made = Opinions()
+    doubtful = any(column.dissenting or column.overridden or column.conversion for column in plan.columns)
+    if trials or doubtful:
+        await _try(session, plan, trials, seconds, rows, made if doubtful else None)
+    made.columns = {c.source: _opinion(plan, c, trials.get(i, [])) for i, c in enumerate(plan.record)}
+    return made
 
 
 async def _try(
-    session: Session, plan: TablePlan, trials: dict[int, list[Trial]], seconds: float, rows: int
+    session: Session,
+    plan: TablePlan,
+    trials: dict[int, list[Trial]],
+    seconds: float,
+    rows: int,
+    counting: Opinions | None,
 ) -> None:
     pace = Pace(seconds)
     pace.bound(plan.row_bytes, PAGE_BYTES)
     after: Cursor | None = None
     last, seen = False, 0
-    while not last and not (rows and seen >= rows) and any(trials.values()):
-        after, last, count = await session.run(_step, plan, after, pace, trials)
+    while not last and not (rows and seen >= rows) and (counting or any(trials.values())):
+        after, last, count = await session.run(_step, plan, after, pace, trials, counting)
         seen += count
 
 
@@ -120,13 +144,11 @@ def _step(
     after: Cursor | None,
     pace: Pace,
     trials: dict[int, list[Trial]],
+    counting: Opinions | None,
 ) -> tuple[Cursor | None, bool, int]:
     begun = time.monotonic()
-    connection.text_factory = mark_bad_text
-    try:
+    with marking_bad_text(connection):
         page = read_page(connection, plan, after, pace.rows)
-    finally:
-        connection.text_factory = str
     pace.took(len(page.rows), time.monotonic() - begun)
     for place, some in trials.items():
         for row in page.rows:
@@ -135,13 +157,15 @@ def _step(
                 for trial in some:
                     trial.take(value, lambda row=row: plan.converter.key_text(row))  # type: ignore[misc]
         trials[place] = [trial for trial in some if not trial.lost]
+    if counting is not None:
+        counting.quarantined += len(plan.converter.sift(page.rows)[1])
     return page.cursor, page.last, len(page.rows)
 
 
 def _trials(plan: TablePlan, column: ColumnPlan) -> Iterator[Trial]:
     place = plan.record.index(column)
     key = place in plan.key_places
-    if column.overridden:
+    if column.overridden or column.conversion:
         as_text = column.pg_type == "text"
         form = Form(column.source, column.pg_type, as_text, conversion=column.conversion)
         yield Trial(column.conversion or column.pg_type, "", form.converter(key), own=True)
@@ -242,16 +266,33 @@ def _best(trials: list[Trial]) -> list[Trial]:
 
 
 def _warnings(plan: TablePlan, column: ColumnPlan) -> Iterator[str]:
-    if not column.overridden:
+    if column.dissenting:
+        dissent = column.evidence.dissent(column.held, excerpts=True)
+        yield f"{column.pg_type} does not hold all of it: {dissent}; these rows go into quarantine"
+    if column.unclear:
+        yield (
+            f"THE TYPE IS UNCLEAR: only {_part(column)} of the values are what {column.pg_type} holds; say "
+            "under [columns] or [bad_values] what is meant, or many rows stay behind"
+        )
+    if column.evidence.longest > LONG_KEY and column.source in plan.key.columns:
+        yield (
+            f"part of the key, up to {column.evidence.longest:,} long: what PostgreSQL's index cannot hold "
+            "(about 2,700 bytes, compressed) goes into quarantine"
+        )
+    if not column.overridden and not column.conversion:
         return
     if column.pg_type in ("integer", "smallint"):
         yield f"{column.pg_type}: a later value beyond its range stops the daemon"
-    if column.pg_type == "text" and {"integer", "real"} & {
-        k for k, n in column.evidence.classes.items() if n
-    }:
+    numbers = {"integer", "real"} & {k for k, n in column.evidence.classes.items() if n}
+    if column.pg_type == "text" and column.overridden and numbers:
         yield "text: numbers arrive as their text, and cannot be told from texts any more"
     if column.conversion:
         yield from _losses(plan, column)
+
+
+def _part(column: ColumnPlan) -> str:
+    known = sum(column.evidence.classes.values())
+    return f"{(known - column.dissenting) / known:.0%}"
 
 
 def _losses(plan: TablePlan, column: ColumnPlan) -> Iterator[str]:

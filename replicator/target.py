@@ -132,6 +132,11 @@ class Target:
             except (TimeoutError, *_AWAY):
                 pool.terminate()
 
+    async def expire(self) -> None:
+        """Have connections opened anew: what they have prepared may be of types that are others now."""
+        if self._pool is not None:
+            await self._pool.expire_connections()
+
     def terminate(self) -> None:
         """Cut all connections without a word: whoever waits for an answer gets an error instead."""
         if self._pool is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from config.errors import Unsupported
@@ -65,16 +65,19 @@ class Evidence:
             parts.append(f"{self.nulls:,} null")
         return f"{self.rows:,} rows: " + ", ".join(parts)
 
-    @property
-    def dissenters(self) -> list[tuple[str, int]]:
-        """Return the storage classes that fewer values have than the most frequent one, and how many."""
-        found = sorted(((count, kind) for kind, count in self.classes.items() if count), reverse=True)
-        return [(kind, count) for count, kind in found[1:]]
+    def dissenters(self, held: Collection[str] = ()) -> list[tuple[str, int]]:
+        """Return the storage classes that are not `held`, and how many values have them.
 
-    def dissent(self, *, excerpts: bool = False) -> str:
+        Without any, those that fewer values have than the most frequent one.
+        """
+        found = sorted(((count, kind) for kind, count in self.classes.items() if count), reverse=True)
+        held = held or {kind for _, kind in found[:1]}
+        return [(kind, count) for count, kind in found if kind not in held]
+
+    def dissent(self, held: Collection[str] = (), *, excerpts: bool = False) -> str:
         """Return what does not fit in with the rest; `excerpts` show values, for the operator's terminal."""
         told = []
-        for kind, count in self.dissenters:
+        for kind, count in self.dissenters(held):
             key, value = self.firsts.get(kind, ("", ""))
             first = f", first key {key}" + (f": {value}" if excerpts else "") if key else ""
             told.append(f"{count:,} of {self.rows:,} rows are {kind}{first}")
@@ -89,28 +92,65 @@ class Mixed(Unsupported):
         self.evidence = evidence
 
 
-def choose(table: str, column: Column, evidence: Evidence) -> str:
+#: Which storage classes the types hold that are chosen without being asked for; a few of their values may
+#: still be refused.
+HOLDS: Mapping[str, frozenset[str]] = {
+    "boolean": frozenset({"integer"}),
+    "bigint": frozenset({"integer"}),
+    "double precision": frozenset({"real"}),
+    "numeric": frozenset({"integer", "real"}),
+    "text": frozenset({"text"}),
+    "bytea": frozenset({"blob"}),
+}
+
+#: What one type holds together, the most telling first where nothing else decides.
+_KINDS = (frozenset({"text"}), frozenset({"integer", "real"}), frozenset({"blob"}))
+
+#: A column of which a smaller part than this is of one kind has no type that can be called right.
+CLEAR = 0.9
+
+
+def choose(table: str, column: Column, evidence: Evidence, *, halt: bool = False) -> str:
     """Return the type that holds every value seen and, as far as the declaration tells, to come.
 
-    Raises Unsupported when no single type holds all that was seen without changing some of it.
+    Where no type does, the one of most values: the others are refused row by row. Raises Mixed for these
+    with `halt`.
     """
     seen = frozenset(kind for kind, count in evidence.classes.items() if count)
     declared = column.declared.upper()
     if not seen:
         return _by_declaration(declared)
-    if seen == {"text"}:
+    kept = _majority(declared, evidence.classes)
+    if halt and not seen <= kept:
+        raise _mixed(table, column, evidence)
+    if "text" in kept:
         return "text"
-    if seen == {"blob"}:
+    if "blob" in kept:
         return "bytea"
-    if seen <= {"integer", "real"}:
-        return _number(declared, seen, evidence)
-    raise Mixed(
+    return _number(declared, seen & kept, evidence)
+
+
+def _majority(declared: str, classes: Mapping[str, int]) -> frozenset[str]:
+    """Return the classes that the column is for: as declared, if half of its values are; else of most."""
+    counts = {kind: sum(classes.get(one, 0) for one in kind) for kind in _KINDS}
+    said = HOLDS[_by_declaration(declared)] if declared else frozenset()
+    for kind, count in counts.items():
+        if said & kind and 2 * count >= sum(counts.values()):
+            return kind
+    return max(counts, key=lambda kind: counts[kind])
+
+
+def _mixed(table: str, column: Column, evidence: Evidence) -> Mixed:
+    way_out = (
+        "make the values alike, or leave the table out with `exclude`"
+        if evidence.classes.get("blob")
+        else f'make the values alike, or set [columns] "{table}.{column.name}" = "text" to carry numbers '
+        "as their text"
+    )
+    return Mixed(
         f"table {table!r}, column {column.name!r} ({column.declared or 'no type'}): no PostgreSQL type "
         f"holds all of {evidence.text()}; {evidence.dissent()}",
-        hint="make the values alike, or leave the table out with `exclude`"
-        if "blob" in seen
-        else f'make the values alike, or set [columns] "{table}.{column.name}" = "text" to carry numbers '
-        "as their text",
+        hint=f'{way_out}; with on_bad_value = "quarantine" the rows that do not fit are kept aside',
         evidence=evidence,
     )
 

@@ -12,28 +12,15 @@ from typing import Any, TypeAlias
 
 from config.errors import ValueRefused
 
-from . import conversions
+from . import conversions, sizes
 from .documents import array_literal
+from .texts import BadText as BadText
+from .texts import mark_bad_text as mark_bad_text
 
 #: What SQLite's driver returns.
 Value: TypeAlias = int | float | str | bytes | None
 Row: TypeAlias = tuple[Any, ...]
 Convert: TypeAlias = Callable[[Any], Any]
-
-
-@dataclass(frozen=True)
-class BadText:
-    """A text that is not UTF-8; stands in for it so that its place can be named."""
-
-    raw: bytes = b""
-
-
-def mark_bad_text(raw: bytes) -> str | BadText:
-    """Decode a text of SQLite, or mark it; for `Connection.text_factory` when a row must be found."""
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return BadText(raw)
 
 
 @dataclass(frozen=True)
@@ -72,10 +59,10 @@ def _double(value: Value) -> float:
     raise ValueError("the column holds 64-bit floating point numbers")
 
 
-def _whole(value: Value) -> Value:
+def whole(value: Any) -> Any:
     """Return the 64-bit integer that a real is equal to, where there is one."""
-    whole = type(value) is float and value.is_integer() and -(1 << 63) <= value < 1 << 63
-    return int(value) if whole else value  # type: ignore[arg-type]  # a float by then
+    found = type(value) is float and value.is_integer() and -(1 << 63) <= value < 1 << 63
+    return int(value) if found else value
 
 
 def _numeric(value: Value) -> Decimal:
@@ -84,9 +71,9 @@ def _numeric(value: Value) -> Decimal:
     if type(value) is float:
         if value == 0 and math.copysign(1, value) < 0:
             raise ValueError("numeric has no negative zero")
-        if abs(value) > 1 << 53 and type(whole := _whole(value)) is int:
+        if abs(value) > 1 << 53 and type(integer := whole(value)) is int:
             # SQLite takes 2^62 for equal to its real: as a key it must be one on the target as well
-            return Decimal(whole)
+            return Decimal(integer)
         # The shortest text that reads back as this very double; Decimal(value) would show its 50 digits.
         return Decimal(repr(value))
     raise ValueError("the column holds numbers")
@@ -149,7 +136,7 @@ def of_key(convert: Convert) -> Convert:
         try:
             return convert(value)
         except ValueError:
-            return convert(_whole(value))
+            return convert(whole(value))
 
     return look_for
 
@@ -256,33 +243,47 @@ class Converter:
         for row in rows:
             if (found := self._wrong(row)) is not None:
                 i, reason = found
-                key, kind = self.key_text(row), storage_class(row[i])
-                raise ValueRefused(self._table, key, self._names[i], kind, reason) from None
+                raise self._error(row, i, reason) from None
+
+    def error(self, refusal: Refusal) -> ValueRefused:
+        """Return the error for a row that `sift` has refused."""
+        i, reason = self._wrong(refusal.row) or (0, refusal.reason)
+        return self._error(refusal.row, i, reason)
+
+    def _error(self, row: Row, place: int, reason: str) -> ValueRefused:
+        kind = storage_class(row[place])
+        return ValueRefused(self._table, self.key_text(row), self._names[place], kind, reason)
 
     def sift(self, rows: Iterable[Row]) -> tuple[list[tuple[Row, Row]], list[Refusal]]:
         """Return the rows that can be stored, each with what the driver takes, and those that cannot."""
         good: list[tuple[Row, Row]] = []
         refused = []
         for row in rows:
-            if (found := self._wrong(row)) is not None:
+            ready, found = self._tried(row)
+            if found is not None:
                 i, reason = found
                 refused.append(Refusal(row, self._names[i], f"{storage_class(row[i])}: {reason}"))
             else:
-                ready = tuple(None if v is None else c(v) for c, v in zip(self._strict, row, strict=True))
                 good.append((row, ready))
         return good, refused
 
     def _wrong(self, row: Row) -> tuple[int, str] | None:
         """Return the place of the first value that cannot be stored, and why."""
+        return self._tried(row)[1]
+
+    def _tried(self, row: Row) -> tuple[Row, tuple[int, str] | None]:
+        """Return a row as the driver takes it, or the place of what cannot be stored, and why."""
+        ready = []
         for i, value in enumerate(row):
             try:
-                if value is not None:
-                    self._strict[i](value)
-                elif i in self.key:
-                    return i, "a key of PostgreSQL cannot be NULL"
+                ready.append(None if value is None else self._strict[i](value))
+                if value is None and i in self.key:
+                    return (), (i, "a key of PostgreSQL cannot be NULL")
             except ValueError as reason:
-                return i, str(reason)
-        return None
+                return (), (i, str(reason))
+        if sizes.too_large(ready):
+            return (), (sizes.largest(ready), sizes.reason(ready))
+        return tuple(ready), None
 
     def key_text(self, row: Row) -> str:
         """Return the key of a row for a message: integers as they are, anything else by class and size.

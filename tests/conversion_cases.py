@@ -26,6 +26,26 @@ ID = UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")
 
 #: Type, value, and what it is there.
 BECOMES: list[tuple[str, Any, Any]] = [
+    # texts that PostgreSQL cannot hold, in a form that it can
+    ("text escaped", "", ""),
+    ("text escaped", "C:\\temp \\n é", "C:\\temp \\n é"),
+    ("text escaped", "a\x00b\x00", "a\\x00b\\x00"),
+    ("text escaped", "\\x00", "\\x5cx00"),
+    ("text escaped", "\\x5cx00", "\\x5cx5cx00"),
+    ("text escaped", "\\\\xff\x00\\x\x00", "\\\\x5cxff\\x00\\x\\x00"),
+    ("text escaped", "\\xFF \\x4", "\\xFF \\x4"),
+    ("text replaced", "a\x00b\x00", "a\ufffdb\ufffd"),
+    ("text from any escaped", 1.5, "1.5"),
+    ("text from any escaped", "1\x00", "1\\x00"),
+    ("text from any replaced", 7, "7"),
+    ("bytea from any", "é\x00", b"\xc3\xa9\x00"),
+    ("bytea from any", b"\xff\x00", b"\xff\x00"),
+    (
+        "jsonb replaced",
+        '{"a\\u0000": ["\\ud800 \\ud83d\\ude00 \\\\u0000 \\uDC00\\ud800"]}',
+        '{"a\\ufffd": ["\\ufffd \\ud83d\\ude00 \\\\u0000 \\ufffd\\ufffd"]}',
+    ),
+    ("jsonb replaced", 1.5, "1.5"),
     *[("boolean", one, True) for one in (1, "1", "t", "TRUE", "yes", "y", "On")],
     *[("boolean", one, False) for one in (0, "0", "f", "False", "no", "n", "off")],
     ("timestamptz", "2024-02-29T12:00:00Z", NOON),
@@ -118,6 +138,10 @@ BECOMES: list[tuple[str, Any, Any]] = [
 
 #: Type, value, and the rule that it breaks.
 REFUSED: list[tuple[str, Any, str]] = [
+    *((wanted, b"a", "text") for wanted in ("text escaped", "text replaced", "text from any escaped")),
+    *((wanted, 1, "text") for wanted in ("text escaped", "text replaced", "bytea from any")),
+    ("jsonb replaced", '{"a\\u0000": 1, "a\\ufffd": 2}', "twice"),
+    ("jsonb replaced", '"a\x00"', "NUL"),
     *[("boolean", one, "none of 0, 1") for one in (2, -1, 1.0, "", "2", "tru", b"1")],
     *[("timestamptz", one, "no offset") for one in ("2024-02-29 12:00:00", "2024-02-29")],
     ("timestamptz", SECONDS, "state its unit"),
@@ -206,6 +230,8 @@ REFUSED: list[tuple[str, Any, str]] = [
 
 #: Type, and a value that is found again in the source.
 KEYS: list[tuple[str, Any]] = [
+    ("text escaped", "a\x00\\x00"),
+    ("text escaped", "\\x"),
     ("timestamptz from epoch_s", SECONDS),
     ("timestamptz from epoch_s", 1709208000.123456),
     ("timestamptz from epoch_ms", SECONDS * 1000 + 1),

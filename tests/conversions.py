@@ -60,6 +60,8 @@ def _from_source(value: Any, wanted: str) -> Any:
         return value if isinstance(value, str) else repr(value)
     if wanted == "jsonb":
         return _document(value if isinstance(value, str) else repr(value))
+    if wanted in ("jsonb replaced", "bytea from any") or wanted.startswith("text "):
+        return _held_otherwise(value, wanted)
     return from_target(json.loads(value) if wanted == "text[]" else value, wanted)
 
 
@@ -79,11 +81,61 @@ def from_target(value: Any, wanted: str) -> Any:
         return str(ipaddress.ip_network(value))
     if wanted == "macaddr":
         return re.sub("[-:]", "", value).lower()
-    if wanted == "jsonb":
+    if wanted.startswith("jsonb"):
         return _document(value)
     if wanted.startswith("uuid"):
         return str(value)
     return value.rstrip(" ") if wanted.startswith("char") else value
+
+
+def _held_otherwise(value: Any, wanted: str) -> Any:
+    """Return what stands for a text that the type cannot hold; bytes that are no UTF-8 are surrogates."""
+    if isinstance(value, int | float) and wanted.startswith(("text from any", "jsonb")):
+        return _document(repr(value)) if wanted.startswith("jsonb") else repr(value)
+    if isinstance(value, bytes):
+        return value if wanted == "bytea from any" else ("no", value)
+    raw = value.encode("utf-8", "surrogateescape")
+    if wanted == "bytea from any":
+        return raw
+    if wanted.endswith(" escaped"):
+        return _escaped(raw)
+    text = raw.decode("utf-8", "replace")
+    if not wanted.startswith("jsonb"):
+        return text.replace("\0", "\ufffd")
+    return repr(_replaced(_ordered(json.loads(text, parse_int=Decimal, parse_float=Decimal))))
+
+
+def _escaped(raw: bytes) -> str:
+    """Return a text with a backslash, x and two digits for each byte that cannot stand there."""
+    made, place = "", 0
+    while place < len(raw):
+        length = next((n for n in (1, 2, 3, 4) if _is_character(raw[place : place + n])), 0)
+        digits = raw[place + 2 : place + 4]
+        looks = (
+            raw[place : place + 2] == b"\\x" and len(digits) == 2 and not digits.strip(b"0123456789abcdef")
+        )
+        if length and raw[place] and not looks:
+            made += raw[place : place + length].decode()
+        else:
+            length = 1
+            made += "\\x" + raw[place : place + 1].hex()
+        place += length
+    return made
+
+
+def _is_character(raw: bytes) -> bool:
+    try:
+        return len(raw.decode()) == 1
+    except UnicodeDecodeError:
+        return False
+
+
+def _replaced(value: Any) -> Any:
+    if isinstance(value, str):
+        return "".join("\ufffd" if one == "\0" or "\ud800" <= one <= "\udfff" else one for one in value)
+    if isinstance(value, list | tuple):
+        return type(value)(_replaced(one) for one in value)
+    return value
 
 
 def _moment(value: Any, wanted: str) -> Any:

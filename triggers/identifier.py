@@ -19,7 +19,7 @@ def quote(name: str) -> str:
 
 def fold(name: str) -> str:
     """Return a name as SQLite compares it: it takes A for a, but not É for é."""
-    return "".join(c.lower() if c.isascii() else c for c in name)
+    return name.lower() if name.isascii() else "".join(c.lower() if c.isascii() else c for c in name)
 
 
 def literal(text: str) -> str:

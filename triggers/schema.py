@@ -146,13 +146,13 @@ def _listing(connection: sqlite3.Connection) -> list[tuple[str, str, int, int]]:
 
 
 def _reason_to_skip(name: str, kind: str, exclude: Iterable[str]) -> str:
-    if kind == "view":
-        return "a view holds no rows of its own"
+    pattern = next((p for p in exclude if fnmatch.fnmatchcase(name, p)), None)
     if kind == "virtual":
         return "virtual tables take no triggers"
     if kind == "shadow":
         return "the storage of a virtual table"
-    pattern = next((p for p in exclude if fnmatch.fnmatchcase(name, p)), None)
+    if kind == "view" and pattern is None:
+        return "a view holds no rows of its own"
     return f"excluded by the pattern {pattern!r}" if pattern else ""
 
 

@@ -59,13 +59,30 @@ class Shape(BaseModel):
         default=0,
         ge=0,
         description="Look at so many rows of each table only, the first ones; 0: at all of them. A value "
-        "further back that the type does not hold then stops the copy instead of deciding the type.",
+        "further back that the type does not hold then goes into quarantine instead of deciding the type.",
     )
     columns: dict[ColumnName, TypeName] = Field(
         default={},
         description="PostgreSQL type for single columns, over the one that would be chosen, with the way "
         "in which values become it. `docs/howto/types.md` lists what each takes.",
         examples=[{"orders.total": "numeric", "events.at": "timestamptz from epoch_ms"}],
+    )
+    bad_values: dict[ColumnName, Literal["quarantine", "escape", "replace", "bytea", "text"]] = Field(
+        default={},
+        description="What becomes of values that a column cannot hold, by column or by glob pattern: "
+        "`quarantine` (all that are not named), `escape` (text: NUL and what is not UTF-8 as `\\xHH`), "
+        "`replace` (text, jsonb: U+FFFD instead), `bytea` (texts become bytes), `text` (numbers become their "
+        "text). "
+        "See `docs/howto/types.md`.",
+        examples=[{"*.body": "escape", "upload.data": "bytea"}],
+    )
+    on_type_drift: Literal["quarantine", "widen"] = Field(
+        default="quarantine",
+        description="What to do when values come that the type of their column does not hold, as a text in a "
+        "column of integers. `quarantine`: their rows are kept aside. `widen`: that, and then the column is "
+        "altered to a type that holds all, `bigint` to `numeric` to `text`, and they are brought in; the "
+        "stream rests while PostgreSQL writes the table anew. Never done to keys, to foreign keys, and to "
+        "types set under `columns`.",
     )
     on_schema_change: Literal["follow", "halt"] = Field(
         default="follow",

@@ -14,11 +14,12 @@ import click
 from config.errors import ConfigError, Unsupported
 from config.settings import Settings
 from config.sources import SourceSpec, resolve_sources
-from replicator import checks, ddl
+from replicator import checks, ddl, views
 from replicator.naming import Naming, check_renames
 from replicator.plan import SourcePlan, TablePlan, check_overrides
+from replicator.policy import Policy, check_names
 from replicator.preflight import make_plan
-from replicator.suggestion import Opinion, Trial, opinions
+from replicator.suggestion import Opinion, Opinions, Trial, opinions
 from replicator.tailer import source_error
 from replicator.types import Mixed
 from triggers.connection import journal_mode
@@ -36,8 +37,8 @@ class Planned:
     spec: SourceSpec
     plan: SourcePlan
     existing: list[str] | None = field(default=None)
-    #: By table and column; empty where nobody looked at the values.
-    opinions: dict[str, dict[str, Opinion]] = field(default_factory=dict)
+    #: By table; empty where nobody looked at the values.
+    opinions: dict[str, Opinions] = field(default_factory=dict)
 
 
 @click.command()
@@ -63,6 +64,7 @@ def plan(config: Path | None, out: Path | None, as_json: bool, **given: Any) -> 
     script = "\n".join(_script(planned))
     if out is not None:
         _write(out, script)
+    _shout(planned)
     if as_json:
         click.echo(to_json({"sources": [_source(one) for one in planned]}))
     elif out is None:
@@ -71,10 +73,21 @@ def plan(config: Path | None, out: Path | None, as_json: bool, **given: Any) -> 
         click.echo(f"{out}: {plural(sum(len(p.plan.tables) for p in planned), 'table')}", err=True)
 
 
+def _shout(planned: Sequence[Planned]) -> None:
+    """Tell of types that are little more than a guess where a redirected script would hide it."""
+    for table in (t for one in planned for t in one.plan.tables):
+        for column in (c for c in table.columns if c.unclear):
+            share = f"{column.dissenting:,} of its values are something else"
+            click.echo(
+                f"warning: {table.name}.{column.source}: {column.pg_type} is unclear: {share}", err=True
+            )
+
+
 async def _plan(settings: Settings, specs: Sequence[SourceSpec]) -> list[Planned]:
     planned = [await _plan_source(settings, spec) for spec in specs]
     tables = [t.table for p in planned for t in p.plan.tables]
     check_overrides(tables, settings.columns)
+    check_names(tables, settings.bad_values)
     check_renames(tables, settings.rename)
     checks.refuse_meetings(
         checks.Placed(t.schema, t.target, t.name, str(p.spec.path)) for p in planned for t in p.plan.tables
@@ -98,6 +111,7 @@ async def _plan_source(settings: Settings, spec: SourceSpec) -> Planned:
                 profile=settings.profile,
                 profile_rows=settings.profile_rows,
                 read_seconds=seconds,
+                policy=Policy(settings.on_bad_value == "halt", settings.bad_values),
             )
             if not settings.profile:
                 return Planned(spec, made)
@@ -132,8 +146,10 @@ def _comment(text: str) -> str:
 
 
 def _remarks(one: Planned) -> Iterator[str]:
-    for table, columns in one.opinions.items():
-        for column, opinion in columns.items():
+    for table, told in one.opinions.items():
+        if told.quarantined:
+            yield f"quarantine: {table}: {plural(told.quarantined, 'row')} would be kept there, see warnings"
+        for column, opinion in told.columns.items():
             if opinion.refused is not None:
                 yield f"refused: {table}.{column}: {opinion.refused.text()}"
             yield from (f"warning: {table}.{column}: {text}" for text in opinion.warnings)
@@ -145,17 +161,19 @@ def _source(one: Planned) -> dict[str, Any]:
         "path": str(one.spec.path),
         "schema": one.spec.schema,
         "tables": [_table(table, one) for table in one.plan.tables],
+        "views": [view.name for view in views.translate(one.plan.views, one.plan.tables, one.plan.schema)[0]],
         "skipped": [{"name": s.name, "kind": s.kind, "reason": s.reason} for s in one.plan.skipped],
         "existing": one.existing,
     }
 
 
 def _table(table: TablePlan, one: Planned) -> dict[str, Any]:
-    told = one.opinions.get(table.name, {})
+    told = one.opinions.get(table.name, Opinions())
     return {
         "name": table.name,
         "target": table.qualified,
         "rows": table.rows,
+        "quarantined": told.quarantined,
         "key": {"kind": table.key.kind.value, "columns": list(table.key.columns)},
         "columns": [
             {
@@ -167,7 +185,9 @@ def _table(table: TablePlan, one: Planned) -> dict[str, Any]:
                 "conversion": column.conversion,
                 "evidence": column.evidence.text(),
                 "classes": {kind: count for kind, count in column.evidence.classes.items() if count},
-                **_opinion(told.get(column.source, Opinion())),
+                "dissenting": column.dissenting,
+                "unclear": column.unclear,
+                **_opinion(told.of(column.source)),
             }
             for column in table.columns
         ],

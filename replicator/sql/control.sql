@@ -94,8 +94,13 @@ DELETE FROM liteferry.quarantine WHERE source_id = $1 AND table_id = $2 AND seen
 
 -- quarantined --
 -- how many rows of each table are kept
-SELECT table_id, count(*) AS rows, count(*) FILTER (WHERE NOT accepted) AS unaccepted
+SELECT table_id, count(*) AS rows, count(*) FILTER (WHERE NOT accepted) AS unaccepted, max(seen_at) AS newest
 FROM liteferry.quarantine WHERE source_id = $1 GROUP BY table_id
+
+-- quarantined_since --
+-- rows of one table that were refused behind a moment, oldest first
+SELECT row, seen_at FROM liteferry.quarantine
+WHERE source_id = $1 AND table_id = $2 AND seen_at > $3 ORDER BY seen_at LIMIT $4
 
 -- quarantined_in --
 -- how many rows of one table are kept
@@ -254,6 +259,11 @@ WHERE source_id = $1 AND table_id = $2 AND lane = $3 AND cursor IS NOT DISTINCT 
 -- note that a table has its indexes, and what could not be built
 UPDATE liteferry.progress SET indexed = true, notes = notes || $3::jsonb WHERE source_id = $1 AND table_id = $2
 
+-- add_notes --
+-- add to what a table does not get what is not said there already
+UPDATE liteferry.progress SET notes = notes || coalesce((SELECT jsonb_agg(n) FROM jsonb_array_elements($3::jsonb)
+    AS a(n) WHERE NOT notes @> jsonb_build_array(n)), '[]') WHERE source_id = $1 AND table_id = $2
+
 -- set_stale --
 -- note tables as in need of repair; each reason bears its time, and the newest stands
 UPDATE liteferry.progress SET stale = $3 WHERE source_id = $1 AND table_id = ANY($2::int[])
@@ -284,6 +294,12 @@ UPDATE liteferry.progress SET stale = NULL WHERE source_id = $1 AND table_id = $
 -- set_plan --
 -- a table's structure has changed in the source
 UPDATE liteferry.progress SET name = $3, plan = $4, indexed = false WHERE source_id = $1 AND table_id = $2
+
+-- set_notes --
+-- what a table does not get has changed with its plan ($3 before, $4 now); what was found out on the way stays
+UPDATE liteferry.progress AS p SET notes = $4::jsonb || coalesce((SELECT jsonb_agg(n)
+    FROM jsonb_array_elements(p.notes) AS n WHERE NOT $3::jsonb @> jsonb_build_array(n)), '[]')
+WHERE source_id = $1 AND table_id = $2
 
 -- forget_table --
 -- a table is gone from the source
@@ -331,6 +347,10 @@ WHERE i.indrelid = $1::text::regclass
 -- relations --
 -- every name that is taken in a schema
 SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1
+
+-- views --
+-- the views of a schema
+SELECT viewname FROM pg_views WHERE schemaname = $1
 
 -- constraint_on --
 -- whether a table has a constraint of that name

@@ -15,12 +15,12 @@ WHERE a.attrelid = ANY($1::bigint[]::oid[]) AND a.attnum > 0 AND NOT a.attisdrop
 ORDER BY a.attrelid, a.attnum
 
 -- constraints --
--- the keys, unique constraints and foreign keys of some tables
+-- the keys, unique constraints, foreign keys and CHECKs of some tables
 SELECT c.conrelid::bigint AS oid, c.conname AS name, c.contype::text AS kind, c.convalidated AS valid,
     ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY AS k(number, place)
         JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.number ORDER BY k.place) AS columns
 FROM pg_constraint AS c
-WHERE c.conrelid = ANY($1::bigint[]::oid[]) AND c.contype IN ('p', 'u', 'f')
+WHERE c.conrelid = ANY($1::bigint[]::oid[]) AND c.contype IN ('p', 'u', 'f', 'c')
 
 -- indexes --
 -- the indexes of some tables: of each term the column, NULL for an expression, and its order

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tests.compare import differences
-from tests.databases import on_source, on_target
-from tests.fault.scene import HASTY, SMALL_CHUNKS, settle
+from tests.databases import from_source, on_source, on_target
+from tests.fault.scene import HASTY, SMALL_CHUNKS, poll, settle
+from tests.fixtures.cli import Liteferry
 from tests.fixtures.daemon import StartDaemon
 from tests.fixtures.sqlite import MakeSource
 
@@ -134,3 +136,63 @@ async def test_a_wrong_pair_of_names_keeps_a_known_source_from_nothing(
     third = daemon(paths, target_url, env={**HASTY, "LITEFERRY_RENAME": '{"a_t": "other"}'}, args=args)
     await asyncio.to_thread(third.wait_ready)
     assert await differences(paths[1], target_url, "app", names={"a_t": "other"}) == []
+
+
+async def test_a_name_that_is_taken_just_then_stops_nobody(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """Somebody makes a table of that name in a transaction that nobody else can look into."""
+    path = make_source(script="CREATE TABLE t(id INTEGER PRIMARY KEY)")
+    running = daemon(path, target_url, env=HASTY)
+    await asyncio.to_thread(running.wait_ready)
+    somebody = await asyncpg.connect(target_url)
+    try:
+        async with somebody.transaction():
+            await somebody.execute("CREATE TABLE fresh(other int)")
+            on_source(path, "CREATE TABLE fresh(v); INSERT INTO fresh VALUES(1)")
+
+            async def waiting() -> bool | None:
+                return await somebody.fetchval("SELECT true FROM pg_locks WHERE NOT granted LIMIT 1") or None
+
+            await poll(waiting)
+    finally:
+        await somebody.close()
+    told = "table 'fresh' would be called 'fresh', which is taken"
+    await asyncio.to_thread(
+        running.wait_until, lambda s: any(told in reason for reason in s["reasons"]), 30, "the reason"
+    )
+    on_source(path, "INSERT INTO t VALUES(2)")
+    arrived = "SELECT count(*) FROM t"
+    await asyncio.to_thread(running.wait_until, lambda _: on_target(target_url, arrived) == [(1,)], 30, "it")
+    triggers = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'fresh'"
+    assert from_source(path, triggers) == [(0,)]
+
+
+async def test_a_setting_for_what_the_application_has_renamed_keeps_nobody_from_a_restart(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """At the first start it is an error, most likely of typing; later it is told of."""
+    path = make_source(script="CREATE TABLE t(id INTEGER PRIMARY KEY, v INT); INSERT INTO t VALUES(1, 2)")
+    env = {**HASTY, "LITEFERRY_RENAME": '{"t.v": "value", "t": "things"}'}
+    first = daemon(path, target_url, env=env)
+    await asyncio.to_thread(first.wait_ready)
+    on_source(path, "ALTER TABLE t RENAME COLUMN v TO w; UPDATE t SET w = 3")
+    await asyncio.to_thread(settle, first, path)
+    await asyncio.to_thread(first.stop)
+    second = daemon(path, target_url, env=env)
+    status = await asyncio.to_thread(second.wait_ready)
+    assert any("rename.t.v: there is no such" in notice for notice in status["notices"])
+    assert await differences(path, target_url, names={"t": "things"}) == []
+
+
+def test_everything_of_ours_is_found_under_its_name_to_be_taken_out(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str, liteferry: Liteferry
+) -> None:
+    """The target's tables are open to everybody afterwards."""
+    path = make_source(script=SCRIPT)
+    running = daemon(path, target_url, env=snake())
+    running.wait_ready()
+    running.stop()
+    assert liteferry("uninstall", path, "--target", target_url, "--yes").status == 0
+    assert on_target(target_url, "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal") == []
+    assert on_target(target_url, "DELETE FROM keyless RETURNING the_text") != []

@@ -101,8 +101,8 @@ def test_nothing_is_changed(liteferry: Liteferry, make_source: MakeSource, targe
         (
             "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT); INSERT INTO t VALUES(4, CAST(x'6100' AS TEXT))",
             "values",
-            "fail",
-            "table 't', key 4, column 'a'",
+            "warn",
+            "1 row would go into quarantine; the first: table 't', key 4, column 'a'",
         ),
         ("SELECT 1", "size", "warn", "0 tables"),
     ],
@@ -119,10 +119,14 @@ def test_what_stands_out_is_told(
     assert answer.status == (level == "fail")
 
 
-def test_all_columns_without_a_type_are_told_at_once(liteferry: Liteferry, make_source: MakeSource) -> None:
-    """`run` would stop at the first of them, and at the next one after that."""
+def test_all_columns_without_a_type_are_told_at_once(
+    liteferry: Liteferry, make_source: MakeSource, tmp_path: Path
+) -> None:
+    """With `halt`, `run` would stop at the first of them, and at the next one after that."""
+    (tmp_path / "l.toml").write_text('on_bad_value = "halt"\n')
     script = "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b); INSERT INTO t VALUES(1, 'x', 1), (2, 1, x'00');"
-    answer = liteferry("check", make_source(script=script + script.replace(" t", " u")), "--json")
+    source = make_source(script=script + script.replace(" t", " u"))
+    answer = liteferry("check", source, "--json", "--config", tmp_path / "l.toml")
 
     assert [(c["level"], c["text"].split(" (")[0]) for c in found(answer, "plan")] == [
         ("fail", "table 't', column 'a'"),

@@ -16,7 +16,8 @@ INSERT INTO users(email, score) VALUES('a', 1.5), ('b', NULL);
 CREATE TABLE orders(id INTEGER PRIMARY KEY, user_id INTEGER REFERENCES users(id), total DECIMAL(10,2));
 INSERT INTO orders VALUES(1, 1, 10), (2, 1, 9.99);
 CREATE TABLE log(line TEXT);
-CREATE VIEW rich AS SELECT * FROM orders;
+CREATE VIEW rich AS SELECT * FROM orders LIMIT 9;
+CREATE VIEW all_orders AS SELECT * FROM orders;
 """
 
 TABLES = (
@@ -45,7 +46,7 @@ def test_every_type_comes_with_its_evidence(liteferry: Liteferry, source: Path) 
 
     assert "-- users.score: double precision; 2 rows: 1 real" in script
     assert "-- orders.total: numeric; 2 rows:" in script
-    assert "-- left out: view rich" in script
+    assert "-- left out: view rich: LIMIT is not carried over: CREATE VIEW rich AS" in script
     assert "-- not carried: log, column _liteferry_rowid" in script
 
 
@@ -55,7 +56,9 @@ def test_json_holds_the_whole_plan(liteferry: Liteferry, source: Path) -> None:
     log, orders, _ = told["tables"]
 
     assert (told["path"], told["schema"], told["existing"]) == (str(source), "public", None)
-    assert told["skipped"] == [{"name": "rich", "kind": "view", "reason": "a view holds no rows of its own"}]
+    reason = "LIMIT is not carried over: CREATE VIEW rich AS SELECT * FROM orders LIMIT 9"
+    assert told["skipped"] == [{"name": "rich", "kind": "view", "reason": reason}]
+    assert told["views"] == ["all_orders"]
     assert orders["key"] == {"kind": "rowid_alias", "columns": ["id"]}
     assert orders["columns"][2].items() >= {"name": "total", "type": "numeric", "set_by_user": False}.items()
     assert "2 rows" in orders["columns"][2]["evidence"]
@@ -177,13 +180,45 @@ def test_a_type_that_was_asked_for_is_told_what_it_refuses(
     assert len(tag["warnings"]) == 2
 
 
-def test_values_that_no_type_holds_together_are_named(liteferry: Liteferry, make_source: MakeSource) -> None:
-    """The counts, the first key, and, on the operator's own terminal, how the value begins."""
-    source = make_source(script=DIRTY + "UPDATE event SET score = 'N/A' WHERE id IN (17, 18);")
-    answer = liteferry("plan", source)
+SCORES = "UPDATE event SET score = 'N/A' WHERE id IN (17, 18); UPDATE event SET score = x'00' WHERE id = 3;"
 
-    assert answer.status != 0
-    assert "2 of 200 rows are text, first key 17: 'N/A'" in answer.errors
+
+def test_values_that_no_type_holds_together_are_named(
+    liteferry: Liteferry, make_source: MakeSource, tmp_path: Path
+) -> None:
+    """The counts, the first key, and, on the operator's own terminal, how the value begins."""
+    source = make_source(script=DIRTY + SCORES)
+    answer = liteferry("plan", source)
+    (told,) = liteferry("plan", source, "--json").json["sources"]
+    (tmp_path / "l.toml").write_text('on_bad_value = "halt"\n')
+    halted = liteferry("plan", source, "--config", tmp_path / "l.toml")
+
+    assert answer.status == 0
+    assert "2 of 200 rows are text, first key 17: 'N/A'" in answer.output
+    assert "-- quarantine: event: 3 rows would be kept there" in answer.output
+    assert "UNCLEAR" not in answer.output
+    assert told["tables"][0]["quarantined"] == 3
+    assert (told["tables"][0]["columns"][3]["type"], told["tables"][0]["columns"][3]["dissenting"]) == (
+        "double precision",
+        3,
+    )
+    assert halted.status != 0
+    assert "2 of 200 rows are text, first key 17: 'N/A'" in halted.errors
+
+
+def test_a_type_that_is_a_guess_is_told_aloud(
+    liteferry: Liteferry, make_source: MakeSource, tmp_path: Path
+) -> None:
+    """Also where the script goes to a file."""
+    source = make_source(script=DIRTY + "UPDATE event SET score = 'N/A' WHERE id > 150;")
+    answer = liteferry("plan", source, "--out", tmp_path / "schema.sql")
+    checked = liteferry("check", source)
+
+    assert "warning: event.score: double precision is unclear: 50 of its values are" in answer.errors
+    assert "THE TYPE IS UNCLEAR: only 75% of the values" in (tmp_path / "schema.sql").read_text()
+    assert checked.status == 0
+    assert "50 rows would go into quarantine; the first: table 'event', key 151" in checked.output
+    assert "column 'score': double precision is unclear: 50 of 200 values" in checked.output
 
 
 def test_a_key_takes_no_type_without_an_inverse(

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from config.errors import ValueRefused
 from replicator import loader
 from replicator.applier import Applier
+from replicator.keying import Keying
 from replicator.lanes import Bounds
 from replicator.matching import absent, differences, target_keys
 from replicator.plan import TablePlan, plan_table
@@ -35,6 +36,7 @@ from tests.conversion_cases import BECOMES, KEYS, REFUSED, TEXTS
 from triggers import capture, changelog
 from triggers.key import choose
 from triggers.schema import tables
+from triggers.session import Session
 
 ASKED = sorted(
     {wanted for wanted, *_ in [*BECOMES, *REFUSED] if wanted != "json"}
@@ -84,7 +86,8 @@ class Trip:
         lanes = {number: [Bounds()] for number in self.plans}
         facts = self.source_id, str(self.path), "public", self.plans, lanes, self.place, 1, 1
         await loader.create(self.target, *facts)
-        await loader.add_keys(self.target, list(self.plans.values()))
+        quarantine = Quarantine(self.source_id, Facts(str(self.path), "public"))
+        await Keying(self.target, Session(self.path), quarantine, halt=True).add(self.plans)
 
     def taken(self, values: Iterable[Any]) -> int:
         """Fill the tables with the values that each takes; the others must be refused by name."""

@@ -31,6 +31,11 @@ DEFAULTS = [
         for d in ("''", "'a'", "'it''s'", "'back\\slash\\n'", "'%s $1 :x'", "'ü🚢'", '"word"')
     ),
     *(("TEXT", d, "text") for d in ("word", "1", "x'61'", "NULL", "'a' --x\n", "'--'", "'/*'")),
+    *(
+        ("INT", d, "bigint")
+        for d in ("(1 + 1)", "(-7 / 2)", "(-7 % 3)", "(1 << 62)", "(9223372036854775807 + 1)")
+    ),
+    *(("TEXT", d, "text") for d in ("('a' || 'b')", "(json_object('a', 1))", "(upper('ß'))", "(char(0))")),
     *(("BLOB", d, "bytea") for d in ("x''", "X'00ff'", "x'5c5c27'", "NULL")),
 ]
 
@@ -82,6 +87,8 @@ async def test_the_clock_s_defaults_look_alike(url: str) -> None:
             "CURRENT_TIME",
             "datetime('now')",
             "time('now')",
+            "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')",
+            "strftime('%s', 'now')",
         ):
             for _ in range(3):  # a second may pass between the two
                 here = source.execute(f"SELECT {default}").fetchone()[0]

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from replicator.findings import Mode, TableReport
+from replicator.progress import Progress
 from replicator.verifier import Verifier, Wish
 from tests.databases import on_source
 from tests.fidelity.engine import Running, streaming
@@ -96,10 +97,12 @@ async def test_a_written_row_that_is_not_equal_is_found_until_it_is(scene: Scene
         found = await scene.verify()
         assert (found["note"].different, found["note"].missing, found["note"].extra) == (1, 1, 1)
         assert found["tag"].different == 1
-    assert scene.pipeline.facts.differing == set(scene.pipeline.plans)
-    (mended,) = await Verifier(scene.pipeline).run(Wish(table="note", incremental=True, repair=True))
-    assert (mended.found, mended.repaired, mended.equal) == (3, 3, True)
-    assert (await scene.verify(incremental=False))["note"].equal
+    facts = scene.pipeline.facts
+    assert facts.differing == set(scene.pipeline.plans)
+    mended = await Verifier(scene.pipeline).run(Wish(incremental=True, repair=True))
+    assert [(r.found, r.repaired, r.equal) for r in mended] == [(3, 3, True), (1, 1, True)]
+    assert facts.differing == set()
+    assert all(report.equal for report in (await scene.verify(incremental=False)).values())
 
 
 async def test_a_row_that_nobody_wrote_is_not_looked_at(scene: Scene) -> None:
@@ -107,6 +110,7 @@ async def test_a_row_that_nobody_wrote_is_not_looked_at(scene: Scene) -> None:
     await scene.tamper("UPDATE note SET body = 'edited' WHERE id = 400")
     assert (await scene.verify())["note"].equal
     assert not (await scene.verify(incremental=False))["note"].equal
+    assert (await scene.verify())["note"].mode is Mode.ROWS  # not forgotten by the next that would not look
 
 
 async def test_a_table_that_may_have_missed_something_is_compared_whole(scene: Scene) -> None:
@@ -125,6 +129,19 @@ async def test_a_table_that_may_have_missed_something_is_compared_whole(scene: S
     for number in scene.pipeline.plans:
         scene.pipeline.facts.touched.forget(number)
     assert await scene.modes() == whole
+
+
+async def test_a_schema_that_changes_under_a_comparison_has_the_table_compared_anew(scene: Scene) -> None:
+    """By the new plan; nothing is called different that is not."""
+    await scene.write(
+        "WITH RECURSIVE i(n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM i WHERE n < 30000)"
+        "INSERT INTO note SELECT n, 'note ' || n FROM i;"
+    )
+    progress = Progress(2, 30_000, "full")
+    comparing = asyncio.create_task(Verifier(scene.pipeline, progress).run())
+    await scene.running.until(lambda: progress.rows_done > 0)
+    await asyncio.to_thread(on_source, scene.path, "ALTER TABLE note ADD COLUMN more TEXT DEFAULT 'x';")
+    assert [report.equal for report in await comparing] == [True, True]
 
 
 async def test_more_keys_than_can_be_remembered_mean_the_whole_table(scene: Scene) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 
+from replicator import counting
 from replicator.findings import TableReport
 from replicator.verifier import Verifier, Wish
 from tests.fidelity.engine import Running, streaming
@@ -235,6 +236,21 @@ async def test_every_corruption_of_rows_is_caught_and_repaired(scene: Scene) -> 
         assert (report.found > 0, report.repaired) == (True, report.found), name
         assert report.equal, name
         assert wrong(await scene.verify(table=mutation.table)) == [], name
+
+
+async def test_a_table_too_large_to_be_counted_is_walked_on_both_sides(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its counts are those of the rows that were met; what only a count would tell is found all the same."""
+    monkeypatch.setattr(counting, "COUNTED_BYTES", 0)
+    await scene.on_target("INSERT INTO child VALUES (9, 3, 3); DELETE FROM loose")
+    found = await scene.verify()
+    counts = {name: (r.source_rows, r.target_rows, r.equal) for name, r in found.items()}
+    assert counts["child"] == (3, 4, False)
+    assert counts["loose"] == (3, 0, False)
+    assert counts["thing"] == (3, 3, True)
+    mended = (await scene.verify(repair=True)).values()
+    assert [(r.source_rows, r.target_rows, r.equal) for r in mended] == [(3, 3, True)] * 4
 
 
 async def test_every_corruption_of_the_structure_is_caught(scene: Scene) -> None:

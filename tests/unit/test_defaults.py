@@ -6,6 +6,7 @@ import pytest
 
 from replicator.defaults import translate
 
+EPOCH = "floor(extract(epoch FROM now()))::bigint"
 NOW = "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
 
 
@@ -43,6 +44,23 @@ NOW = "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
         ("CURRENT_TIMESTAMP", "timestamp", "date_trunc('second', now() AT TIME ZONE 'UTC')"),
         ("(date('now'))", "date", "(now() AT TIME ZONE 'UTC')::date"),
         ("'{}'", "jsonb", "'{}'::jsonb"),
+        ("(1 + 1)", "bigint", "2"),
+        ("((1) + (1))", "bigint", "2"),
+        ("(60 * 60.5)", "double precision", "3630.0"),
+        ("('a' || 'b')", "text", "'ab'"),
+        ("(lower('X') || char(39))", "text", "'x'''"),
+        ("(json_object())", "jsonb", "'{}'::jsonb"),
+        ("(json_array('a'))", "text", "'[\"a\"]'"),
+        ("(1 > 0)", "boolean", "true"),
+        ("(NULLIF(1, 1))", "bigint", "NULL"),
+        ("(unixepoch())", "bigint", EPOCH),
+        ("(strftime('%s', 'now'))", "bigint", EPOCH),
+        ("(CAST(strftime('%s', 'now') AS INTEGER))", "bigint", EPOCH),
+        (
+            "(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))",
+            "text",
+            'to_char(now() AT TIME ZONE \'UTC\', \'YYYY"-"MM"-"DD"T"HH24":"MI":"SS.MS"Z"\')',
+        ),
         ("'it''s'", "varchar(9)", "'it''s'::varchar(9)"),
         ("'[\"a b\"]'", "text[]", "'{\"a b\"}'::text[]"),
         ("'[]'", "text[]", "'{}'::text[]"),
@@ -77,11 +95,15 @@ def test_a_default_is_said_in_postgresqls_words(default: str, pg_type: str, expe
         ("0.1", "real"),
         ("'too long'", "varchar(3)"),
         ("datetime('now', 'localtime')", "text"),
-        ("(strftime('%s', 'now'))", "bigint"),
         ("(random())", "bigint"),
-        ("(1 + 1)", "bigint"),
-        ("(1) + (1)", "bigint"),
-        ("'a' || 'b'", "text"),
+        ("(1 + 1)", "text"),
+        ("('a' || random())", "text"),
+        ("(printf('%99999d', 1))", "text"),
+        ("(replace(hex(hex(hex('aaaaaaaaaaaa'))), '1', '111111') || 'a' || b)", "text"),
+        ("(strftime('%j', 'now'))", "text"),
+        ("(strftime('%Y', 'now', 'localtime'))", "text"),
+        ("(strftime('%Y-%m-%d', 'now'))", "date"),
+        ("(unixepoch('now', 'subsec'))", "bigint"),
         ("x'00'", "text"),
         ("'a'", "bytea"),
         ("x'0g'", "bytea"),

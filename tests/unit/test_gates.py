@@ -9,7 +9,7 @@ import pytest
 
 from replicator.lag import Capacity
 from replicator.state import State
-from replicator.status import Facts, Gates, pause_of, reasons
+from replicator.status import Facts, Gates, Verified, pause_of, reasons
 
 GATES = Gates(max_pending=100, max_age=1.0, max_pause=5.0, max_heartbeat=10.0)
 NOW = 1000.0
@@ -60,6 +60,23 @@ def test_each_gate_closes_by_itself(change: dict[str, object], reason: str) -> N
     (found,) = reasons([replace(ready(), **change)], GATES, NOW)  # type: ignore[arg-type]  # a table of fields
     assert found.startswith("app.db: ")
     assert reason in found
+
+
+@pytest.mark.parametrize(
+    ("verified", "reason"),
+    [
+        (None, "have not been verified since the daemon started"),
+        (Verified(NOW, equal=False), "has found differences"),
+        (Verified(NOW - 61, equal=True), "the last verification is 61 s old, at most 60 s it may be"),
+        (Verified(NOW - 60, equal=True), ""),
+    ],
+)
+def test_a_verification_is_asked_for_where_its_age_is_limited(verified: Verified | None, reason: str) -> None:
+    """Clean and recent; without a limit none is asked for."""
+    facts = replace(ready(), verified=verified)
+    found = reasons([facts], replace(GATES, max_verified=60.0), NOW)
+    assert [reason in text for text in found] == ([True] if reason else [])
+    assert reasons([facts], GATES, NOW) == []
 
 
 @pytest.mark.parametrize(

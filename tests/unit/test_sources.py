@@ -100,6 +100,14 @@ def test_the_map_names_a_file_by_name_stem_or_path(tmp_path: Path, key: str) -> 
     assert mapped == {"a.db": "a", "b.db": "Mapped"}
 
 
+def test_a_prefix_goes_with_a_file_by_name_stem_or_path(tmp_path: Path) -> None:
+    """As its schema does; the others have none."""
+    files = [database(tmp_path / name) for name in ("a.db", "b.db", "c.db", "d.db")]
+    prefixes = {"a.db": "a_", "b": "b_", str(files[2]): "c_"}
+    specs = resolve_sources(load(sources=files, prefix_map=prefixes))
+    assert [spec.prefix for spec in specs] == ["a_", "b_", "c_", ""]
+
+
 def test_the_schema_setting_sends_all_to_one_schema(tmp_path: Path) -> None:
     """Said outright, several files may share a schema; the map still goes before it."""
     files = [database(tmp_path / name) for name in ("a.db", "b.db", "c.db")]
@@ -166,6 +174,8 @@ def test_a_map_entry_for_no_source_is_refused(tmp_path: Path) -> None:
     message = str(refusal(load(sources=files, schema_map={"order.db": "x"})))
 
     assert "'order.db'; did you mean 'orders.db'?" in message
+    message = str(refusal(load(sources=files, prefix_map={"order.db": "x"})))
+    assert message.startswith("prefix_map names what is no source: 'order.db'; did you mean 'orders.db'?")
 
 
 def test_no_source_at_all_is_refused() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from config.errors import Unsupported
-from replicator.types import Affinity, Evidence, affinity, choose
+from replicator.types import HOLDS, Affinity, Evidence, affinity, choose
 from triggers.schema import Column
 
 
@@ -99,14 +99,54 @@ def test_a_type_holds_what_was_seen(declared: str, evidence: Evidence, expected:
 @pytest.mark.parametrize(
     "classes", [{"text": 1, "integer": 9}, {"blob": 1, "text": 1}, {"real": 1, "blob": 3}]
 )
-def test_a_column_of_unlike_values_is_refused_with_its_evidence(classes: dict[str, int]) -> None:
-    """No type holds both without changing some: the counts and the way out are told."""
+def test_a_column_of_unlike_values_halts_with_its_evidence(classes: dict[str, int]) -> None:
+    """For those who want to look first: the counts and the way out are told."""
     with pytest.raises(Unsupported) as refused:
-        choose("t", Column("c", "INTEGER", False, None, 0), seen(**classes))
+        choose("t", Column("c", "INTEGER", False, None, 0), seen(**classes), halt=True)
     assert all(f"{count} {kind}" in str(refused.value) for kind, count in classes.items())
     # only numbers can travel as text; a blob has no way out but to be left out
     way_out = "exclude" if "blob" in classes else '"t.c" = "text"'
     assert way_out in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("declared", "evidence", "expected"),
+    [
+        ("INTEGER", seen(integer=1_000_000, text=3), "bigint"),
+        ("INTEGER", seen(integer=3, text=1_000_000), "text"),
+        # what is declared wins with half of the values, not with less
+        ("INTEGER", seen(integer=5, text=5), "bigint"),
+        ("TEXT", seen(blob=5, text=5), "text"),
+        ("TEXT", seen(blob=6, text=5), "bytea"),
+        ("BLOB", seen(blob=5, text=5), "bytea"),
+        ("REAL", seen(real=4, text=5, blob=3), "text"),
+        ("REAL", seen(real=5, text=3, blob=2), "double precision"),
+        # integers and reals are of one kind
+        ("INTEGER", seen(integer=9, real=1, text=1), "numeric"),
+        ("DECIMAL(10,2)", seen(integer=3, real=3, text=6), "numeric"),
+        ("BOOLEAN", seen(integer=9, text=1), "boolean"),
+        ("BOOLEAN", seen(integer=9, beyond_bool=1, text=1), "numeric"),
+        # no declaration: of most; text where nothing decides
+        ("", seen(integer=5, text=5), "text"),
+        ("", seen(integer=6, text=5), "bigint"),
+        ("", seen(integer=2, blob=3, text=1), "bytea"),
+        # dates are texts, though their affinity is NUMERIC
+        ("DATETIME", seen(integer=5, text=5), "text"),
+        ("DATETIME", seen(integer=6, text=5), "bigint"),
+    ],
+)
+def test_a_column_of_unlike_values_gets_the_type_of_most(
+    declared: str, evidence: Evidence, expected: str
+) -> None:
+    """The rows that do not fit go into quarantine, so that three texts decide not over a million."""
+    assert choose("t", Column("c", declared, False, None, 0), evidence) == expected
+
+
+def test_evidence_tells_what_a_type_does_not_hold() -> None:
+    """Not what is rare: a numeric column holds integers and reals."""
+    evidence = seen(integer=9, real=2, text=1)
+    assert evidence.dissenters(HOLDS["numeric"]) == [("text", 1)]
+    assert evidence.dissenters() == [("real", 2), ("text", 1)]
 
 
 def test_evidence_reads_like_a_sentence() -> None:

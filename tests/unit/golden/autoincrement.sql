@@ -29,6 +29,9 @@ SELECT l.k1, t."id", t."at", t."payload" FROM (SELECT DISTINCT k1 FROM main._lit
 SELECT * FROM main."events" AS t WHERE t."id" > ? ORDER BY t."id" LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- events.id: bigint; no rows
 -- events.at: text; no rows
@@ -39,6 +42,9 @@ CREATE TABLE "public"."events" (
     "payload" text
 );
 ALTER TABLE "public"."events" ADD CONSTRAINT "events_pkey" PRIMARY KEY ("id");
+COMMENT ON COLUMN "public"."events"."id" IS 'from SQLite INTEGER';
+COMMENT ON COLUMN "public"."events"."at" IS 'from SQLite DATETIME';
+COMMENT ON COLUMN "public"."events"."payload" IS 'from SQLite JSON';
 
 -- applied to events
 INSERT INTO "public"."events" ("id", "at", "payload") SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]) ON CONFLICT ("id") DO UPDATE SET "at" = EXCLUDED."at", "payload" = EXCLUDED."payload";

@@ -39,6 +39,9 @@ SELECT l.k1, t."select", t."a b", t."É", t."é" FROM (SELECT DISTINCT k1 FROM m
 SELECT * FROM main."it's ""t""" AS t WHERE t."select" > ? ORDER BY t."select" LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- it's "t".select: bigint; no rows
 -- it's "t".a b: text; no rows
@@ -53,6 +56,10 @@ CREATE TABLE "public"."it's ""t""" (
 ALTER TABLE "public"."it's ""t""" ADD CONSTRAINT "it's ""t""_pkey" PRIMARY KEY ("select");
 ALTER TABLE "public"."it's ""t""" ADD CONSTRAINT "it's ""t""_a b_key" UNIQUE ("a b");
 ALTER TABLE "public"."it's ""t""" ADD CONSTRAINT "it's ""t""_é_key" UNIQUE ("é");
+COMMENT ON COLUMN "public"."it's ""t"""."select" IS 'from SQLite INTEGER';
+COMMENT ON COLUMN "public"."it's ""t"""."a b" IS 'from SQLite TEXT';
+COMMENT ON COLUMN "public"."it's ""t"""."É" IS 'from SQLite TEXT';
+COMMENT ON COLUMN "public"."it's ""t"""."é" IS 'from SQLite TEXT';
 
 -- applied to it's "t"
 INSERT INTO "public"."it's ""t""" ("select", "a b", "É", "é") SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) ON CONFLICT ("select") DO UPDATE SET "a b" = EXCLUDED."a b", "É" = EXCLUDED."É", "é" = EXCLUDED."é";

@@ -46,6 +46,9 @@ SELECT l.k1, l.k2, t."lang", t."word", t."n" FROM (SELECT DISTINCT k1, k2 FROM m
 SELECT * FROM main."words" AS t WHERE t."rowid" > ? ORDER BY t."rowid" LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- words.lang: text; no rows
 -- words.word: text; no rows
@@ -56,7 +59,11 @@ CREATE TABLE "public"."words" (
     "n" text
 );
 ALTER TABLE "public"."words" ADD CONSTRAINT "words_pkey" PRIMARY KEY ("lang", "word");
--- not carried: words, index sqlite_autoindex_words_1: compares by NOCASE in SQLite, by bytes on the target
+CREATE UNIQUE INDEX "words_lang_word_folded" ON "public"."words" ("lang", lower("word" COLLATE "C"));
+COMMENT ON COLUMN "public"."words"."lang" IS 'from SQLite TEXT';
+COMMENT ON COLUMN "public"."words"."word" IS 'from SQLite TEXT';
+COMMENT ON COLUMN "public"."words"."n" IS 'from SQLite without a type';
+-- not carried: words, column word: compares by NOCASE in SQLite; = and ORDER BY on the target do not: compare lower(column COLLATE "C"), or give the column a nondeterministic collation
 
 -- applied to words
 INSERT INTO "public"."words" ("lang", "word", "n") SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) ON CONFLICT ("lang", "word") DO UPDATE SET "n" = EXCLUDED."n";

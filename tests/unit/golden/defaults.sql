@@ -29,6 +29,9 @@ SELECT l.k1, t."id", t."n", t."r", t."s", t."b", t."d", t."t", t."f", t."w", t."
 SELECT * FROM main."t" AS t WHERE t."id" > ? ORDER BY t."id" LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- t.id: bigint; no rows
 -- t.n: bigint; no rows
@@ -53,6 +56,16 @@ CREATE TABLE "public"."t" (
     "x" text
 );
 ALTER TABLE "public"."t" ADD CONSTRAINT "t_pkey" PRIMARY KEY ("id");
+COMMENT ON COLUMN "public"."t"."id" IS 'from SQLite INTEGER';
+COMMENT ON COLUMN "public"."t"."n" IS 'from SQLite INT';
+COMMENT ON COLUMN "public"."t"."r" IS 'from SQLite REAL';
+COMMENT ON COLUMN "public"."t"."s" IS 'from SQLite TEXT';
+COMMENT ON COLUMN "public"."t"."b" IS 'from SQLite BLOB';
+COMMENT ON COLUMN "public"."t"."d" IS 'from SQLite DECIMAL(10,2)';
+COMMENT ON COLUMN "public"."t"."t" IS 'from SQLite TEXT';
+COMMENT ON COLUMN "public"."t"."f" IS 'from SQLite BOOL';
+COMMENT ON COLUMN "public"."t"."w" IS 'from SQLite TEXT';
+COMMENT ON COLUMN "public"."t"."x" IS 'from SQLite TEXT';
 -- not carried: t, column x: default hex(randomblob(4)) has no equal
 
 -- applied to t

@@ -40,6 +40,9 @@ SELECT l.k1, t."id", t."mail", t."n" FROM (SELECT DISTINCT k1 FROM main._litefer
 SELECT * FROM main."people" AS t WHERE t."id" > ? ORDER BY t."id" LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- people.id: bigint; no rows
 -- people.mail: text; no rows
@@ -50,9 +53,11 @@ CREATE TABLE "public"."people" (
     "n" text
 );
 ALTER TABLE "public"."people" ADD CONSTRAINT "people_pkey" PRIMARY KEY ("id");
-CREATE UNIQUE INDEX "by_mail" ON "public"."people" ((lower(mail)) NULLS FIRST, "n" DESC NULLS LAST);
+CREATE UNIQUE INDEX "by_mail" ON "public"."people" ((lower(lower("mail" COLLATE "C") COLLATE "C")) NULLS FIRST, "n" DESC NULLS LAST);
+COMMENT ON COLUMN "public"."people"."id" IS 'from SQLite INTEGER';
+COMMENT ON COLUMN "public"."people"."mail" IS 'from SQLite TEXT';
+COMMENT ON COLUMN "public"."people"."n" IS 'from SQLite without a type';
 -- not carried: people, column mail: default none has no equal
--- not carried: people, index by_mail: compares by NOCASE in SQLite, by bytes on the target
 
 -- applied to people
 INSERT INTO "public"."people" ("id", "mail", "n") SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]) ON CONFLICT ("id") DO UPDATE SET "mail" = EXCLUDED."mail", "n" = EXCLUDED."n";

@@ -109,6 +109,9 @@ SELECT l.k1, t."id", t."x", t."y", t."a" FROM (SELECT DISTINCT k1 FROM main._lit
 SELECT * FROM main."c" AS t WHERE t."rowid" > ? ORDER BY t."rowid" LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- a.id: bigint; no rows
 -- a.up: bigint; no rows
@@ -117,6 +120,8 @@ CREATE TABLE "public"."a" (
     "up" bigint
 );
 ALTER TABLE "public"."a" ADD CONSTRAINT "a_pkey" PRIMARY KEY ("id");
+COMMENT ON COLUMN "public"."a"."id" IS 'from SQLite INTEGER';
+COMMENT ON COLUMN "public"."a"."up" IS 'from SQLite INT';
 -- b.x: bigint; no rows
 -- b.y: bigint; no rows
 -- b.z: bigint; no rows
@@ -126,6 +131,9 @@ CREATE TABLE "public"."b" (
     "z" bigint
 );
 ALTER TABLE "public"."b" ADD CONSTRAINT "b_pkey" PRIMARY KEY ("x", "y");
+COMMENT ON COLUMN "public"."b"."x" IS 'from SQLite INT';
+COMMENT ON COLUMN "public"."b"."y" IS 'from SQLite INT';
+COMMENT ON COLUMN "public"."b"."z" IS 'from SQLite INT';
 -- c.id: text; no rows
 -- c.x: bigint; no rows
 -- c.y: bigint; no rows
@@ -137,6 +145,10 @@ CREATE TABLE "public"."c" (
     "a" bigint
 );
 ALTER TABLE "public"."c" ADD CONSTRAINT "c_pkey" PRIMARY KEY ("id");
+COMMENT ON COLUMN "public"."c"."id" IS 'from SQLite TEXT';
+COMMENT ON COLUMN "public"."c"."x" IS 'from SQLite INT';
+COMMENT ON COLUMN "public"."c"."y" IS 'from SQLite INT';
+COMMENT ON COLUMN "public"."c"."a" IS 'from SQLite INT';
 ALTER TABLE "public"."a" ADD CONSTRAINT "a_up_fkey" FOREIGN KEY ("up") REFERENCES "public"."a" ("id") ON DELETE SET NULL NOT VALID;
 ALTER TABLE "public"."c" ADD CONSTRAINT "c_x_y_fkey" FOREIGN KEY ("x", "y") REFERENCES "public"."b" ("x", "y") ON DELETE CASCADE ON UPDATE SET DEFAULT NOT VALID;
 ALTER TABLE "public"."c" ADD CONSTRAINT "c_a_fkey" FOREIGN KEY ("a") REFERENCES "public"."a" ("id") ON UPDATE CASCADE NOT VALID;

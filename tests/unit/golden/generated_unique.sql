@@ -46,6 +46,9 @@ SELECT l.k1, t."a", t."b" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHER
 SELECT * FROM main."t" AS t WHERE t."rowid" > ? ORDER BY t."rowid" LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- t.a: text; no rows
 -- t.b: text; no rows
@@ -55,7 +58,13 @@ CREATE TABLE "public"."t" (
 );
 ALTER TABLE "public"."t" ADD CONSTRAINT "t_pkey" PRIMARY KEY ("a");
 ALTER TABLE "public"."t" ADD CONSTRAINT "t_b_key" UNIQUE ("b");
--- not carried: t, column b: generated in SQLite, plain on the target
+COMMENT ON COLUMN "public"."t"."a" IS 'from SQLite TEXT';
+COMMENT ON COLUMN "public"."t"."b" IS 'from SQLite without a type; generated';
+CREATE FUNCTION "public"."t_generated"() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS 'BEGIN
+    NEW."b" := upper(NEW."a" COLLATE "C");
+    RETURN NEW;
+END';
+CREATE TRIGGER "t_generated" BEFORE INSERT OR UPDATE ON "public"."t" FOR EACH ROW EXECUTE FUNCTION "public"."t_generated"();
 
 -- applied to t
 INSERT INTO "public"."t" ("a", "b") SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT ("a") DO UPDATE SET "b" = EXCLUDED."b";

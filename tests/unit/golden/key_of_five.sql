@@ -33,6 +33,9 @@ SELECT l.k1, l.k2, l.k3, l.k4, l.k5, t."a", t."b", t."c", t."d", t."e" FROM (SEL
 SELECT * FROM (SELECT * FROM main."t" AS t WHERE t."e" COLLATE "BINARY" = ? AND t."d" COLLATE "BINARY" = ? AND t."c" COLLATE "BINARY" = ? AND t."b" COLLATE "BINARY" = ? AND t."a" COLLATE "BINARY" > ? ORDER BY t."e" COLLATE "BINARY", t."d" COLLATE "BINARY", t."c" COLLATE "BINARY", t."b" COLLATE "BINARY", t."a" COLLATE "BINARY" LIMIT ?) UNION ALL SELECT * FROM (SELECT * FROM main."t" AS t WHERE t."e" COLLATE "BINARY" = ? AND t."d" COLLATE "BINARY" = ? AND t."c" COLLATE "BINARY" = ? AND t."b" COLLATE "BINARY" > ? ORDER BY t."e" COLLATE "BINARY", t."d" COLLATE "BINARY", t."c" COLLATE "BINARY", t."b" COLLATE "BINARY", t."a" COLLATE "BINARY" LIMIT ?) UNION ALL SELECT * FROM (SELECT * FROM main."t" AS t WHERE t."e" COLLATE "BINARY" = ? AND t."d" COLLATE "BINARY" = ? AND t."c" COLLATE "BINARY" > ? ORDER BY t."e" COLLATE "BINARY", t."d" COLLATE "BINARY", t."c" COLLATE "BINARY", t."b" COLLATE "BINARY", t."a" COLLATE "BINARY" LIMIT ?) UNION ALL SELECT * FROM (SELECT * FROM main."t" AS t WHERE t."e" COLLATE "BINARY" = ? AND t."d" COLLATE "BINARY" > ? ORDER BY t."e" COLLATE "BINARY", t."d" COLLATE "BINARY", t."c" COLLATE "BINARY", t."b" COLLATE "BINARY", t."a" COLLATE "BINARY" LIMIT ?) UNION ALL SELECT * FROM (SELECT * FROM main."t" AS t WHERE t."e" COLLATE "BINARY" > ? ORDER BY t."e" COLLATE "BINARY", t."d" COLLATE "BINARY", t."c" COLLATE "BINARY", t."b" COLLATE "BINARY", t."a" COLLATE "BINARY" LIMIT ?) LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- t.a: text; no rows
 -- t.b: text; no rows
@@ -47,6 +50,11 @@ CREATE TABLE "public"."t" (
     "e" text NOT NULL
 );
 ALTER TABLE "public"."t" ADD CONSTRAINT "t_pkey" PRIMARY KEY ("e", "d", "c", "b", "a");
+COMMENT ON COLUMN "public"."t"."a" IS 'from SQLite without a type';
+COMMENT ON COLUMN "public"."t"."b" IS 'from SQLite without a type';
+COMMENT ON COLUMN "public"."t"."c" IS 'from SQLite without a type';
+COMMENT ON COLUMN "public"."t"."d" IS 'from SQLite without a type';
+COMMENT ON COLUMN "public"."t"."e" IS 'from SQLite without a type';
 
 -- applied to t
 INSERT INTO "public"."t" ("a", "b", "c", "d", "e") SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) ON CONFLICT ("e", "d", "c", "b", "a") DO NOTHING;

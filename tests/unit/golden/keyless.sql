@@ -37,6 +37,9 @@ SELECT l.k1, t."rowid", t."at", t."text" FROM (SELECT DISTINCT k1 FROM main._lit
 SELECT * FROM main."log" AS t WHERE t."rowid" > ? ORDER BY t."rowid" LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- log.at: text; no rows
 -- log.text: text; no rows
@@ -47,6 +50,9 @@ CREATE TABLE "public"."log" (
 );
 ALTER TABLE "public"."log" ADD CONSTRAINT "log_liteferry_key" PRIMARY KEY ("_liteferry_rowid");
 ALTER TABLE "public"."log" ADD CONSTRAINT "log_at_key" UNIQUE ("at");
+COMMENT ON COLUMN "public"."log"."_liteferry_rowid" IS 'the rowid that SQLite kept: the table has no key of its own';
+COMMENT ON COLUMN "public"."log"."at" IS 'from SQLite without a type';
+COMMENT ON COLUMN "public"."log"."text" IS 'from SQLite without a type';
 -- not carried: log, column _liteferry_rowid: added: the table has no key of its own
 
 -- applied to log

@@ -38,6 +38,9 @@ SELECT l.k1, t."id", t."column_column_column_column_column_column_column_column_
 SELECT * FROM main."long_long_long_long_long_long_long_long_long_long_long_long_" AS t WHERE t."id" > ? ORDER BY t."id" LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- long_long_long_long_long_long_long_long_long_long_long_long_.id: bigint; no rows
 -- long_long_long_long_long_long_long_long_long_long_long_long_.column_column_column_column_column_column_column_column_: bigint; no rows
@@ -48,6 +51,8 @@ CREATE TABLE "public"."long_long_long_long_long_long_long_long_long_long_long_lo
 ALTER TABLE "public"."long_long_long_long_long_long_long_long_long_long_long_long_" ADD CONSTRAINT "long_long_long_long_long_long_long_long_long_long_long_94588342" PRIMARY KEY ("id");
 CREATE INDEX "index_index_index_index_index_index_index_index_index__0dd813ee" ON "public"."long_long_long_long_long_long_long_long_long_long_long_long_" ("column_column_column_column_column_column_column_column_" DESC NULLS LAST);
 ALTER TABLE "public"."long_long_long_long_long_long_long_long_long_long_long_long_" ADD CONSTRAINT "long_long_long_long_long_long_long_long_long_long_long_07d921a8" UNIQUE ("column_column_column_column_column_column_column_column_");
+COMMENT ON COLUMN "public"."long_long_long_long_long_long_long_long_long_long_long_long_"."id" IS 'from SQLite INTEGER';
+COMMENT ON COLUMN "public"."long_long_long_long_long_long_long_long_long_long_long_long_"."column_column_column_column_column_column_column_column_" IS 'from SQLite INT';
 
 -- applied to long_long_long_long_long_long_long_long_long_long_long_long_
 INSERT INTO "public"."long_long_long_long_long_long_long_long_long_long_long_long_" ("id", "column_column_column_column_column_column_column_column_") SELECT * FROM unnest($1::bigint[], $2::bigint[]) ON CONFLICT ("id") DO UPDATE SET "column_column_column_column_column_column_column_column_" = EXCLUDED."column_column_column_column_column_column_column_column_";

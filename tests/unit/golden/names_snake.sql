@@ -2,7 +2,7 @@
 CREATE TABLE Users(Id INTEGER PRIMARY KEY AUTOINCREMENT, "E-Mail" TEXT UNIQUE, xmin INT);
 CREATE TABLE "Order Details"(OrderId INT, "Line No" INT, UserID INT REFERENCES users(id), Slot INT,
     PRIMARY KEY(OrderId, "Line No"));
-CREATE UNIQUE INDEX "One Slot" ON "Order Details"(Slot, lower([Line No])) WHERE Slot > 0 AND "OrderId" <> 0;
+CREATE UNIQUE INDEX "One Slot" ON "Order Details"(Slot, abs([Line No])) WHERE Slot > 0 AND "OrderId" <> 0;
 CREATE TABLE "2nd/""É"("HTTPServer", "" TEXT);
 
 -- capture of 2nd/"É: rowid, 01745c5de3e0278a
@@ -32,7 +32,7 @@ SELECT l.k1, t."rowid", t."HTTPServer", t."" FROM (SELECT DISTINCT k1 FROM main.
 -- next page
 SELECT * FROM main."2nd/""É" AS t WHERE t."rowid" > ? ORDER BY t."rowid" LIMIT ? OFFSET ?;
 
--- capture of Order Details: primary, 46e824429ff8611e
+-- capture of Order Details: primary, 8e9e93e4bf696794
 CREATE TRIGGER "_liteferry_2_ai" AFTER INSERT ON "Order Details"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 2, NEW."OrderId", NEW."Line No");
@@ -59,12 +59,12 @@ BEGIN
 END;
 CREATE TRIGGER "_liteferry_2_ri" BEFORE INSERT ON "Order Details"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "OrderId", "Line No" FROM "Order Details" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "Order Details" AS "_liteferry_row" WHERE "Slot" COLLATE "BINARY" = NEW."Slot" AND (lower([Line No])) COLLATE "BINARY" = (SELECT lower([Line No]) FROM (SELECT NEW."OrderId" AS "OrderId", NEW."Line No" AS "Line No", NEW."UserID" AS "UserID", NEW."Slot" AS "Slot") AS "Order Details") AND (Slot > 0 AND "OrderId" <> 0)) FROM (SELECT NULL AS "OrderId", NULL AS "Line No", NULL AS "UserID", NULL AS "Slot") AS NEW);
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "OrderId", "Line No" FROM "Order Details" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "Order Details" AS "_liteferry_row" WHERE "Slot" COLLATE "BINARY" = NEW."Slot" AND (abs([Line No])) COLLATE "BINARY" = (SELECT abs([Line No]) FROM (SELECT NEW."OrderId" AS "OrderId", NEW."Line No" AS "Line No", NEW."UserID" AS "UserID", NEW."Slot" AS "Slot") AS "Order Details") AND (Slot > 0 AND "OrderId" <> 0)) FROM (SELECT NULL AS "OrderId", NULL AS "Line No", NULL AS "UserID", NULL AS "Slot") AS NEW);
   INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "OrderId", "Line No" FROM "Order Details" AS "_liteferry_row" WHERE "rowid" = NEW."rowid";
 END;
 CREATE TRIGGER "_liteferry_2_ru" BEFORE UPDATE ON "Order Details"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "OrderId", "Line No" FROM "Order Details" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "Order Details" AS "_liteferry_row" WHERE "Slot" COLLATE "BINARY" = NEW."Slot" AND (lower([Line No])) COLLATE "BINARY" = (SELECT lower([Line No]) FROM (SELECT NEW."OrderId" AS "OrderId", NEW."Line No" AS "Line No", NEW."UserID" AS "UserID", NEW."Slot" AS "Slot") AS "Order Details") AND (Slot > 0 AND "OrderId" <> 0) AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "OrderId", NULL AS "Line No", NULL AS "UserID", NULL AS "Slot") AS NEW);
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "OrderId", "Line No" FROM "Order Details" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "Order Details" AS "_liteferry_row" WHERE "Slot" COLLATE "BINARY" = NEW."Slot" AND (abs([Line No])) COLLATE "BINARY" = (SELECT abs([Line No]) FROM (SELECT NEW."OrderId" AS "OrderId", NEW."Line No" AS "Line No", NEW."UserID" AS "UserID", NEW."Slot" AS "Slot") AS "Order Details") AND (Slot > 0 AND "OrderId" <> 0) AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "OrderId", NULL AS "Line No", NULL AS "UserID", NULL AS "Slot") AS NEW);
 END;
 CREATE TRIGGER "_liteferry_2_rr" BEFORE UPDATE OF rowid, oid, _rowid_ ON "Order Details"
 BEGIN
@@ -112,6 +112,9 @@ SELECT l.k1, t."Id", t."E-Mail", t."xmin" FROM (SELECT DISTINCT k1 FROM main._li
 SELECT * FROM main."Users" AS t WHERE t."Id" > ? ORDER BY t."Id" LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- renamed: 2nd/"É is "_2nd_é" on the target
 -- renamed: 2nd/"É.HTTPServer is "http_server" on the target
@@ -124,6 +127,9 @@ CREATE TABLE "public"."_2nd_é" (
     "unnamed" text
 );
 ALTER TABLE "public"."_2nd_é" ADD CONSTRAINT "_2nd_é_liteferry_key" PRIMARY KEY ("_liteferry_rowid");
+COMMENT ON COLUMN "public"."_2nd_é"."_liteferry_rowid" IS 'the rowid that SQLite kept: the table has no key of its own';
+COMMENT ON COLUMN "public"."_2nd_é"."http_server" IS 'from SQLite HTTPServer without a type';
+COMMENT ON COLUMN "public"."_2nd_é"."unnamed" IS 'from SQLite TEXT';
 -- renamed: Order Details is "order_details" on the target
 -- renamed: Order Details.OrderId is "order_id" on the target
 -- renamed: Order Details.Line No is "line_no" on the target
@@ -140,7 +146,11 @@ CREATE TABLE "public"."order_details" (
     "Place" bigint
 );
 ALTER TABLE "public"."order_details" ADD CONSTRAINT "order_details_pkey" PRIMARY KEY ("order_id", "line_no");
-CREATE UNIQUE INDEX "One Slot" ON "public"."order_details" ("Place" NULLS FIRST, (lower("line_no")) NULLS FIRST) WHERE "Place" > 0 AND "order_id" <> 0;
+CREATE UNIQUE INDEX "One Slot" ON "public"."order_details" ("Place" NULLS FIRST, (abs("line_no")) NULLS FIRST) WHERE ("Place" > 0) AND ("order_id" <> 0);
+COMMENT ON COLUMN "public"."order_details"."order_id" IS 'from SQLite OrderId INT';
+COMMENT ON COLUMN "public"."order_details"."line_no" IS 'from SQLite Line No INT';
+COMMENT ON COLUMN "public"."order_details"."user_id" IS 'from SQLite UserID INT';
+COMMENT ON COLUMN "public"."order_details"."Place" IS 'from SQLite Slot INT';
 -- renamed: Users is "Customers" on the target
 -- renamed: Users.Id is "id" on the target
 -- renamed: Users.E-Mail is "e_mail" on the target
@@ -155,6 +165,9 @@ CREATE TABLE "public"."Customers" (
 );
 ALTER TABLE "public"."Customers" ADD CONSTRAINT "Customers_pkey" PRIMARY KEY ("id");
 ALTER TABLE "public"."Customers" ADD CONSTRAINT "Customers_e_mail_key" UNIQUE ("e_mail");
+COMMENT ON COLUMN "public"."Customers"."id" IS 'from SQLite Id INTEGER';
+COMMENT ON COLUMN "public"."Customers"."e_mail" IS 'from SQLite E-Mail TEXT';
+COMMENT ON COLUMN "public"."Customers"."xmin_" IS 'from SQLite xmin INT';
 ALTER TABLE "public"."order_details" ADD CONSTRAINT "order_details_user_id_fkey" FOREIGN KEY ("user_id") REFERENCES "public"."Customers" ("id") NOT VALID;
 -- not carried: 2nd/"É, column _liteferry_rowid: added: the table has no key of its own
 

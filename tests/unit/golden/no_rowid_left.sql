@@ -33,6 +33,9 @@ SELECT l.k1, t."rowid", t."oid", t."_rowid_" FROM (SELECT DISTINCT k1 FROM main.
 SELECT * FROM main."t" AS t WHERE t."rowid" COLLATE "BINARY" > ? ORDER BY t."rowid" COLLATE "BINARY" LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- t.rowid: text; no rows
 -- t.oid: bigint; no rows
@@ -43,6 +46,9 @@ CREATE TABLE "public"."t" (
     "_rowid_" text
 );
 ALTER TABLE "public"."t" ADD CONSTRAINT "t_rowid_key" UNIQUE ("rowid");
+COMMENT ON COLUMN "public"."t"."rowid" IS 'from SQLite TEXT';
+COMMENT ON COLUMN "public"."t"."oid" IS 'from SQLite INT';
+COMMENT ON COLUMN "public"."t"."_rowid_" IS 'from SQLite without a type';
 
 -- applied to t
 INSERT INTO "public"."t" ("rowid", "oid", "_rowid_") SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[]) ON CONFLICT ("rowid") DO UPDATE SET "oid" = EXCLUDED."oid", "_rowid_" = EXCLUDED."_rowid_";

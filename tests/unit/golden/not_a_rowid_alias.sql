@@ -41,6 +41,9 @@ SELECT l.k1, t."id", t."v" FROM (SELECT DISTINCT k1 FROM main._liteferry_log WHE
 SELECT * FROM main."t" AS t WHERE t."rowid" > ? ORDER BY t."rowid" LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- t.id: bigint; no rows
 -- t.v: double precision; no rows
@@ -49,6 +52,8 @@ CREATE TABLE "public"."t" (
     "v" double precision
 );
 ALTER TABLE "public"."t" ADD CONSTRAINT "t_pkey" PRIMARY KEY ("id");
+COMMENT ON COLUMN "public"."t"."id" IS 'from SQLite INTEGER';
+COMMENT ON COLUMN "public"."t"."v" IS 'from SQLite REAL';
 
 -- applied to t
 INSERT INTO "public"."t" ("id", "v") SELECT * FROM unnest($1::bigint[], $2::double precision[]) ON CONFLICT ("id") DO UPDATE SET "v" = EXCLUDED."v";

@@ -39,6 +39,9 @@ SELECT l.k1, t."id", t."owner", t."done", t."slot" FROM (SELECT DISTINCT k1 FROM
 SELECT * FROM main."tasks" AS t WHERE t."id" > ? ORDER BY t."id" LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- tasks.id: bigint; no rows
 -- tasks.owner: text; no rows
@@ -51,8 +54,11 @@ CREATE TABLE "public"."tasks" (
     "slot" bigint
 );
 ALTER TABLE "public"."tasks" ADD CONSTRAINT "tasks_pkey" PRIMARY KEY ("id");
-CREATE UNIQUE INDEX "one_open" ON "public"."tasks" ("owner" NULLS FIRST, "slot" DESC NULLS LAST) WHERE NOT done  AND slot > 0;
--- not carried: tasks, index one_open: compares by RTRIM in SQLite, by bytes on the target
+CREATE UNIQUE INDEX "one_open" ON "public"."tasks" ("owner" NULLS FIRST, "slot" DESC NULLS LAST) WHERE (NOT "done") AND ("slot" > 0);
+COMMENT ON COLUMN "public"."tasks"."id" IS 'from SQLite INTEGER';
+COMMENT ON COLUMN "public"."tasks"."owner" IS 'from SQLite TEXT';
+COMMENT ON COLUMN "public"."tasks"."done" IS 'from SQLite BOOLEAN';
+COMMENT ON COLUMN "public"."tasks"."slot" IS 'from SQLite INT';
 
 -- applied to tasks
 INSERT INTO "public"."tasks" ("id", "owner", "done", "slot") SELECT * FROM unnest($1::bigint[], $2::text[], $3::boolean[], $4::bigint[]) ON CONFLICT ("id") DO UPDATE SET "owner" = EXCLUDED."owner", "done" = EXCLUDED."done", "slot" = EXCLUDED."slot";

@@ -39,6 +39,9 @@ SELECT l.k1, t."id", t."code", t."at" FROM (SELECT DISTINCT k1 FROM main._litefe
 SELECT * FROM main."t" AS t WHERE t."id" > ? ORDER BY t."id" LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- t.id: bigint; no rows
 -- t.code: bigint; no rows
@@ -51,6 +54,9 @@ CREATE TABLE "public"."t" (
 ALTER TABLE "public"."t" ADD CONSTRAINT "t_pkey" PRIMARY KEY ("id");
 ALTER TABLE "public"."t" ADD CONSTRAINT "t_code_key" UNIQUE ("code");
 ALTER TABLE "public"."t" ADD CONSTRAINT "t_at_key" UNIQUE ("at");
+COMMENT ON COLUMN "public"."t"."id" IS 'from SQLite INTEGER';
+COMMENT ON COLUMN "public"."t"."code" IS 'from SQLite INT';
+COMMENT ON COLUMN "public"."t"."at" IS 'from SQLite TEXT';
 -- not carried: t, column code: default '007' has no equal
 
 -- applied to t

@@ -29,6 +29,9 @@ SELECT l.k1, t."id", t."name", t."active" FROM (SELECT DISTINCT k1 FROM main._li
 SELECT * FROM main."users" AS t WHERE t."id" > ? ORDER BY t."id" LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- users.id: bigint; no rows
 -- users.name: text; no rows
@@ -39,6 +42,9 @@ CREATE TABLE "public"."users" (
     "active" boolean DEFAULT true
 );
 ALTER TABLE "public"."users" ADD CONSTRAINT "users_pkey" PRIMARY KEY ("id");
+COMMENT ON COLUMN "public"."users"."id" IS 'from SQLite INTEGER';
+COMMENT ON COLUMN "public"."users"."name" IS 'from SQLite TEXT';
+COMMENT ON COLUMN "public"."users"."active" IS 'from SQLite BOOLEAN';
 
 -- applied to users
 INSERT INTO "public"."users" ("id", "name", "active") SELECT * FROM unnest($1::bigint[], $2::text[], $3::boolean[]) ON CONFLICT ("id") DO UPDATE SET "name" = EXCLUDED."name", "active" = EXCLUDED."active";

@@ -29,6 +29,9 @@ SELECT l.k1, t."oid", t."rowid", t."_rowid_", t."v" FROM (SELECT DISTINCT k1 FRO
 SELECT * FROM main."t" AS t WHERE t."oid" > ? ORDER BY t."oid" LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- t.rowid: text; no rows
 -- t._rowid_: bigint; no rows
@@ -40,6 +43,10 @@ CREATE TABLE "public"."t" (
     "v" text
 );
 ALTER TABLE "public"."t" ADD CONSTRAINT "t_liteferry_key" PRIMARY KEY ("_liteferry_rowid");
+COMMENT ON COLUMN "public"."t"."_liteferry_rowid" IS 'the rowid that SQLite kept: the table has no key of its own';
+COMMENT ON COLUMN "public"."t"."rowid" IS 'from SQLite TEXT';
+COMMENT ON COLUMN "public"."t"."_rowid_" IS 'from SQLite INT';
+COMMENT ON COLUMN "public"."t"."v" IS 'from SQLite without a type';
 -- not carried: t, column _liteferry_rowid: added: the table has no key of its own
 
 -- applied to t

@@ -48,6 +48,9 @@ SELECT l.k1, l.k2, t."a", t."code", t."region", t."note" FROM (SELECT DISTINCT k
 SELECT * FROM main."t" AS t WHERE t."rowid" > ? ORDER BY t."rowid" LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- t.a: bigint; no rows
 -- t.code: text; no rows
@@ -60,8 +63,11 @@ CREATE TABLE "public"."t" (
     "note" text
 );
 ALTER TABLE "public"."t" ADD CONSTRAINT "t_region_code_key" UNIQUE ("region", "code");
-CREATE UNIQUE INDEX "n" ON "public"."t" ("note" NULLS FIRST);
--- not carried: t, index n: compares by NOCASE in SQLite, by bytes on the target
+CREATE UNIQUE INDEX "n" ON "public"."t" (lower("note" COLLATE "C") NULLS FIRST);
+COMMENT ON COLUMN "public"."t"."a" IS 'from SQLite INT';
+COMMENT ON COLUMN "public"."t"."code" IS 'from SQLite TEXT';
+COMMENT ON COLUMN "public"."t"."region" IS 'from SQLite INT';
+COMMENT ON COLUMN "public"."t"."note" IS 'from SQLite TEXT';
 
 -- applied to t
 INSERT INTO "public"."t" ("a", "code", "region", "note") SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[]) ON CONFLICT ("region", "code") DO UPDATE SET "a" = EXCLUDED."a", "note" = EXCLUDED."note";

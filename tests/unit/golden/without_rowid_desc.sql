@@ -33,6 +33,9 @@ SELECT l.k1, l.k2, t."game", t."at", t."who" FROM (SELECT DISTINCT k1, k2 FROM m
 SELECT * FROM (SELECT * FROM main."scores" AS t WHERE t."game" COLLATE "BINARY" = ? AND t."at" COLLATE "BINARY" < ? ORDER BY t."game" COLLATE "BINARY", t."at" COLLATE "BINARY" DESC LIMIT ?) UNION ALL SELECT * FROM (SELECT * FROM main."scores" AS t WHERE t."game" COLLATE "BINARY" > ? ORDER BY t."game" COLLATE "BINARY", t."at" COLLATE "BINARY" DESC LIMIT ?) LIMIT ? OFFSET ?;
 
 -- target
+-- The target's schema as `liteferry run` would make it; each type with its evidence. It runs as it is, in an
+-- empty database, and may be edited first: psql -v ON_ERROR_STOP=1 -1 -f FILE, then `liteferry run --adopt`.
+-- Foreign keys and CHECKs are NOT VALID, so that rows which violate them already do not stop the load.
 CREATE SCHEMA IF NOT EXISTS "public";
 -- scores.game: bigint; no rows
 -- scores.at: double precision; no rows
@@ -43,6 +46,9 @@ CREATE TABLE "public"."scores" (
     "who" text
 );
 ALTER TABLE "public"."scores" ADD CONSTRAINT "scores_pkey" PRIMARY KEY ("game", "at");
+COMMENT ON COLUMN "public"."scores"."game" IS 'from SQLite INT';
+COMMENT ON COLUMN "public"."scores"."at" IS 'from SQLite REAL';
+COMMENT ON COLUMN "public"."scores"."who" IS 'from SQLite TEXT';
 
 -- applied to scores
 INSERT INTO "public"."scores" ("game", "at", "who") SELECT * FROM unnest($1::bigint[], $2::double precision[], $3::text[]) ON CONFLICT ("game", "at") DO UPDATE SET "who" = EXCLUDED."who";
