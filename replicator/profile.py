@@ -69,6 +69,7 @@ class Profile:
     def _edge(self, connection: sqlite3.Connection, limit: int) -> Cursor | None:
         """Return the place of a page's last row, None when the table ends before."""
         columns = ", ".join(f"t.{quote(c)}" for c in self._paging.columns)
+        # a key need not be valid UTF-8
         connection.text_factory = mark_bad_text
         try:
             found = connection.execute(*self._paging.page(columns, self._after, 1, limit - 1)).fetchone()
