@@ -2,15 +2,23 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint bench soak test-pg fuzz-sqlite clean
+.PHONY: help demo test check lint bench soak test-pg test-matrix fuzz-schemas fuzz-sqlite clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 PG ?= 14
 PG_DIR := .cache/postgresql-$(PG)
+VERSIONS ?= 14 15 16 17 18
+# What depends on the server's version: values, types and keys on their way, DDL, the cutover.
+MATRIX := tests/integration/test_values_stored.py tests/integration/test_conversions_stored.py \
+    tests/integration/test_defaults_agree.py tests/integration/test_snapshot_edges.py \
+    tests/integration/test_stricter_target.py tests/integration/test_names.py tests/fidelity/test_hazards.py \
+    tests/fidelity/test_schemas_property.py tests/fault/test_conversions_daemon.py \
+    tests/fault/test_quarantine.py tests/fault/test_many_files.py tests/fault/test_cutover.py
 SQLITE ?= 3.34.0
 SQLITE_DIR := .cache/sqlite-$(SQLITE)
 SEEDS ?= 0-999
+EXAMPLES ?= 2000
 # They mostly wait for one another: two at once take half the time on two cores.
 WORKERS ?= 2
 # SQLite's own source, as releases of better-sqlite3 carry it
@@ -45,6 +53,17 @@ soak: $(VENV)/.dev ## the long runs, off by default
 
 test-pg: $(VENV)/.dev $(PG_DIR)/.unpacked ## run the tests on another PostgreSQL: make test-pg PG=14 (to 18)
 	LITEFERRY_TEST_PG=embedded LITEFERRY_PG_BIN="$(CURDIR)/$(PG_DIR)/bin" $(BIN)/pytest -n $(WORKERS) $(ARGS)
+
+test-matrix: $(VENV)/.dev ## run what depends on the server on PostgreSQL 14 to 18, one after the other: make test-matrix VERSIONS="14 18"
+	@failed=; for version in $(VERSIONS); do \
+	    echo "PostgreSQL $$version"; \
+	    $(MAKE) --no-print-directory test-pg PG=$$version ARGS="-q $(MATRIX) $(ARGS)" || failed="$$failed $$version"; \
+	done; \
+	test -z "$$failed" || { echo "failed on PostgreSQL$$failed" >&2; exit 1; }
+
+fuzz-schemas: $(VENV)/.dev ## random schemas with hostile rows go the whole way: make fuzz-schemas EXAMPLES=5000 SEED=7
+	LITEFERRY_FUZZ_EXAMPLES=$(EXAMPLES) LITEFERRY_FUZZ_SEED=$(SEED) $(BIN)/pytest -p no:randomly \
+	    --hypothesis-show-statistics tests/fidelity/test_schemas_property.py $(ARGS)
 
 fuzz-sqlite: $(VENV)/.dev $(SQLITE_DIR)/libsqlite3.so.0 ## random applications with another SQLite: make fuzz-sqlite SQLITE=3.54.1 SEEDS=0-4999 (needs npm, gcc)
 	$(BIN)/python -m tests.fidelity.versions --alter --seeds $(SEEDS) --sqlite $(SQLITE_DIR)

@@ -15,7 +15,7 @@ import click
 
 from daemon.embedded import EmbeddedPostgres
 
-from . import catch_up, cutover, latency, machine, memory, snapshot, writes
+from . import catch_up, cutover, latency, machine, memory, profiling, snapshot, writes
 from .figures import Figure, table
 from .scale import FULL, QUICK, Scale
 from .server import Server
@@ -25,7 +25,8 @@ Measure = Callable[[Server, Path, Scale], Awaitable[list[Figure]]]
 FAILED = "failed"
 
 BENCHES: dict[str, Measure] = {
-    module.BENCH: module.measure for module in (snapshot, catch_up, latency, writes, cutover, memory)
+    module.BENCH: module.measure
+    for module in (snapshot, profiling, catch_up, latency, writes, cutover, memory)
 }
 
 
@@ -39,8 +40,9 @@ BENCHES: dict[str, Measure] = {
 def main(names: Sequence[str], quick: bool, as_json: bool, folder: Path | None) -> None:
     """Measure liteferry against a PostgreSQL of its own and print a table.
 
-    NAME is snapshot, catch-up, latency, writes, cutover or memory; all of them when none is given. The exit
-    status is 0 whatever the values are (how fast a machine is, is no error), 1 when one was not measured.
+    NAME is snapshot, profiling, catch-up, latency, writes, cutover or memory; all of them when none is given.
+    The exit status is 0 whatever the values are (how fast a machine is, is no error), 1 when one was not
+    measured.
     """
     machine.use_two_cores()
     told, figures = asyncio.run(_measure(names or list(BENCHES), QUICK if quick else FULL, folder))

@@ -22,7 +22,16 @@ from .values import Unit, format_duration
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "What is moved": ("sources", "sqlite_dir", "exclude"),
-    "Where it goes": ("target", "target_password_file", "schema_name", "names", "profile", "profile_rows"),
+    "Where it goes": (
+        "target",
+        "target_password_file",
+        "schema_name",
+        "names",
+        "existing_tables",
+        "leave_out",
+        "profile",
+        "profile_rows",
+    ),
     "How much at once": (
         "batch_size",
         "parallel",

@@ -76,15 +76,26 @@ class Applier:
 
     async def _attempt_swapped(self, batch: Batch, *, careful: bool) -> None:
         try:
-            await self._attempt(batch, swap=True, careful=careful)
+            await self._attempt(batch, swap=True, careful=careful, colliding=careful and batch.complete)
         except asyncpg.UniqueViolationError as error:
             if not batch.complete:
                 # Short of the log's end a row can hold a value that its former owner gives up only later in
                 # the log. Read to the end, the state is one that the source had.
                 raise Entangled from None
+            if not careful and self._is_adopted(error):
+                # its index is the application's own, and stays
+                raise RowsRefused(
+                    f"table {error.table_name!r}: rows collide in {error.constraint_name!r}, which was there "
+                    "before liteferry",
+                    hint="the source holds values twice that this index takes once",
+                ) from None
             raise Collision.of(error) from None
 
-    async def _attempt(self, batch: Batch, *, swap: bool, careful: bool) -> None:
+    def _is_adopted(self, error: asyncpg.UniqueViolationError) -> bool:
+        place = error.schema_name, error.table_name
+        return any(p.adopted and (p.schema, p.target) == place for p in self._plans.values())
+
+    async def _attempt(self, batch: Batch, *, swap: bool, careful: bool, colliding: bool = False) -> None:
         async with self._target.transaction() as connection:
             for block in batch.spool:
                 keys = self._keys(block)
@@ -94,8 +105,10 @@ class Applier:
                 gone = [*block.gone, *keys] if swap else block.gone
                 await self._delete(connection, block, gone)
             for block in batch.spool:
-                write = self._write_carefully if careful else self._write
-                await write(connection, block, swap)
+                if careful:
+                    await self._write_carefully(connection, block, swap, colliding)
+                else:
+                    await self._write(connection, block, swap)
             failpoint.reach("apply.before_position")
             await self._move(connection, batch)
             failpoint.reach("apply.before_commit")
@@ -135,7 +148,9 @@ class Applier:
         except (*VALUE_ERRORS, asyncpg.IntegrityConstraintViolationError) as error:
             raise refused(plan, block.rows, error) from None
 
-    async def _write_carefully(self, connection: Connection, block: Block, swap: bool) -> None:
+    async def _write_carefully(
+        self, connection: Connection, block: Block, swap: bool, colliding: bool
+    ) -> None:
         """Write what can be stored, and put the rest in quarantine; what it was before is deleted."""
         plan = self._plans[block.table_id]
         statement = dml.insert(plan) if swap else dml.upsert(plan)
@@ -145,7 +160,7 @@ class Applier:
             timeout = sizes.seconds(sum(map(sizes.row_bytes, rows)))
             await connection.execute(statement, *plan.converter.parameters(rows), timeout=timeout)
 
-        refusals += await store(connection, good, send)
+        refusals += await store(connection, good, send, colliding=colliding and plan.adopted)
         refused = {tuple(r.row[i] for i in plan.key_places) for r in refusals}
         await self._delete(connection, block, list(refused))
         await self._quarantine.put(connection, block.table_id, plan, refusals)

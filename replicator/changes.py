@@ -10,6 +10,7 @@ from triggers import capture
 from triggers.key import KeyKind
 from triggers.refit import Survey
 
+from .adoption import Adoption
 from .ddl import Note
 from .evolution import Evolution, Kind
 from .plan import TablePlan
@@ -32,6 +33,8 @@ class Change:
     stale: str | None = None
     #: Whether it may bear no triggers for now.
     bare: bool = False
+    #: Of a new table that the target has already.
+    adoption: Adoption | None = None
     #: What the target gets in another form than wanted.
     notes: Sequence[Note] = ()
 
@@ -41,6 +44,15 @@ class Change:
         if self.evolution is None:
             return False
         return self.evolution.table.name != self.evolution.old.name or bool(self.evolution.renamed)
+
+    @property
+    def grown(self) -> bool:
+        """Tell whether columns are carried over that were not before."""
+        if self.evolution is None or self.new is None:
+            return False
+        if self.evolution.old.adopted:
+            return not {c.target for c in self.new.columns} <= {c.target for c in self.evolution.old.columns}
+        return bool(self.evolution.added)
 
 
 @dataclass
@@ -60,6 +72,8 @@ def rebuild_swapped(changes: Sequence[Change]) -> None:
     """Have a table made anew whose new name another table of the target still has."""
     kept = {c.old.target for c in changes if c.old and c.new and c.kind is not Kind.REBUILT}
     for change in changes:
+        if change.old and change.old.adopted:
+            continue
         if change.old and change.new and change.old.target != change.new.target and change.new.target in kept:
             change.kind, change.stale = Kind.REBUILT, "it was made anew"
 
@@ -79,7 +93,7 @@ def why_stale(change: Change, present: capture.Installed) -> str | None:
         return "its triggers were edited"
     if change.kind is Kind.REBUILT:
         return "it was made anew"
-    if change.evolution is not None and change.evolution.added:
+    if change.grown:
         return "it has new columns"
     if change.evolution is not None and change.evolution.new_uniques:
         return "it has a new unique index"

@@ -141,5 +141,7 @@ def check_meetings(surveys: Sequence[Survey]) -> list[Check]:
 async def existing_tables(target: Target, plan: SourcePlan) -> list[str]:
     """Return the planned tables that the target has already."""
     async with target.connection() as connection:
-        rows = await connection.fetch(CONTROL["existing"], plan.schema, [t.target for t in plan.tables])
+        rows = await connection.fetch(
+            CONTROL["existing"], plan.schema, [t.target for t in plan.tables if not t.adopted]
+        )
     return sorted(row["relname"] for row in rows)

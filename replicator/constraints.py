@@ -22,7 +22,9 @@ from .scopes import TableScope, collation, folds
 
 
 def constraints(plan: TablePlan, planned: Iterable[TablePlan]) -> list[Object]:
-    """Return all that a table is given when the application takes it over."""
+    """Return all that a table is given when the application takes it over; none that was there before us."""
+    if plan.adopted:
+        return []
     keys = foreign_keys(plan, planned)
     return [*keys, *checks(plan, keys)]
 

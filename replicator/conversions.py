@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -98,6 +98,11 @@ SPELLING = "the spelling of each text"
 
 
 def _moment(wanted: Conversion, key: bool) -> Way:
+    way = _exact_moment(wanted)
+    return replace(way, convert=_of_digits(way.convert, wanted))
+
+
+def _exact_moment(wanted: Conversion) -> Way:
     rounded = wanted.word == "rounded"
     cut = "what is finer than a microsecond" if rounded else ""
     if wanted.source in moments.UNITS:
@@ -111,8 +116,16 @@ def _moment(wanted: Conversion, key: bool) -> Way:
     return Way(moments.instant(wanted.zone, rounded=rounded), None, f"the offset and {both}")
 
 
+def _of_digits(convert: Convert, wanted: Conversion) -> Convert:
+    """PostgreSQL would round to the digits of timestamptz(3) without a word."""
+    if not wanted.arguments:
+        return convert
+    return moments.of_digits(convert, wanted.arguments[0], rounded=wanted.word == "rounded")
+
+
 def _clock(wanted: Conversion, key: bool) -> Way:
-    return Way(moments.clock(rounded=wanted.word == "rounded"), None, SPELLING)
+    clock = moments.clock(rounded=wanted.word == "rounded")
+    return Way(_of_digits(clock, wanted), None, SPELLING)
 
 
 def _same(convert: Convert, loses: str = "") -> Callable[[Conversion, bool], Way]:
@@ -182,15 +195,16 @@ def _boolean(wanted: Conversion, key: bool) -> Way:
     return Way(scalars.boolean, None, f"{SPELLING}, where it is one")
 
 
+_CLOCKS = ("timestamptz", "timestamp", "time")
 _UNITS = (*moments.UNITS, "julian")
 _RULES: dict[str, _Rule] = {
     "boolean": _Rule(_boolean),
     "numeric": _Rule(_numeric, arguments=2),
     "real": _Rule(_real, words=("lossy",)),
-    "timestamptz": _Rule(_moment, sources=("iso", *_UNITS), words=("rounded",), zone=True),
-    "timestamp": _Rule(_moment, sources=("iso", *_UNITS), words=("rounded",)),
+    "timestamptz": _Rule(_moment, sources=("iso", *_UNITS), words=("rounded",), zone=True, arguments=1),
+    "timestamp": _Rule(_moment, sources=("iso", *_UNITS), words=("rounded",), arguments=1),
     "date": _Rule(lambda wanted, key: Way(moments.day, moments.day_text)),
-    "time": _Rule(_clock, words=("rounded",)),
+    "time": _Rule(_clock, words=("rounded",), arguments=1),
     "uuid": _Rule(_uuid, sources=("text", "hex", "blob")),
     "text": _Rule(_text, sources=("any",), words=("escaped", "replaced")),
     "bytea": _Rule(_bytea, sources=("any",)),
@@ -266,6 +280,8 @@ def _argument_objection(wanted: Conversion, rule: _Rule) -> str:
         return "state how many characters, from 1 to 10485760"
     if given and len(given) != rule.arguments:
         return f"{wanted.name} takes {rule.arguments or 'no'} numbers in parentheses"
+    if wanted.name in _CLOCKS and given and given[0] > 6:
+        return "state how many digits of a second, from 0 to 6"
     if wanted.name == "numeric" and given and not (1 <= given[0] <= 1000 and given[1] <= given[0]):
         return "state a precision from 1 to 1000 and a scale up to it"
     return ""

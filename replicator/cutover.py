@@ -217,7 +217,7 @@ class Cutover:
     async def _prepare_decision(self, connection: Connection, transaction: Transaction) -> None:
         """Carry the decision out on the target up to its COMMIT."""
         await transaction.start()
-        self._notes = await open_target(connection, self.id, self._pipelines)
+        self._notes = await open_target(connection, self.id, self._pipelines, strict=True)
         self.timeline.done("constraints")
 
     async def _forget_decision(self, transaction: Transaction) -> None:

@@ -52,7 +52,10 @@ def create_table(plan: TablePlan, taken: Collection[str] = ()) -> str:
 
 
 def drop_table(plan: TablePlan) -> str:
-    """Return the statement that takes away the table, if it is there."""
+    """Return the statement that takes away the table, if it is there; never for one that is not ours."""
+    if plan.adopted:
+        msg = f"table {plan.qualified} was there before us"
+        raise ValueError(msg)
     return f"DROP TABLE IF EXISTS {plan.qualified}"
 
 
@@ -127,7 +130,12 @@ def identity(plan: TablePlan) -> ColumnPlan | None:
 
 
 def opening(plan: TablePlan, planned: Iterable[TablePlan]) -> list[Object]:
-    """Return what a table is given in the decision, when the application takes it over."""
+    """Return what a table is given in the decision, when the application takes it over.
+
+    One that was there before us has its own.
+    """
+    if plan.adopted:
+        return []
     return [*constraints.constraints(plan, planned), *generated.objects(plan)]
 
 
@@ -162,7 +170,8 @@ def script(plan: SourcePlan) -> str:
     """Return the whole DDL as a script to read, with the evidence for every type."""
     parts = [HEADER, f"CREATE SCHEMA IF NOT EXISTS {quote(plan.schema)};"]
     taken = {table.target for table in plan.tables}
-    for table in plan.tables:
+    made = [table for table in plan.tables if not table.adopted]
+    for table in made:
         parts += [
             _line(f"renamed: {name} is {quote(target)} on the target") for name, target in renames(table)
         ]
@@ -171,10 +180,10 @@ def script(plan: SourcePlan) -> str:
         parts.append(replica_key(table, _unused(table, key_name(table), taken)) + ";")
         parts += [o.under(_unused(table, o.name, taken)).sql + ";" for o in secondary(table)]
         parts += [f"{sql};" for sql in comments.columns(table)]
-    for table in plan.tables:
+    for table in made:
         parts += [f"{o.sql};" for o in opening(table, plan.tables)]
     parts += [f"{view.sql};" for view in views.translate(plan.views, plan.tables, plan.schema)[0]]
-    for table in plan.tables:
+    for table in made:
         parts += [_line(f"not carried: {n.table}, {n.what}: {n.reason}") for n in notes(table, plan.tables)]
     parts += [_line(f"left out: {s.kind} {s.name}: {s.reason}") for s in plan.skipped]
     return "\n".join(parts) + "\n"

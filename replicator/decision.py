@@ -17,7 +17,7 @@ from triggers.connection import writing
 from triggers.identifier import quote
 from triggers.session import Session
 
-from . import constraints, ddl, loader, names, views
+from . import aside, catalogue, constraints, ddl, loader, names, views
 from .backoff import Backoff
 from .ddl import Note
 from .fallback import arming
@@ -33,15 +33,32 @@ log = structlog.get_logger("liteferry.cutover")
 async def set_sequences(connection: Connection, session: Session, pipeline: Pipeline) -> None:
     """Let every identity column go on behind the source's greatest key, used or once given out."""
     for plan in pipeline.plans.values():
+        if plan.adopted:
+            await _set_adopted_sequences(connection, session, plan)
+            continue
         column = ddl.identity(plan)
         if column is not None:
             greatest = await session.run(_greatest, plan.name, column.source, plan.table.autoincrement)
             await connection.execute(CONTROL["set_sequence"], plan.qualified, column.target, greatest)
 
 
+async def _set_adopted_sequences(connection: Connection, session: Session, plan: TablePlan) -> None:
+    """Let the sequence behind each column that we fill go on behind the greatest value there."""
+    there = await catalogue.sequences(connection, plan.qualified)
+    for column in plan.record:
+        if column.target in there and column.pg_type in ddl.INTEGERS:
+            counts = plan.table.autoincrement and column.source in plan.key.columns
+            greatest = await session.run(_greatest, plan.name, column.source, counts)
+            await connection.execute(catalogue.SQL["advance_sequence"], there[column.target], greatest)
+
+
 def _greatest(connection: sqlite3.Connection, table: str, column: str, autoincrement: bool) -> int:
-    sql = f"SELECT coalesce(max({quote(column)}), 0) FROM main.{quote(table)}"
-    greatest = int(connection.execute(sql).fetchone()[0])
+    value, sql = quote(column), f"SELECT max({quote(column)}) FROM main.{quote(table)}"
+    found = connection.execute(sql).fetchone()[0]
+    if type(found) is not int:
+        # a text is greater than every number; without the condition an index gives the answer
+        found = connection.execute(f"{sql} WHERE typeof({value}) = 'integer'").fetchone()[0]
+    greatest = found or 0
     if autoincrement:
         sql = "SELECT coalesce(max(seq), 0) FROM main.sqlite_sequence WHERE name = ?"
         greatest = max(greatest, int(connection.execute(sql, (table,)).fetchone()[0]))
@@ -55,12 +72,15 @@ def opening(pipeline: Pipeline) -> list[tuple[TablePlan, list[ddl.Object]]]:
     return [(plan, ddl.opening(plan, siblings)) for plan in siblings]
 
 
-async def open_target(connection: Connection, cutover: UUID, pipelines: Sequence[Pipeline]) -> list[Note]:
+async def open_target(
+    connection: Connection, cutover: UUID, pipelines: Sequence[Pipeline], *, strict: bool = False
+) -> list[Note]:
     """Make the target the application's, inside a transaction: guard off, constraints on, fallback armed.
 
     `close_target` takes all of it back; what is switched on here is to be switched off there.
 
-    Raises CutoverRefused when the cutover was aborted meanwhile by somebody else.
+    Raises CutoverRefused when the cutover was aborted meanwhile by somebody else; with `strict` also when
+    something that was put aside cannot be brought back.
     """
     await connection.execute(CONTROL["identify"])
     if await connection.execute(CONTROL["decide_cutover"], cutover) != "UPDATE 1":
@@ -73,7 +93,8 @@ async def open_target(connection: Connection, cutover: UUID, pipelines: Sequence
         notes += await loader.build_together(connection, opening(pipeline))
         await arming.arm(connection, pipeline)
         await connection.execute(CONTROL["set_state"], pipeline.source_id, State.CUT_OVER.value)
-    return notes
+    sources = [pipeline.source_id for pipeline in pipelines]
+    return notes + await aside.bring_back(connection, sources, strict=strict)
 
 
 async def close_target(connection: Connection, pipelines: Sequence[Pipeline]) -> None:
@@ -85,6 +106,9 @@ async def close_target(connection: Connection, pipelines: Sequence[Pipeline]) ->
     for pipeline in pipelines:
         await arming.disarm(connection, pipeline)
         for plan, given in opening(pipeline):
+            if plan.adopted:
+                await aside.put_aside_again(connection, pipeline.source_id, plan)
+                continue
             for wanted in given:
                 await connection.execute(ddl.close(plan, wanted))
             late = [one for one in ddl.secondary(plan) if one.late]
@@ -190,7 +214,7 @@ async def validate(target: Target, pipelines: Sequence[Pipeline]) -> list[Note]:
 
     A foreign key or CHECK that fails stays NOT VALID. May be run again.
     """
-    notes = []
+    notes = await aside.settle(target, [pipeline.source_id for pipeline in pipelines])
     for pipeline in pipelines:
         plans = list(pipeline.plans.values())
         notes += await _make_views(target, pipeline, plans)
@@ -198,7 +222,7 @@ async def validate(target: Target, pipelines: Sequence[Pipeline]) -> list[Note]:
             for wanted in constraints.constraints(plan, plans):
                 notes += await _validate_one(target, plan.qualified, wanted)
             for wanted in ddl.secondary(plan):
-                if wanted.late:
+                if wanted.late and not plan.adopted:
                     notes += await _build_late(target, plan, wanted)
             async with target.connection() as connection:
                 await connection.execute(f"ANALYZE {plan.qualified}", timeout=loader.DAY)

@@ -30,7 +30,9 @@ from triggers.key import choose
 from triggers.refit import Edition, Survey
 from triggers.schema import Table
 
-from . import ddl, evolution, failpoint, ledger, names
+from . import aside, ddl, evolution, failpoint, ledger, names
+from .adopted import AdoptedTables
+from .adoption import Adoption
 from .changes import Change, Changes, may_be_renumbered, rebuild_swapped, stamped, why_stale
 from .evolution import Evolution, Kind
 from .faults import source_error
@@ -56,6 +58,7 @@ class Follower:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._facts = pipeline.facts
+        self._adopted = AdoptedTables(pipeline)
         #: Set while the target's tables may have been changed without our knowing.
         self._unsure = False
 
@@ -134,18 +137,25 @@ class Follower:
     async def _changed(self, seen: Survey) -> Changes:
         pipeline = self._pipeline
         changes = Changes(seen)
-        bearing = {t.name for n in pipeline.plans if (t := seen.table(n)) is not None}
+        await self._adopted.look([pipeline.naming.table(t.name) for t in seen.tables])
+        lost = self._adopted.lost
+        olds = {**lost, **pipeline.plans}
+        there = {n: self._table(seen, n, old) for n, old in olds.items()}
+        bearing = {table.name for table in there.values() if table is not None}
         new = [t for t in seen.tables if t.name not in bearing and t.name not in seen.harmed]
-        naming = await self._naming(seen, new)
-        for number, old in pipeline.plans.items():
-            changes.tables.append(await self._change(seen, number, old, naming))
+        naming = await self._naming(there, new)
+        for number, old in olds.items():
+            change = await self._change(seen, number, old, there[number], naming)
+            if change.new is not None or number not in lost:
+                changes.tables.append(change)
         rebuild_swapped(changes.tables)
         following = pipeline.settings.on_schema_change == "follow"
-        number = max(seen.free_number, max(pipeline.plans, default=0) + 1)
+        number = max(seen.free_number, max(olds, default=0) + 1)
         self._facts.objections = [
             f"table {name!r} is not captured, for its INSERTs would fail with triggers: foreign key of {one}"
             for name, one in seen.harmed.items()
         ]
+        self._facts.objections += self._adopted.objections
         if not following:
             self._facts.objections += [f"table {t.name!r} appeared after the plan" for t in new]
             new = []
@@ -153,38 +163,39 @@ class Follower:
             try:
                 changes.tables.append(await self._new(number, table, naming))
                 number += 1
-            except (Unsupported, ConfigError) as error:
+            except (Unsupported, ConfigError, TargetContents) as error:
                 # what was there before streams on; the cutover waits for somebody to look at it
                 self._facts.objections.append(f"{error}: it is not replicated")
         return changes
 
-    async def _naming(self, seen: Survey, new: Sequence[Table]) -> Following:
+    def _table(self, seen: Survey, number: int, old: TablePlan) -> Table | None:
+        return seen.table(number) or self._adopted.made_anew(seen, number, old)
+
+    async def _naming(self, there: Mapping[int, Table | None], new: Sequence[Table]) -> Following:
         """Return the target's names of tables after the change."""
         pipeline = self._pipeline
-        before = {
-            table.name: old for n, old in pipeline.plans.items() if (table := seen.table(n)) is not None
-        }
+        olds = {**self._adopted.lost, **pipeline.plans}
+        before = {t.name: old for n, old in olds.items() if (t := there.get(n)) is not None}
         naming = Following.of(pipeline.naming, before, [t.name for t in new])
         if naming.wanted:
             async with pipeline.target.connection() as connection:
-                there = await names.strangers(connection, self._facts.schema, naming.wanted)
-            naming.give(there - {old.target for old in pipeline.plans.values()})
+                taken = await names.strangers(connection, self._facts.schema, naming.wanted)
+            ours = {old.target for old in pipeline.plans.values() if not old.adopted}
+            naming.give(taken - ours - self._adopted.vacant)
         return naming
 
-    async def _change(self, seen: Survey, number: int, old: TablePlan, naming: Following) -> Change:
-        table = seen.table(number)
+    async def _change(
+        self, seen: Survey, number: int, old: TablePlan, table: Table | None, naming: Following
+    ) -> Change:
         if table is None:
             return Change(number, old)
         key = choose(table, await self._ask(refit.holding_null, table))
         step = Evolution(old, table, key)
         change = Change(number, old, kind=step.kind, evolution=step)
-        called, change.notes = naming.names(table, step.kept)
-        if number in self._pipeline.drifted:
-            change.kind = Kind.REBUILT
-        if change.kind is Kind.REBUILT:
-            change.new = await self._planned(table, called)
-        else:
-            change.new = step.plan(await self._added(step, called), called)
+        await self._plan_change(change, step, naming)
+        if change.new is None:
+            change.bare = True
+            return change
         if table.name in seen.harmed:
             # when it may bear triggers again, they are missing, and it is read again
             change.bare = True
@@ -200,8 +211,27 @@ class Follower:
             change.stale = "VACUUM may have numbered its rows anew"
         return change
 
+    async def _plan_change(self, change: Change, step: Evolution, naming: Following) -> None:
+        if step.old.adopted:
+            change.new, change.kind = await self._adopted.follow(change.number, step)
+            return
+        called, change.notes = naming.names(step.table, step.kept)
+        if change.number in self._pipeline.drifted:
+            change.kind = Kind.REBUILT
+        if change.kind is Kind.REBUILT:
+            change.new = await self._planned(step.table, called)
+        else:
+            change.new = step.plan(await self._added(step, called), called)
+
     async def _new(self, number: int, table: Table, naming: Following) -> Change:
-        plan = await self._planned(table, naming.of_new(table))
+        called = naming.of_new(table)
+        adopted = await self._adopted.new(table, called)
+        if adopted is not None:
+            plan, made = adopted
+            new = Change(number, None, plan, Kind.ALTERED, None, refit=True, stale="the table is new")
+            new.adoption = made
+            return new
+        plan = await self._planned(table, called)
         return Change(number, None, plan, Kind.REBUILT, None, refit=True, stale="the table is new")
 
     async def _planned(self, table: Table, called: Names) -> TablePlan:
@@ -291,7 +321,8 @@ class Follower:
         try:
             async with self._pipeline.target.transaction() as connection:
                 for change in told:
-                    if change.old is not None and (change.new is None or change.kind is Kind.REBUILT):
+                    gone = change.new is None or change.kind is Kind.REBUILT
+                    if change.old is not None and gone and not change.old.adopted:
                         await connection.execute(ddl.drop_table(change.old))
                 # what is renamed goes before what is made: a name may be wanted that is given up here
                 for change in sorted(changes.tables, key=lambda c: c.old is None or c.kind is Kind.REBUILT):
@@ -330,14 +361,22 @@ class Follower:
     ) -> None:
         source_id, number, new = self._pipeline.source_id, change.number, change.new
         if new is None:
-            await connection.execute(CONTROL["forget_table"], source_id, number)
+            if change.old is not None and not change.old.adopted:
+                await connection.execute(CONTROL["forget_table"], source_id, number)
         elif change.old is None:
-            await ledger.refuse_existing(connection, new.schema, [new.target])
-            await self._create(connection, new)
-            notes = ddl.notes(new, all_plans)
+            if change.adoption is not None:
+                await self._take(connection, new, change.adoption)
+                notes = change.adoption.notes
+            else:
+                await ledger.refuse_existing(connection, new.schema, [new.target])
+                await self._create(connection, new)
+                notes = ddl.notes(new, all_plans)
             await ledger.add_table(connection, source_id, number, new, [Bounds()], notes)
             await connection.execute(CONTROL["set_copied"], source_id, number)
             await ledger.set_stale(connection, source_id, [number], stamped(change.stale or ""))
+        elif change.old.adopted:
+            if change.kind is not Kind.SAME:
+                await ledger.set_plan(connection, source_id, number, new)
         elif change.kind is Kind.REBUILT:
             await self._create(connection, new)
             await ledger.set_plan(connection, source_id, number, new)
@@ -353,6 +392,13 @@ class Follower:
             await ledger.set_plan(connection, source_id, number, new)
         if change.notes:
             await connection.execute(CONTROL["add_notes"], source_id, number, ledger.notes_json(change.notes))
+
+    async def _take(self, connection: Connection, plan: TablePlan, adoption: Adoption) -> None:
+        """Take over a table that is there already."""
+        await aside.put_aside(connection, self._pipeline.source_id, plan, adoption.found)
+        if (key := await aside.key(connection, self._pipeline.source_id, plan)) is not None:
+            await connection.execute(key)
+        await connection.execute(ddl.guard(plan))
 
     async def _create(self, connection: Connection, plan: TablePlan) -> None:
         await names.make_way(connection, plan.schema, plan.target)

@@ -15,6 +15,7 @@ import structlog
 from config.errors import CaptureBroken, SourceBusy
 from triggers import capture, refit
 from triggers.changelog import Place
+from triggers.identifier import fold
 
 from . import failpoint, ledger, loader
 from .applier import Collision
@@ -116,7 +117,7 @@ class Healer:
         pipeline = self._pipeline
         there = await pipeline.reader.run(capture.source_id)
         names = await pipeline.reader.run(refit.table_names)
-        missing = [plan.name for plan in pipeline.plans.values() if plan.name.lower() not in names]
+        missing = [plan.name for plan in pipeline.plans.values() if fold(plan.name) not in names]
         if there != pipeline.source_id and (there is not None or missing):
             # another database, or an emptied one: following it would empty the target as well
             raise error

@@ -11,7 +11,7 @@ import structlog
 
 from config.errors import RowsRefused
 
-from . import ddl, dml, names
+from . import aside, ddl, dml, names
 from .faults import source_error
 from .loader import DAY
 from .matching import rows_of
@@ -48,15 +48,22 @@ class Keying:
         for number, plan in plans.items():
             refused = 0
             async with self._target.transaction() as connection:
-                if not await connection.fetchval(CONTROL["has_replica_key"], plan.qualified):
-                    refused = await self._add(connection, number, plan)
+                if (key := await self._wanted(connection, plan)) is not None:
+                    refused = await self._add(connection, number, plan, key)
             if refused:
                 log.warning("rows put in quarantine", table=plan.name, rows=refused, reason=REASON)
                 await self._quarantine.count(self._target)
 
-    async def _add(self, connection: Connection, number: int, plan: TablePlan) -> int:
+    async def _wanted(self, connection: Connection, plan: TablePlan) -> str | None:
+        """Return the statement that builds the key, None where there is one."""
+        if plan.adopted:
+            return await aside.key(connection, self._quarantine.source_id, plan)
+        if await connection.fetchval(CONTROL["has_replica_key"], plan.qualified):
+            return None
+        return ddl.replica_key(plan, await names.placed_key(connection, plan))
+
+    async def _add(self, connection: Connection, number: int, plan: TablePlan, key: str) -> int:
         """Build the key; return how many rows had to leave for it."""
-        key = ddl.replica_key(plan, await names.placed_key(connection, plan))
         refused = 0
         while True:
             try:
@@ -69,6 +76,11 @@ class Keying:
                     raise
                 log.info("rows that moved while copied", table=plan.name, rows=gone)
             except asyncpg.ProgramLimitExceededError:
+                if plan.adopted:
+                    raise RowsRefused(
+                        f"table {plan.name!r}: some of its keys are too long for an index of PostgreSQL",
+                        hint="shorten them in the source; nothing of the target's table is altered for them",
+                    ) from None
                 found = await self._take_out(connection, plan)
                 if not found:
                     raise

@@ -12,9 +12,12 @@ import asyncpg
 
 from config.errors import PositionConflict, TargetContents
 from triggers.changelog import Place
+from triggers.statements import load
 
 from .state import State
 from .target import CONTROL, Connection
+
+ASIDE = load("replicator", "aside.sql")
 
 if TYPE_CHECKING:
     from .ddl import Note
@@ -97,6 +100,7 @@ async def prepare(connection: Connection) -> None:
     await connection.execute(CONTROL["lock_setup"])
     for name in ("schema", "source", "progress", "lane", "quarantine", "cutover", "verification", "guard"):
         await connection.execute(CONTROL[f"create_{name}"])
+    await connection.execute(ASIDE["create_aside"])
 
 
 async def source(connection: Connection, source_id: UUID) -> SourceRecord | None:
@@ -226,7 +230,8 @@ async def refuse_existing(connection: Connection, schema: str, names: Sequence[s
         shown = ", ".join(found[:5]) + (" ..." if len(found) > 5 else "")
         raise TargetContents(
             f"schema {schema!r} of the target holds {len(found)} of the tables' names already: {shown}",
-            hint="drop or rename them, or choose another schema with --schema; nothing was changed",
+            hint="drop or rename them, choose another schema with --schema, or fill empty ones as they are "
+            'with --adopt (existing_tables = "adopt"); nothing was changed',
         )
 
 

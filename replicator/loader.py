@@ -12,7 +12,8 @@ from config.errors import TargetError
 from triggers.changelog import Place
 from triggers.identifier import quote
 
-from . import ddl, ledger, names
+from . import aside, ddl, ledger, names
+from .adoption import Adoption
 from .ddl import Note, Object
 from .lanes import Bounds
 from .plan import TablePlan
@@ -37,23 +38,30 @@ async def create(
     place: Place,
     version: int,
     inode: int,
+    adoptions: Mapping[str, Adoption] | None = None,
 ) -> None:
-    """Create the tables and register the source, all or nothing.
+    """Create the tables, or take over those that are to be adopted, and register the source: all or nothing.
 
-    Raises TargetContents when one of the tables is there already, TargetError for missing privileges.
+    Raises TargetContents when another of the tables is there already, TargetError for missing privileges.
     """
     try:
         async with target.transaction() as connection:
             await ledger.prepare(connection)
-            await ledger.refuse_existing(connection, schema, [p.target for p in plans.values()])
+            made = [p.target for p in plans.values() if not p.adopted]
+            await ledger.refuse_existing(connection, schema, made)
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
             await ledger.register(connection, source_id, path, schema, place, version, inode)
             for number, plan in plans.items():
-                await names.make_way(connection, schema, plan.target)
-                await connection.execute(ddl.create_table(plan))
-                await connection.execute(ddl.comment(plan, path))
+                if plan.adopted:
+                    adoption = (adoptions or {})[plan.name]
+                    await aside.put_aside(connection, source_id, plan, adoption.found)
+                    notes = adoption.notes
+                else:
+                    await names.make_way(connection, schema, plan.target)
+                    await connection.execute(ddl.create_table(plan))
+                    await connection.execute(ddl.comment(plan, path))
+                    notes = ddl.notes(plan, list(plans.values()))
                 await connection.execute(ddl.guard(plan))
-                notes = ddl.notes(plan, list(plans.values()))
                 await ledger.add_table(connection, source_id, number, plan, lanes[number], notes)
     except asyncpg.InsufficientPrivilegeError as error:
         raise TargetError(
@@ -81,7 +89,12 @@ async def add_indexes(
 
 
 async def missing(connection: Connection, plan: TablePlan) -> list[Object]:
-    """Return the indexes and constraints that a table should have by now and has not."""
+    """Return the indexes and constraints that a table should have by now and has not.
+
+    One that was there before us has its own.
+    """
+    if plan.adopted:
+        return []
     wanted = [one for one in ddl.secondary(plan) if not one.late]
     present = await names.indexes_of(connection, plan)
     return [one for one in wanted if names.found(one.names, present) is None]
@@ -89,15 +102,18 @@ async def missing(connection: Connection, plan: TablePlan) -> list[Object]:
 
 async def tighten(connection: Connection, plan: TablePlan, statements: Sequence[str]) -> list[Note]:
     """Give columns their NOT NULL; one that holds NULL all the same becomes a note."""
+    if plan.adopted:
+        return []
     return await build(connection, plan, [Object(plan.name, "", "column", sql) for sql in statements])
 
 
 async def relax(connection: Connection, source_id: UUID, number: int, plan: TablePlan, name: str) -> bool:
     """Take a unique index away that a stale row stands behind, until the table is repaired.
 
-    It may be one that the source has dropped while nobody looked. Returns False for the table's key.
+    It may be one that the source has dropped while nobody looked. Returns False for the table's key, and
+    for an index that was there before us.
     """
-    if name in names.key_names(plan):
+    if plan.adopted or name in names.key_names(plan):
         return False
     await connection.execute(f"ALTER TABLE {plan.qualified} DROP CONSTRAINT IF EXISTS {quote(name)}")
     await connection.execute(f"DROP INDEX IF EXISTS {quote(plan.schema)}.{quote(name)}")

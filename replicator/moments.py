@@ -131,6 +131,25 @@ def clock(*, rounded: bool) -> Convert:
     return convert
 
 
+def of_digits(convert: Convert, digits: int, *, rounded: bool) -> Convert:
+    """Return a converter to microseconds whose values have at most some digits of a second."""
+    step = int(10 ** (6 - digits))
+    endless = set(_ENDLESS.values())
+
+    def limited(value: Any) -> int:
+        micros: int = convert(value)
+        if micros % step == 0 or micros in endless:
+            return micros
+        if not rounded:
+            raise ValueError(
+                f"the column keeps {digits} digits of a second (the word `rounded` behind the type accepts "
+                "the nearest)"
+            )
+        return _nearest(micros, step) * step
+
+    return limited
+
+
 def epoch(unit: str, *, rounded: bool) -> Convert:
     """Return the converter of numbers that count a unit since 1970.
 

@@ -70,6 +70,12 @@ class Paging:
             parameters += [*values, limit + offset]
         return " UNION ALL ".join(parts) + " LIMIT ? OFFSET ?", [*parameters, limit, offset]
 
+    def within(self, after: Cursor | None, upto: Cursor | None) -> tuple[str, list[Value]]:
+        """Return what follows FROM for rows behind a cursor, up to a place, of a walk along one column."""
+        conditions, parameters = self._between(after, upto)
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        return f"main.{quote(self.table)} AS t{where}", parameters
+
     def _between(self, after: Cursor | None, upto: Cursor | None) -> tuple[list[str], list[Value]]:
         conditions: list[str] = []
         parameters: list[Value] = []

@@ -157,8 +157,15 @@ class Pipeline:
             profile=self.settings.profile,
             profile_rows=self.settings.profile_rows,
             read_seconds=self.read_seconds,
+            target=self.target if self.adopts else None,
+            leave_out=self.settings.leave_out,
             policy=self.policy,
         )
+
+    @property
+    def adopts(self) -> bool:
+        """Tell whether tables that the target has already are filled as they are."""
+        return self.settings.existing_tables == "adopt"
 
     async def tables(self) -> list[Table]:
         """Return the tables that this source would bring."""
@@ -318,7 +325,9 @@ class Pipeline:
     async def _add_indexes(self) -> None:
         records = await self.registration.tables()
         # the indexes of a stale table may not fit its rows: they come when it is repaired
-        missing = {r.table_id: self.plans[r.table_id] for r in records if not r.stale}
+        missing = {
+            r.table_id: self.plans[r.table_id] for r in records if r.table_id in self.plans and not r.stale
+        }
         refused = {
             r.table_id: {note["what"] for note in r.notes if note["reason"].startswith(loader.REFUSED)}
             for r in records
@@ -345,6 +354,8 @@ class Pipeline:
 
     def _adopt_tables(self, records: list[TableRecord]) -> None:
         facts = self.facts
+        # one that was adopted and is not followed any more is still remembered
+        records = [r for r in records if r.table_id in self.plans]
         facts.tables = {r.table_id: CopyProgress.of(r, self.plans[r.table_id]) for r in records}
         facts.table_changes = {r.table_id: r.changes for r in records}
         facts.notes = [dict(note) for r in records for note in r.notes]

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from config.errors import ConfigError, Unsupported
 from triggers.identifier import fold, quote
@@ -24,6 +24,8 @@ from .values import Converter, Form
 
 #: PostgreSQL's limit of columns in a table; SQLite's is 2,000 unless it was built with another.
 MOST_COLUMNS = 1_600
+if TYPE_CHECKING:
+    from .adoption import Adoption
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class ColumnPlan:
     overridden: bool = False
     #: How values become the type, in the words of the configuration; empty where the type says all.
     conversion: str = ""
+    #: The target's own enum type that values of text are cast to, quoted, and its labels.
+    enum: str = ""
+    labels: tuple[str, ...] = ()
 
     @property
     def held(self) -> frozenset[str]:
@@ -72,6 +77,8 @@ class TablePlan:
     rows: int = 0
     #: Its name on the target; the source's where nothing else is said.
     target: str = ""
+    #: Whether the target's table was there before us: then it is filled, and never dropped or made anew.
+    adopted: bool = False
 
     def __post_init__(self) -> None:
         if not self.target:
@@ -80,7 +87,8 @@ class TablePlan:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process without what can be made anew there."""
-        return TablePlan, (self.table, self.key, self.schema, self.columns, self.rows, self.target)
+        facts = self.table, self.key, self.schema, self.columns, self.rows, self.target, self.adopted
+        return TablePlan, facts
 
     @property
     def name(self) -> str:
@@ -161,7 +169,7 @@ class TablePlan:
         real = column.pg_type == "double precision" and types.affinity(declared) is Affinity.REAL
         certain = not column.conversion and (real or (is_rowid and column.pg_type == "bigint"))
         as_text = column.pg_type == "text" and column.overridden
-        return Form(column.source, column.pg_type, as_text, certain, column.conversion)
+        return Form(column.source, column.pg_type, as_text, certain, column.conversion, column.labels)
 
     def structure(self) -> str:
         """Return a hash of all that the plan relies on in the source's structure."""
@@ -174,6 +182,7 @@ class TablePlan:
         return {
             "structure": self.structure(),
             "target": self.target,
+            "adopted": self.adopted,
             "rows": self.rows,
             "key": {"kind": self.key.kind.value, "columns": list(self.key.columns)},
             "columns": [
@@ -183,6 +192,8 @@ class TablePlan:
                     "type": c.pg_type,
                     "overridden": c.overridden,
                     "conversion": c.conversion,
+                    "enum": c.enum,
+                    "labels": list(c.labels),
                     "evidence": c.evidence.text(),
                     "longest": c.evidence.longest,
                 }
@@ -200,6 +211,8 @@ class SourcePlan:
     skipped: tuple[Skipped, ...] = ()
     #: All that are not left out by name; `views.translate` tells which of them are carried.
     views: tuple[View, ...] = ()
+    #: What is to be known of those that are on the target already, by their names in the source.
+    adoptions: Mapping[str, Adoption] = field(default_factory=dict)
 
 
 def plan_table(
@@ -224,9 +237,9 @@ def plan_table(
     )
     key = choose(table, with_null)
     _refuse_wide(table, key)
-    columns = tuple(_for_key(table.name, c) if c.source in key.columns else c for c in columns)
+    columns = tuple(for_key(table.name, c) if c.source in key.columns else c for c in columns)
     columns = tuple(policy.applied(table.name, c, key=c.source in key.columns) for c in columns)
-    _refuse_blurred_key(table, key, columns)
+    refuse_blurred_key(table, key, columns)
     counted = evidence[0].rows if evidence else 0
     names = names or named(Naming(), [table])[table.name]
     columns = tuple(replace(c, target=names.columns[c.source]) for c in columns)
@@ -243,7 +256,7 @@ def _refuse_wide(table: Table, key: Key) -> None:
         )
 
 
-def _refuse_blurred_key(table: Table, key: Key, columns: Sequence[ColumnPlan]) -> None:
+def refuse_blurred_key(table: Table, key: Key, columns: Sequence[ColumnPlan]) -> None:
     """As text the keys 1 and '1' would be one, and one of the two rows would be lost."""
     for column in columns:
         declared = table.column(column.source).declared
@@ -257,7 +270,7 @@ def _refuse_blurred_key(table: Table, key: Key, columns: Sequence[ColumnPlan]) -
             )
 
 
-def _for_key(table: str, column: ColumnPlan) -> ColumnPlan:
+def for_key(table: str, column: ColumnPlan) -> ColumnPlan:
     """Return the column as part of a key: each of its values must have an exact inverse."""
     if not column.conversion or conversions.way(column.conversion, key=True).invert is not None:
         return column
@@ -297,14 +310,17 @@ def check_overrides(tables: Sequence[Table], overrides: Mapping[str, str]) -> No
 def remembered(table: Table, schema: str, stored: Mapping[str, Any]) -> TablePlan | None:
     """Return the plan that was stored for a table, None when the table's structure is another now."""
     by_name = {c["name"]: c for c in stored["columns"]}
-    if set(by_name) != {c.name for c in table.columns}:
+    adopted = stored.get("adopted", False)
+    known = {c.name for c in table.columns}
+    if not set(by_name) <= known or (set(by_name) != known and not adopted):
         return None
-    columns = tuple(_remembered_column(by_name[c.name]) for c in table.columns)
+    columns = tuple(_remembered_column(by_name[c.name]) for c in table.columns if c.name in by_name)
     wanted = tuple(stored["key"]["columns"])
     for nulls in ((), [c.name for c in table.columns]):
         key = choose(table, nulls)
         if key.kind.value == stored["key"]["kind"] and key.columns == wanted:
-            plan = TablePlan(table, key, schema, columns, stored["rows"], stored.get("target", ""))
+            facts = stored["rows"], stored.get("target", ""), adopted
+            plan = TablePlan(table, key, schema, columns, *facts)
             return plan if plan.structure() == stored["structure"] else None
     return None
 
@@ -317,12 +333,18 @@ def _remembered_column(stored: Mapping[str, Any]) -> ColumnPlan:
         Evidence(longest=stored["longest"]),
         stored["overridden"],
         stored.get("conversion", ""),
+        stored.get("enum", ""),
+        tuple(stored.get("labels", ())),
     )
 
 
 def names_alone(name: str, schema: str, stored: Mapping[str, Any]) -> TablePlan:
-    """Return of a stored plan that fits its table no more what the target's names are, and nothing else."""
-    columns = tuple(ColumnPlan(c["name"], c.get("target", c["name"]), c["type"]) for c in stored["columns"])
+    """Return of a stored plan that fits its table no more what is on the target, and nothing else."""
+    columns = tuple(map(_remembered_column, stored["columns"]))
     table = Table(name, tuple(Column(c.source, "", False, None, 0) for c in columns))
-    key = Key(KeyKind.ROWID, ("rowid",))
-    return TablePlan(table, key, schema, columns, target=stored.get("target", ""))
+    if not (adopted := stored.get("adopted", False)):
+        return TablePlan(
+            table, Key(KeyKind.ROWID, ("rowid",)), schema, columns, target=stored.get("target", "")
+        )
+    key = Key(KeyKind(stored["key"]["kind"]), tuple(stored["key"]["columns"]))
+    return TablePlan(table, key, schema, columns, stored["rows"], stored.get("target", ""), adopted)

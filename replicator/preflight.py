@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from config.errors import Unsupported
 from triggers import select
@@ -13,12 +14,14 @@ from triggers.key import choose
 from triggers.schema import Skipped, Table, tables
 from triggers.session import Session
 
-from . import views
+from . import adopting, adoption, views
+from .adoption import Adoption
 from .ledger import TableRecord
 from .naming import Naming, named
 from .plan import SourcePlan, TablePlan, names_alone, plan_table, remembered
 from .policy import Policy
 from .profile import Profile, estimate
+from .target import Target
 from .types import Evidence
 
 
@@ -38,15 +41,23 @@ async def make_plan(
     profile: bool = True,
     profile_rows: int = 0,
     read_seconds: float = 0.05,
+    target: Target | None = None,
+    leave_out: Collection[str] = (),
     policy: Policy = Policy(),  # noqa: B008  # a constant
 ) -> SourcePlan:
     """Plan a source from its structure and, with `profile`, from every value in it; changes nothing.
 
-    Raises Unsupported and ConfigError as `plan_table` does, ConfigError for names that would be one.
+    Tables that a `target` has already are adopted. Raises Unsupported and ConfigError as `plan_table` does,
+    ConfigError for names that would be one, TargetContents for tables that cannot be adopted, TargetAway.
     """
     found, skipped = await session.run(structure, exclude)
     names = named(naming or Naming(), found)
-    planned = []
+    present = await adopting.present(target, schema, [names[table.name].table for table in found])
+    looking = adopting.Looking(
+        session, overrides or {}, leave_out, read_seconds if profile else 0, profile_rows
+    )
+    planned: list[TablePlan] = []
+    adoptions: dict[str, Adoption] = {}
     for table in found:
         await session.run(_refuse_unreachable, table)
         rows: int | None = None
@@ -58,12 +69,28 @@ async def make_plan(
             rows = await session.run(estimate, table, choose(table))
             evidence = [Evidence()] * len(table.columns)
         called = names[table.name]
-        planned.append(plan_table(table, schema, evidence, overrides or {}, rows, called, policy))
+        if called.table in present:
+            there = present[called.table]
+            one, made = await looking.adopt(table, schema, evidence, rows, there, called)
+            planned.append(_ruled(one, policy))
+            adoptions[table.name] = made
+        else:
+            planned.append(plan_table(table, schema, evidence, overrides or {}, rows, called, policy))
+    adoption.refuse(adoptions)
     seen = views.named(await session.run(select.views, exclude), naming or Naming())
     _, refused = views.translate(seen, planned, schema)
     others = [s for s in skipped if s.kind != "view" or s.name not in {view.name for view in seen}]
     left_out = [*others, *(Skipped(note.table, "view", note.reason) for note in refused)]
-    return SourcePlan(schema, tuple(planned), tuple(left_out), tuple(seen))
+    return SourcePlan(schema, tuple(planned), tuple(left_out), tuple(seen), adoptions)
+
+
+def _ruled(plan: TablePlan, policy: Policy) -> TablePlan:
+    """Return an adopted table's plan under the rules for values that cannot be stored; types stay."""
+    columns = []
+    for column in plan.columns:
+        made = policy.applied(plan.name, column, key=column.source in plan.key.columns)
+        columns.append(column if column.enum or made.pg_type != column.pg_type else made)
+    return replace(plan, columns=tuple(columns))
 
 
 def _refuse_unreachable(connection: sqlite3.Connection, table: Table) -> None:

@@ -75,30 +75,35 @@ class Quarantine:
         self.noticed()
 
 
-async def store(connection: Connection, pairs: Sequence[Pair], send: Send) -> list[Refusal]:
+async def store(
+    connection: Connection, pairs: Sequence[Pair], send: Send, *, colliding: bool = False
+) -> list[Refusal]:
     """Send rows; return those that PostgreSQL refuses, found by halving: the others are stored.
 
-    In the caller's transaction. Raises UniqueViolationError, for that is no matter of one row.
+    In the caller's transaction. Raises UniqueViolationError, for that is no matter of one row; unless rows
+    that collide are refused too, where nothing else is left.
     """
     refusals = []
     for part in sizes.portions(pairs, lambda pair: pair[1]):
-        refusals += await _store(connection, part, send)
+        refusals += await _store(connection, part, send, colliding=colliding)
     return refusals
 
 
-async def _store(connection: Connection, pairs: Sequence[Pair], send: Send) -> list[Refusal]:
+async def _store(
+    connection: Connection, pairs: Sequence[Pair], send: Send, *, colliding: bool
+) -> list[Refusal]:
     try:
         async with connection.transaction():
             await send([ready for _, ready in pairs])
         return []
-    except asyncpg.UniqueViolationError:
-        raise
     except (*VALUE_ERRORS, asyncpg.IntegrityConstraintViolationError) as error:
+        if isinstance(error, asyncpg.UniqueViolationError) and not colliding:
+            raise
         if len(pairs) == 1:
             return [Refusal(pairs[0][0], "", f"PostgreSQL refuses it: {describe(error)}")]
     middle = len(pairs) // 2
-    first = await _store(connection, pairs[:middle], send)
-    return first + await _store(connection, pairs[middle:], send)
+    first = await _store(connection, pairs[:middle], send, colliding=colliding)
+    return first + await _store(connection, pairs[middle:], send, colliding=colliding)
 
 
 def _shown_key(key: Sequence[Any]) -> str:

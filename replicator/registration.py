@@ -130,7 +130,8 @@ class Registration:
         """Install the capture, then register with the target: a crash between leaves nothing to undo."""
         pipeline, target = self._pipeline, self._pipeline.target
         async with target.connection() as connection:
-            await ledger.refuse_existing(connection, plan.schema, [p.target for p in plan.tables])
+            made = [p.target for p in plan.tables if not p.adopted]
+            await ledger.refuse_existing(connection, plan.schema, made)
         await self._refuse_harm(plan)
         captured = await self._install([(p.table, p.key) for p in plan.tables], known)
         failpoint.reach("install.after")
@@ -141,9 +142,8 @@ class Registration:
         version = await pipeline.reader.run(refit.version)
         lanes = {n: await pipeline.reader.run(bounds, p, self._settings.lane_rows) for n, p in plans.items()}
         inode = pipeline.identity.inode
-        await loader.create(
-            target, self.required(), str(self._path), plan.schema, plans, lanes, place, version, inode
-        )
+        facts = plan.schema, plans, lanes, place, version, inode, plan.adoptions
+        await loader.create(target, self.required(), str(self._path), *facts)
         failpoint.reach("register.after")
         for left_out in plan.skipped:
             log.info("left out", source=str(self._path), name=left_out.name, reason=left_out.reason)

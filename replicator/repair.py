@@ -48,6 +48,8 @@ class Repair:
         self._pace = Pace(WRITE_SECONDS, rows=500, most=CHUNK_ROWS)
         self._pace.bound(self._plan.row_bytes, 8 << 20)
         self._rest: Callable[[], float] = lambda: 0.0
+        #: Whether rows met others that have their unique values.
+        self._collided = False
         self.written = 0
         self.deleted = 0
 
@@ -71,6 +73,9 @@ class Repair:
         async with self._pipeline.access.session() as session:
             await self._fill(session)
             await self._purge(session)
+            if self._collided:
+                # with what the source has no longer, whoever stood in the way may be gone
+                await self._fill(session)
         await self._forget(begun)
         changed = self.written + self.deleted
         if changed or self._reason:
@@ -132,7 +137,7 @@ class Repair:
                     self._plan.converter.refuse(rows)
                 await self._upsert(connection, wrong)
             except asyncpg.UniqueViolationError as error:
-                raise Collision.of(error) from error
+                raise self._collision(error) from error
             except (*VALUE_ERRORS, asyncpg.IntegrityConstraintViolationError) as error:
                 raise refused(self._plan, rows, error) from None
         self.written += len(wrong)
@@ -146,7 +151,8 @@ class Repair:
             wrong = await self._wrong(connection, [ready for _, ready in good])
             pairs = [(source[id(ready)], ready) for ready in wrong]
             try:
-                late = await store(connection, pairs, partial(self._upsert, connection))
+                send = partial(self._upsert, connection)
+                late = await store(connection, pairs, send, colliding=plan.adopted)
             except asyncpg.UniqueViolationError as error:
                 raise Collision.of(error) from error
             refusals += late
@@ -157,6 +163,16 @@ class Repair:
                 await connection.execute(dml.delete(plan), *map(list, zip(*keys, strict=True)))
         await quarantine.count(self._pipeline.target)
         self.written += len(wrong) - len(late)
+
+    def _collision(self, error: asyncpg.UniqueViolationError) -> Collision | RowsRefused:
+        """An index that was there before us stays, and the row goes into quarantine."""
+        self._collided = self._collided or self._plan.adopted
+        if not self._plan.adopted:
+            return Collision.of(error)
+        return RowsRefused(
+            f"table {self._plan.name!r}: rows collide in {error.constraint_name!r}, an index of its own",
+            hint="the source holds values twice that this index takes once",
+        )
 
     async def _wrong(self, connection: Connection, wanted: Sequence[Row]) -> list[Row]:
         found = await differences(connection, self._plan, wanted)

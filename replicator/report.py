@@ -44,7 +44,7 @@ ALWAYS = (
 MISSES = {
     Mode.ROWS: (
         "what was changed on the target behind the comparison: chunks are compared one after the other",
-        "what a type, or a rule for bad values, does not keep: the order of keys in jsonb, the zone of a time",
+        "what a type, or a rule for bad values, does not keep, such as the order of keys in jsonb",
     ),
     Mode.TOUCHED: (
         "a row that somebody else has changed on the target: only a comparison of all rows finds it",

@@ -7,7 +7,7 @@ import math
 import re
 import struct
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Context, Decimal
 from typing import Any
 
@@ -118,6 +118,18 @@ def limited(characters: int) -> Convert:
         text = _text(value)
         if len(text) > characters:
             raise ValueError(f"it is longer than {characters} characters")
+        return text
+
+    return convert
+
+
+def label(labels: Collection[str]) -> Convert:
+    """Return the converter of texts that are labels of an enum type."""
+    known = frozenset(labels)
+
+    def convert(value: Any) -> str:
+        if (text := _text(value)) not in known:
+            raise ValueError("it is no label of the target's enum type")
         return text
 
     return convert

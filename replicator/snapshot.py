@@ -30,7 +30,7 @@ from .paging import Cursor, Pace, decode, encode
 from .plan import TablePlan
 from .quarantine import VALUE_ERRORS, Quarantine, store
 from .reader import read_page
-from .target import Connection, Target
+from .target import Connection, Target, describe
 from .values import Row
 
 log = structlog.get_logger("liteferry.snapshot")
@@ -42,6 +42,10 @@ CHUNK_BYTES = 8 << 20
 LARGE_ROW = 4096
 
 Item: TypeAlias = tuple[CopyProgress, Lane]
+
+
+class Collided(RowsRefused):
+    """Rows of a table that was there before us met its unique indexes; while it is copied that may pass."""
 
 
 @dataclass
@@ -196,8 +200,8 @@ class Snapshot:
                 chunk.careful = chunk.careful or any(map(sizes.too_large, chunk.ready))
                 self.on_retry(error)
                 await asyncio.sleep(backoff.failed())
-            except (ValueRefused, RowsRefused):
-                if self.halt or chunk.careful:
+            except (ValueRefused, RowsRefused) as error:
+                if chunk.careful or (self.halt and not isinstance(error, Collided)):
                     raise
                 chunk.careful = True
             else:
@@ -229,6 +233,8 @@ class Snapshot:
             elif chunk.rows:
                 try:
                     await self._send(connection, lane.plan, chunk)
+                except asyncpg.UniqueViolationError as error:
+                    raise Collided(f"rows of table {lane.plan.name!r} collide: {describe(error)}") from None
                 except (*VALUE_ERRORS, asyncpg.IntegrityConstraintViolationError) as error:
                     raise refused(lane.plan, chunk.rows, error) from None
             failpoint.reach("snapshot.before_commit")
@@ -243,7 +249,9 @@ class Snapshot:
         async def send(rows: list[Row]) -> None:
             await _copy_to(connection, plan, rows, sum(map(sizes.row_bytes, rows)))
 
-        refusals += await store(connection, good, send)
+        # where a unique index was there before us, a row that moved while it was copied meets itself, and one
+        # that took another's value meets that: both are in the log, and right when that is caught up with
+        refusals += await store(connection, good, send, colliding=plan.adopted)
         await self.quarantine.put(connection, number, plan, refusals)
         log.warning("rows put in quarantine", table=plan.name, rows=len(refusals))
 

@@ -149,6 +149,9 @@ def findings(wanted: Expected, actual: Actual | None) -> list[Finding]:
     if actual is None or actual.kind not in TABLES:
         problem = "is not there" if actual is None else "is no table"
         return [Finding(plan.name, "table", problem, "restore it; until then nothing can be written to it")]
+    if plan.adopted:
+        # its types, constraints and indexes are the application's own
+        return [*_guard(wanted, actual), *_adopted(wanted, actual)]
     parts = (_guard, _columns, _key, _indexes, _constraints, _sequences)
     return [one for part in parts for one in part(wanted, actual)]
 
@@ -189,6 +192,20 @@ def _columns(wanted: Expected, actual: Actual) -> Iterator[Finding]:
         )
 
 
+def _adopted(wanted: Expected, actual: Actual) -> Iterator[Finding]:
+    """Of a table that was there before us: what we write to, and what tells rows apart while it streams."""
+    plan = wanted.plan
+    for column in plan.record:
+        if column.target not in actual.columns:
+            hint = "add it again: the stream cannot write without"
+            yield Finding(plan.name, f"column {column.target}", "is not there", hint)
+    key = sorted(plan.record[i].target for i in plan.key_places)
+    whole = [one for one in actual.indexes.values() if one.unique and one.valid and not one.partial]
+    if not wanted.cut_over and not any(sorted(map(str, one.columns)) == key for one in whole):
+        hint = f"changes are applied by it: CREATE UNIQUE INDEX ON {plan.qualified} (...)"
+        yield Finding(plan.name, f"unique index ({', '.join(key)})", "is not there", hint)
+
+
 def long_name(pg_type: str) -> str:
     """Return a type as PostgreSQL spells it out."""
     name, bracket, arguments = pg_type.partition("(")
@@ -217,7 +234,13 @@ def _indexes(wanted: Expected, actual: Actual) -> Iterator[Finding]:
             continue
         known.update(one.names)
         what = f"{one.kind} {one.name}"
-        if (one.late and not wanted.cut_over) or what in wanted.refused:
+        if what in wanted.refused:
+            problem = "was not built: PostgreSQL refused it"
+            yield Finding(
+                plan.name, what, problem, "see the notes of `liteferry status --json`", harmless=True
+            )
+            continue
+        if one.late and not wanted.cut_over:
             continue
         there = actual.indexes.get(names.found(one.names, actual.indexes) or "")
         if there is None:

@@ -10,7 +10,8 @@ from config.errors import LiteferryError, TargetError
 from triggers.identifier import quote
 from triggers.statements import load
 
-from .checks import Check, Findings, Level, Survey, shown
+from . import catalogue
+from .checks import Check, Findings, Level, Survey, counted, shown
 from .state import State
 from .target import CONTROL, Connection, Target, describe
 from .uninstall import is_copy
@@ -25,10 +26,13 @@ NEWEST = 18
 OWN_SCHEMA = "liteferry"
 
 
-async def check_target(url: str, surveys: Sequence[Survey], connections: int) -> list[Check]:
+async def check_target(
+    url: str, surveys: Sequence[Survey], connections: int, *, adopt: bool = False
+) -> list[Check]:
     """Look at everything about the target; raises nothing for what is wrong with it.
 
-    `connections` is how many a daemon for these sources would hold at once.
+    `connections` is how many a daemon for these sources would hold at once; with `adopt` tables that are
+    there already are to be filled.
     """
     found = Findings(SUBJECT)
     target = Target(url, size=1)
@@ -36,7 +40,7 @@ async def check_target(url: str, surveys: Sequence[Survey], connections: int) ->
         await target.connect()
         try:
             async with target.connection() as connection, connection.transaction(readonly=True):
-                await _inside(found, connection, surveys, connections)
+                await _inside(found, connection, surveys, connections, adopt)
         finally:
             await target.close()
     except LiteferryError as error:
@@ -48,7 +52,7 @@ async def check_target(url: str, surveys: Sequence[Survey], connections: int) ->
 
 
 async def _inside(
-    found: Findings, connection: Connection, surveys: Sequence[Survey], connections: int
+    found: Findings, connection: Connection, surveys: Sequence[Survey], connections: int, adopt: bool
 ) -> None:
     server = await connection.fetchrow(SQL["server"])
     assert server is not None, "a session has a database and a role"
@@ -60,7 +64,7 @@ async def _inside(
     _connections(found, server, connections)
     await _privileges(found, connection, server, surveys)
     for survey in surveys:
-        await _contents(found, connection, survey)
+        await _contents(found, connection, survey, adopt)
 
 
 def _pooler(found: Findings, direct: bool) -> None:
@@ -137,7 +141,7 @@ async def _privileges(
         found.add("privileges", Level.PASS, "schemas and tables can be created")
 
 
-async def _contents(found: Findings, connection: Connection, survey: Survey) -> None:
+async def _contents(found: Findings, connection: Connection, survey: Survey, adopt: bool) -> None:
     """See whether the target has the tables, and if so, whether it has them from us."""
     path = str(survey.spec.path)
     record = await _known(connection, survey)
@@ -151,15 +155,29 @@ async def _contents(found: Findings, connection: Connection, survey: Survey) -> 
         moved = record["state"] == State.CUT_OVER.value
         found.add("tables", Level.WARN if moved else Level.PASS, text)
         return
-    rows = await connection.fetch(CONTROL["existing"], survey.spec.schema, [t.target for t in survey.tables])
+    there = await _adoptable(found, connection, survey) if adopt else set()
+    tables = [t.target for t in survey.tables if t.target not in there]
+    rows = await connection.fetch(CONTROL["existing"], survey.spec.schema, tables)
     names = sorted(f"{row['relname']!r}{row['what']}" for row in rows)
     if names:
         told = shown(names, as_they_are=True)
         text = f"schema {survey.spec.schema!r} holds {len(names)} of the tables' names already: {told}"
-        hint = "drop or rename them, or choose another schema with --schema"
+        hint = "drop or rename them, choose another schema with --schema, or fill empty ones with --adopt"
         found.add("tables", Level.FAIL, text, hint)
-    else:
+    elif not there:
         found.add("tables", Level.PASS, f"none of {path} is there yet in schema {survey.spec.schema!r}")
+
+
+async def _adoptable(found: Findings, connection: Connection, survey: Survey) -> set[str]:
+    """Say what keeps tables that are there from being filled; return all that are there."""
+    present = await catalogue.read(connection, survey.spec.schema, [t.target for t in survey.tables])
+    obstacles = [text for table in present.values() for text in table.obstacles]
+    for text in obstacles:
+        found.add("tables", Level.FAIL, text, "see docs/howto/existing-schema.md")
+    if present and not obstacles:
+        text = f"{counted(len(present), 'table')} of {survey.spec.path} there, empty: filled as they are"
+        found.add("tables", Level.PASS, f"{text}; `liteferry plan --adopt` tells how")
+    return set(present)
 
 
 async def _known(connection: Connection, survey: Survey) -> asyncpg.Record | None:

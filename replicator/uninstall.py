@@ -15,12 +15,13 @@ from triggers.connection import writing
 from triggers.identifier import quote
 from triggers.session import Session
 
-from . import ledger
+from . import aside, ledger
 from .ddl import GUARD
 from .fallback import arming
 from .ledger import SourceRecord
+from .state import State
 from .tailer import source_error
-from .target import CONTROL, Target
+from .target import CONTROL, Connection, Target
 
 #: Share of the whole time for one try: a rollback-journal writer, who waits while we do, gets its turn.
 TRY_SHARE = 0.1
@@ -71,8 +72,15 @@ async def forget(target: Target, source_id: UUID, path: Path) -> int | None:
         for name in named.values():
             # also when somebody has dropped the table: IF EXISTS covers it
             await connection.execute(f"DROP TRIGGER IF EXISTS {quote(GUARD)} ON {name}")
+        await _bring_back(connection, record)
         await connection.execute(CONTROL["forget"], source_id)
         return len(tables)
+
+
+async def _bring_back(connection: Connection, record: SourceRecord) -> None:
+    """Leave tables that were there before us as they were, but for their rows."""
+    await aside.bring_back(connection, [record.source_id], whole=record.state is not State.CUT_OVER)
+    await aside.validate(connection, [record.source_id])
 
 
 def _refuse_copy(record: SourceRecord, path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from config.errors import ValueRefused
 
-from . import conversions, sizes
+from . import conversions, scalars, sizes
 from .documents import array_literal
 from .texts import BadText as BadText
 from .texts import mark_bad_text as mark_bad_text
@@ -158,15 +158,19 @@ class Form:
     certain: bool = False
     #: How values become the type, in the words of the configuration; empty where the type says all.
     conversion: str = ""
+    #: Of an enum type of the target: the only texts that it knows.
+    labels: tuple[str, ...] = ()
 
     @property
     def passes(self) -> bool:
         """Tell whether the driver, or SQLite, already refuses all that must be refused."""
-        plain = not self.numbers_as_text and not self.conversion
+        plain = not self.numbers_as_text and not self.conversion and not self.labels
         return (self.pg_type in _DRIVER_CHECKS and plain) or self.certain
 
     def converter(self, key: bool) -> Convert:
         """Return the converter of one non-null value, which raises ValueError with the reason."""
+        if self.labels:
+            return scalars.label(self.labels)
         if self.conversion:
             return conversions.way(self.conversion, key).convert
         return strict(self.pg_type, self.numbers_as_text)

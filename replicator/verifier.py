@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from config.errors import SchemaChanged
+from config.errors import SchemaChanged, TargetAway
 from triggers.session import Session
 
 from . import structure
+from .backoff import Backoff
 from .examination import Examination
 from .findings import Mode, TableReport
 from .plan import TablePlan
@@ -22,8 +24,10 @@ from .target import CONTROL
 if TYPE_CHECKING:
     from .pipeline import Pipeline
 
-#: How often a table is begun anew when the application changes its schema under the comparison.
-TRIES = 50
+R = TypeVar("R")
+
+#: How long a table is begun anew when its schema is changed under the comparison, or the target goes away.
+PATIENCE_SECONDS = 300.0
 MOMENT_SECONDS = 0.1
 
 
@@ -79,41 +83,62 @@ class Verifier:
                         found[number] = report
         await self._structure(found)
         if complete and self._pipeline.facts.state is State.STREAMING:
-            await self._note(all(report.equal for report in found.values()))
+            await self._note(list(found.values()))
         return list(found.values())
 
     def _is_known(self, number: int, plan: TablePlan) -> bool:
         facts = self._pipeline.facts
         return facts.touched.since(number, plan, facts.suspicion.count) is not None
 
-    async def _note(self, equal: bool) -> None:
+    async def _note(self, reports: Sequence[TableReport]) -> None:
         """Remember that all was compared, unless something has come up that another must look into."""
         facts = self._pipeline.facts
         if facts.suspicion.open or facts.stale:
             return
-        facts.verified = Verified(time.monotonic(), equal)
-        if not facts.differing:
+        facts.verified = Verified(time.monotonic(), all(report.equal for report in reports))
+        if not facts.differing and all(report.mode is Mode.ROWS for report in reports):
             async with self._pipeline.target.connection() as connection:
                 noted = await connection.fetchval(CONTROL["set_compared"], self._pipeline.source_id)
             facts.compared_at = noted
 
     async def _rows(self, session: Session, number: int, wish: Wish) -> TableReport | None:
-        """Compare a table's rows, anew when its schema is changed under us; None when it is gone."""
-        for tried in range(TRIES):
+        """Compare a table's rows, anew after a change of its schema or an outage; None when it is gone."""
+        repaired = 0
+
+        async def compare() -> TableReport | None:
+            nonlocal repaired
             plan = self._pipeline.plans.get(number)
-            if plan is None:
-                return None
-            if self._pipeline.facts.state is State.CUT_OVER:
-                return TableReport(plan.name, Mode.STRUCTURE)
+            if plan is None or self._pipeline.facts.state is State.CUT_OVER:
+                return None if plan is None else TableReport(plan.name, Mode.STRUCTURE)
+            one = Examination(self._pipeline, session, number, self._progress)
             try:
-                return await Examination(self._pipeline, session, number, self._progress).run(wish)
-            except SchemaChanged:
-                if tried + 1 == TRIES:
-                    raise
-            await asyncio.sleep(MOMENT_SECONDS)
-        return None
+                return await one.run(wish)
+            except (SchemaChanged, TargetAway):
+                repaired += one.report.repaired
+                raise
+
+        report = await _patiently(compare)
+        if repaired and report is not None:
+            report.note(f"{repaired} more rows were repaired before the comparison was begun anew")
+        return report
 
     async def _structure(self, reports: dict[int, TableReport]) -> None:
-        found = await structure.check(self._pipeline, list(reports))
+        found = await _patiently(lambda: structure.check(self._pipeline, list(reports)))
         for number, report in reports.items():
             report.structure = found.get(number, [])
+
+
+async def _patiently(work: Callable[[], Awaitable[R]]) -> R:
+    """Do some work, anew while the target is away or the application changes its schema, for a while."""
+    deadline, backoff = time.monotonic() + PATIENCE_SECONDS, Backoff()
+    while True:
+        begun = time.monotonic()
+        try:
+            return await work()
+        except (SchemaChanged, TargetAway) as error:
+            # one that has gone well for long may try for as long again
+            deadline += time.monotonic() - begun
+            if time.monotonic() > deadline:
+                raise
+            pause = MOMENT_SECONDS if isinstance(error, SchemaChanged) else backoff.failed()
+        await asyncio.sleep(pause)

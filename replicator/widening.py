@@ -115,6 +115,8 @@ class Widening:
 
     async def _attempt(self, number: int, wanted: Mapping[str, str]) -> None:
         pipeline = self._pipeline
+        # waits for a commit of ours whose answer got lost and that is still on its way
+        await pipeline.registration.record()
         stored = {record.table_id: record for record in await pipeline.registration.tables()}
         plan = _as_stored(pipeline.plans[number], stored[number].plan)
         new = widened(plan, wanted)
@@ -137,6 +139,7 @@ class Widening:
         async with self._pipeline.target.transaction() as connection:
             try:
                 await connection.execute(LOCK)
+                await ledger.source(connection, source_id)
                 await _refuse_negative_zeros(connection, plan, new)
                 for statement in statements(plan, new):
                     await connection.execute(statement, timeout=DAY)
@@ -173,8 +176,11 @@ class Inexact(Exception):
 def widenable(plan: TablePlan, plans: Iterable[TablePlan]) -> Iterator[ColumnPlan]:
     """Yield the columns that may be given another type.
 
-    Not those of the key, nor of foreign keys, whose other end has the old one; not what the user has chosen.
+    Not those of the key, nor of foreign keys, whose other end has the old one; not what the user has chosen,
+    nor any of a table that was there before us.
     """
+    if plan.adopted:
+        return
     related = {fold(name) for key in plan.table.foreign_keys for name in key.columns}
     for other in plans:
         for key in other.table.foreign_keys:

@@ -112,6 +112,11 @@ class Shape:
         return tuple(i for i, c in enumerate(self.columns) if c not in computed)
 
     @cached_property
+    def kept(self) -> tuple[str, ...]:
+        """Return the columns that never went to the other side: a row keeps them while it is replaced."""
+        return tuple(c.name for c in self.table.columns if not c.generated and c.name not in self.columns)
+
+    @cached_property
     def rowid(self) -> str | None:
         """Return the name of a rowid that is not among the columns: a row keeps it while it is replaced."""
         hidden = self.table.rowid_alias is None and not self.key.is_rowid
@@ -121,7 +126,7 @@ class Shape:
     def find_sql(self) -> str:
         """Return the query for a row by its key: by the key's index, then compared exactly."""
         rowid = f"t.{quote(self.rowid)}" if self.rowid else "NULL"
-        names = ", ".join(f"t.{quote(c)}" for c in self.columns)
+        names = ", ".join(f"t.{quote(c)}" for c in (*self.columns, *self.kept))
         return (
             f"SELECT {rowid}, {names} FROM main.{quote(self.table.name)} AS t WHERE {self._condition('t.')}"
         )
@@ -131,17 +136,16 @@ class Shape:
         """Return the statement that deletes a row by its key."""
         return f"DELETE FROM main.{quote(self.table.name)} WHERE {self._condition('')}"
 
-    def insert_sql(self, *, with_rowid: bool, raw: Collection[int] = ()) -> str:
+    def insert_sql(self, more: Sequence[str], raw: Collection[int]) -> str:
         """Return the statement that inserts a row, whatever the table wants done about conflicts.
 
-        The values at the places `raw` are texts that are given as blobs.
+        `more` are columns before those of a row; the values at the places `raw` of all of them are texts that
+        are given as blobs.
         """
-        names = [quote(self.columns[i]) for i in self.written]
-        names = [quote(self.rowid), *names] if with_rowid and self.rowid else names
-        marks = ["CAST(? AS TEXT)" if i in raw else "?" for i in self.written]
-        marks = ["?", *marks] if len(names) > len(marks) else marks
+        names = [*more, *(self.columns[i] for i in self.written)]
+        marks = ("CAST(? AS TEXT)" if i in raw else "?" for i in range(len(names)))
         # REPLACE, as a table may declare it, would take other rows away
-        head = f"INSERT OR ABORT INTO main.{quote(self.table.name)}({', '.join(names)})"
+        head = f"INSERT OR ABORT INTO main.{quote(self.table.name)}({', '.join(map(quote, names))})"
         return f"{head} VALUES({', '.join(marks)})"
 
     def _condition(self, prefix: str) -> str:
@@ -156,17 +160,28 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Rest:
+    """What a row has beside its columns: a rowid that is not among them, and what never left the source."""
+
+    rowid: int | None = None
+    kept: Row = ()
+
+
+@dataclass(frozen=True)
 class Found:
-    """A row of the source, and its rowid where that is not among the columns."""
+    """A row of the source."""
 
     row: Row
-    rowid: int | None
+    rest: Rest
 
 
 def find(connection: sqlite3.Connection, shape: Shape, key: Row) -> Found | None:
     """Return the row of a key."""
     found = connection.execute(shape.find_sql, key).fetchone()
-    return Found(tuple(found[1:]), found[0]) if found is not None else None
+    if found is None:
+        return None
+    end = 1 + len(shape.columns)
+    return Found(tuple(found[1:end]), Rest(found[0], tuple(found[end:])))
 
 
 def delete(connection: sqlite3.Connection, shape: Shape, key: Row) -> int:
@@ -174,13 +189,17 @@ def delete(connection: sqlite3.Connection, shape: Shape, key: Row) -> int:
     return connection.execute(shape.delete_sql, key).rowcount
 
 
-def insert(connection: sqlite3.Connection, shape: Shape, row: Row, rowid: int | None) -> None:
-    """Insert a row, with the rowid that it had before. Raises one of REFUSALS when it does not fit."""
-    values = [row[i] for i in shape.written]
-    raw = [i for i in shape.written if isinstance(row[i], RawText)]
-    with_rowid = rowid is not None and shape.rowid is not None
-    statement = shape.insert_sql(with_rowid=with_rowid, raw=raw)
-    connection.execute(statement, [rowid, *values] if with_rowid else values)
+def insert(connection: sqlite3.Connection, shape: Shape, row: Row, rest: Rest | None) -> None:
+    """Insert a row, with the rest that it had before. Raises one of REFUSALS when it does not fit."""
+    more: list[str] = []
+    values: list[Any] = []
+    if rest is not None:
+        more, values = list(shape.kept), list(rest.kept)
+        if shape.rowid is not None:
+            more, values = [*more, shape.rowid], [*values, rest.rowid]
+    values += (row[i] for i in shape.written)
+    raw = [i for i, value in enumerate(values) if isinstance(value, RawText)]
+    connection.execute(shape.insert_sql(more, raw), values)
 
 
 def samples(connection: sqlite3.Connection, shape: Shape, places: Collection[int]) -> list[Any]:

@@ -11,7 +11,7 @@ from . import capture, changelog, relations
 from .capture import Captured
 from .changelog import Place
 from .connection import reading, writing
-from .identifier import quote
+from .identifier import fold, quote
 from .relations import Mismatch
 from .schema import Skipped, Table, tables
 from .statements import load
@@ -120,8 +120,8 @@ def _noted(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
 
 
 def table_names(connection: sqlite3.Connection) -> set[str]:
-    """Return the names of all tables in lower case, in which SQLite tells them apart."""
-    return {str(row[0]).lower() for row in connection.execute(SQL["table_names"])}
+    """Return the names of all tables, folded as SQLite compares them."""
+    return {fold(str(row[0])) for row in connection.execute(SQL["table_names"])}
 
 
 def holding_null(connection: sqlite3.Connection, table: Table) -> list[str]:

@@ -6,6 +6,7 @@ import fnmatch
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sqlite_utils import Database
 from sqlite_utils.db import Table as UtilsTable
@@ -83,10 +84,11 @@ class Table:
 
     def column(self, name: str) -> Column:
         """Return the column of that name; SQLite folds ASCII case. Raises KeyError."""
-        for column in self.columns:
-            if fold(column.name) == fold(name):
-                return column
-        raise KeyError(name)
+        return self._by_name[fold(name)]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {fold(column.name): column for column in self.columns}
 
     @property
     def primary_key(self) -> tuple[Column, ...]:

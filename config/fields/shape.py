@@ -29,6 +29,18 @@ class Shape(BaseModel):
         description="Schema for single sources: the file's name, its stem or its whole path, and the schema.",
         examples=[{"app.db": "app", "audit": "audit_log"}],
     )
+    existing_tables: Literal["refuse", "adopt"] = Field(
+        default="refuse",
+        description="What to do when the target has tables of these names already. `refuse`: an error. "
+        "`adopt`: empty ones are filled as they are, columns by name, with the types that they have; see "
+        "`docs/howto/existing-schema.md`.",
+    )
+    leave_out: list[str] = Field(
+        default=[],
+        description="Columns that are not carried over because an adopted table of the target has none for "
+        'them, as glob patterns over "table.column".',
+        examples=[["orders.legacy_*", "*.row_hash"]],
+    )
     names: Literal["exact", "lower", "snake"] = Field(
         default="exact",
         description="What tables and columns are called on the target. `exact`: as in the source, so that "

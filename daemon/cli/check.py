@@ -20,7 +20,7 @@ from replicator.plan import check_overrides
 from replicator.source_checks import survey
 from replicator.target_checks import SUBJECT, check_target
 
-from .options import json_option, settings_from, source_options
+from .options import adopt_option, json_option, settings_from, source_options
 from .text import plural, to_json
 
 COLOURS = {Level.PASS: "green", Level.WARN: "yellow", Level.FAIL: "red"}
@@ -28,6 +28,7 @@ COLOURS = {Level.PASS: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 
 @click.command()
 @source_options
+@adopt_option
 @json_option
 @click.pass_context
 def check(context: click.Context, /, config: Path | None, as_json: bool, **given: Any) -> None:
@@ -52,7 +53,8 @@ async def _check(settings: Settings, specs: Sequence[SourceSpec]) -> list[Check]
         hint = "give it with --target or DATABASE_URL"
         return [*checks, Check("connection", Level.WARN, SUBJECT, "no target was given: not looked at", hint)]
     most = connections(settings, len(specs))
-    return [*checks, *await check_target(settings.target_url(), surveys, most)]
+    adopt = settings.existing_tables == "adopt"
+    return [*checks, *await check_target(settings.target_url(), surveys, most, adopt=adopt)]
 
 
 def check_settings(surveys: Sequence[Survey], settings: Settings) -> list[Check]:

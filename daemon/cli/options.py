@@ -60,6 +60,16 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(function)
 
 
+def adopt_option(function: F) -> F:
+    """Add --adopt."""
+    return click.option(
+        "--adopt",
+        "existing_tables",
+        flag_value="adopt",
+        help="Fill empty tables that the target has already, as they are.",
+    )(function)
+
+
 def source_options(function: F) -> F:
     """Add SOURCE..., --target, --schema, --schema-map, --prefix-map, --names and --config."""
     for decorate in (

@@ -18,15 +18,17 @@ from replicator import checks, ddl, views
 from replicator.naming import Naming, check_renames
 from replicator.plan import SourcePlan, TablePlan, check_overrides
 from replicator.policy import Policy, check_names
+from replicator.prediction import predict
 from replicator.preflight import make_plan
 from replicator.suggestion import Opinion, Opinions, Trial, opinions
 from replicator.tailer import source_error
+from replicator.target import Target
 from replicator.types import Mixed
 from triggers.connection import journal_mode
 from triggers.session import Session
 
 from .offline import offline_target
-from .options import json_option, settings_from, source_options
+from .options import adopt_option, json_option, settings_from, source_options
 from .text import plural, to_json
 
 
@@ -43,6 +45,7 @@ class Planned:
 
 @click.command()
 @source_options
+@adopt_option
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -84,7 +87,20 @@ def _shout(planned: Sequence[Planned]) -> None:
 
 
 async def _plan(settings: Settings, specs: Sequence[SourceSpec]) -> list[Planned]:
-    planned = [await _plan_source(settings, spec) for spec in specs]
+    if settings.target is None:
+        return await _plan_all(settings, specs, None)
+    if settings.existing_tables != "adopt":
+        # no connection is kept for as long as the sources are read
+        planned = await _plan_all(settings, specs, None)
+        async with offline_target(settings.target_url()) as target:
+            return [replace(p, existing=await checks.existing_tables(target, p.plan)) for p in planned]
+    async with offline_target(settings.target_url()) as target:
+        planned = await _plan_all(settings, specs, target)
+        return [replace(p, existing=await checks.existing_tables(target, p.plan)) for p in planned]
+
+
+async def _plan_all(settings: Settings, specs: Sequence[SourceSpec], target: Target | None) -> list[Planned]:
+    planned = [await _plan_source(settings, spec, target) for spec in specs]
     tables = [t.table for p in planned for t in p.plan.tables]
     check_overrides(tables, settings.columns)
     check_names(tables, settings.bad_values)
@@ -92,13 +108,10 @@ async def _plan(settings: Settings, specs: Sequence[SourceSpec]) -> list[Planned
     checks.refuse_meetings(
         checks.Placed(t.schema, t.target, t.name, str(p.spec.path)) for p in planned for t in p.plan.tables
     )
-    if settings.target is None:
-        return planned
-    async with offline_target(settings.target_url()) as target:
-        return [replace(p, existing=await checks.existing_tables(target, p.plan)) for p in planned]
+    return planned
 
 
-async def _plan_source(settings: Settings, spec: SourceSpec) -> Planned:
+async def _plan_source(settings: Settings, spec: SourceSpec, target: Target | None) -> Planned:
     async with Session(spec.path) as session:
         try:
             seconds = checks.read_seconds(settings, await session.run(journal_mode))
@@ -111,11 +124,17 @@ async def _plan_source(settings: Settings, spec: SourceSpec) -> Planned:
                 profile=settings.profile,
                 profile_rows=settings.profile_rows,
                 read_seconds=seconds,
+                target=target,
+                leave_out=settings.leave_out,
                 policy=Policy(settings.on_bad_value == "halt", settings.bad_values),
             )
             if not settings.profile:
                 return Planned(spec, made)
-            told = {t.name: await opinions(session, t, seconds, settings.profile_rows) for t in made.tables}
+            if target is not None:
+                await _foretell(settings, session, target, made, seconds)
+            # of adopted tables all is said already
+            own = [t for t in made.tables if not t.adopted]
+            told = {t.name: await opinions(session, t, seconds, settings.profile_rows) for t in own}
             return Planned(spec, made, opinions=told)
         except Mixed as error:
             # this output is the operator's own, so it may show how such a value begins
@@ -123,6 +142,17 @@ async def _plan_source(settings: Settings, spec: SourceSpec) -> Planned:
             raise Unsupported(str(error), hint=hint) from None
         except sqlite3.Error as error:
             raise source_error(session, error) from error
+
+
+async def _foretell(
+    settings: Settings, session: Session, target: Target, made: SourcePlan, seconds: float
+) -> None:
+    """Add what the CHECKs of adopted tables will say to the warnings."""
+    for table in made.tables:
+        if table.adopted:
+            adoption = made.adoptions[table.name]
+            asked = adoption.found.checks, seconds, settings.profile_rows
+            adoption.warnings += await predict(session, target, table, *asked)
 
 
 def _write(out: Path, script: str) -> None:
@@ -136,6 +166,7 @@ def _script(planned: Sequence[Planned]) -> Iterator[str]:
     for one in planned:
         yield f"-- {one.spec.path}"
         yield from (f"-- in the way: the target has {name!r} already" for name in one.existing or ())
+        yield from map(_comment, _adopted(one))
         yield from map(_comment, _remarks(one))
         yield ddl.script(one.plan)
 
@@ -143,6 +174,17 @@ def _script(planned: Sequence[Planned]) -> Iterator[str]:
 def _comment(text: str) -> str:
     # a value may hold line breaks of any kind, behind which the comment would be at its end
     return "-- " + " ".join(text.split())
+
+
+def _adopted(one: Planned) -> Iterator[str]:
+    for table in one.plan.tables:
+        if table.adopted:
+            yield f"adopted: {table.name} goes to {table.qualified} as it is"
+            for column in table.columns:
+                yield f"adopted: {table.name}.{column.source}: {column.conversion or column.pg_type}"
+            adoption = one.plan.adoptions[table.name]
+            yield from (f"adopted: {n.table}, {n.what}: {n.reason}" for n in adoption.notes)
+            yield from (f"warning: {text}" for text in adoption.warnings)
 
 
 def _remarks(one: Planned) -> Iterator[str]:
@@ -169,6 +211,8 @@ def _source(one: Planned) -> dict[str, Any]:
 
 def _table(table: TablePlan, one: Planned) -> dict[str, Any]:
     told = one.opinions.get(table.name, Opinions())
+    adoption = one.plan.adoptions.get(table.name)
+    notes = adoption.notes if adoption else ddl.notes(table, one.plan.tables)
     return {
         "name": table.name,
         "target": table.qualified,
@@ -183,6 +227,7 @@ def _table(table: TablePlan, one: Planned) -> dict[str, Any]:
                 "type": column.pg_type,
                 "set_by_user": column.overridden,
                 "conversion": column.conversion,
+                "to": column.target,
                 "evidence": column.evidence.text(),
                 "classes": {kind: count for kind, count in column.evidence.classes.items() if count},
                 "dissenting": column.dissenting,
@@ -192,7 +237,9 @@ def _table(table: TablePlan, one: Planned) -> dict[str, Any]:
             for column in table.columns
         ],
         "renamed": [{"name": name, "target": target} for name, target in ddl.renames(table)],
-        "notes": [{"what": n.what, "reason": n.reason} for n in ddl.notes(table, one.plan.tables)],
+        "adopted": table.adopted,
+        "warnings": list(adoption.warnings) if adoption else [],
+        "notes": [{"what": n.what, "reason": n.reason} for n in notes],
     }
 
 

@@ -14,13 +14,14 @@ from config.names import mistyped_variables
 from config.sources import list_sources
 from daemon import log, service
 
-from .options import settings_from, source_options
+from .options import adopt_option, settings_from, source_options
 
 logger = structlog.get_logger("liteferry")
 
 
 @click.command()
 @source_options
+@adopt_option
 @click.option("--batch-size", type=int, metavar="N", help="Rows per COPY chunk (default: 10000).")
 @click.option("--parallel", type=int, metavar="N", help="Tables copied at once (default: 4).")
 @click.option("--control", type=click.Path(path_type=Path), help="Control socket to listen on.")

@@ -17,7 +17,7 @@ from replicator.texts import BadText, mark_bad_text
 from replicator.values import Row
 from triggers import homecoming
 from triggers.changelog import Place
-from triggers.homecoming import REFUSALS, RawText, Remainder, Shape
+from triggers.homecoming import REFUSALS, RawText, Remainder, Rest, Shape
 
 from .backlog import Backlog
 from .inverse import Inverse, Unspeakable
@@ -91,8 +91,8 @@ class Delivery:
             # those that had a rowid first, or a new row might be given one of theirs
             for spool in (again, new):
                 for block in spool:
-                    for source, target, rowid in block.rows:
-                        self._insert(block.table_id, source, target, rowid)
+                    for source, target, rest in block.rows:
+                        self._insert(block.table_id, source, target, rest)
             self.done.place = homecoming.end(self._connection)
         return self.done
 
@@ -141,7 +141,8 @@ class Delivery:
             source = one.inverse.row(row, found.row if found is not None else None, self._sampled(number))
         except Unspeakable as error:
             return self._refuse(number, key, error.column, error.reason)
-        (made if found is None else kept).append((source, row, found.rowid if found is not None else None))
+        before = (found.rest.rowid, found.rest.kept) if found is not None else None
+        (made if found is None else kept).append((source, row, before))
 
     def _sampled(self, number: int) -> list[Any]:
         if number not in self._samples:
@@ -149,11 +150,11 @@ class Delivery:
             self._samples[number] = homecoming.samples(self._connection, one.shape, one.inverse.varied)
         return self._samples[number]
 
-    def _insert(self, number: int, source: Row, target: Row, rowid: int | None) -> None:
+    def _insert(self, number: int, source: Row, target: Row, rest: Row | None) -> None:
         one = self._ways[number]
         try:
-            row = tuple(RawText(v.raw) if isinstance(v, BadText) else v for v in source)
-            homecoming.insert(self._connection, one.shape, row, rowid)
+            had = Rest(rest[0], _bindable(rest[1])) if rest is not None else None
+            homecoming.insert(self._connection, one.shape, _bindable(source), had)
         except REFUSALS as error:
             # the text of a CHECK may quote a value; its name tells enough
             reason = f"SQLite refuses the row: {getattr(error, 'sqlite_errorname', type(error).__name__)}"
@@ -169,3 +170,8 @@ class Delivery:
 
     def _refuse(self, number: int, key: Row, column: str, reason: str) -> None:
         self.done.refused.append(Refused(number, key, column, reason))
+
+
+def _bindable(row: Row) -> Row:
+    """Return a row as SQLite's driver takes it; behind the spool, which knows but one class of bytes."""
+    return tuple(RawText(v.raw) if isinstance(v, BadText) else v for v in row)

@@ -17,7 +17,7 @@ from uuid import UUID
 import structlog
 
 from config.errors import CutoverRefused, SourceBusy, TargetAway
-from replicator import ddl, dml, failpoint
+from replicator import aside, ddl, dml, failpoint
 from replicator.backoff import Backoff
 from replicator.naming import ROWID_COLUMN
 from replicator.pipeline import Pipeline
@@ -79,6 +79,7 @@ class Finish:
     async def _release_target(self) -> None:
         async with self._target.transaction() as connection:
             await connection.execute(f"SET LOCAL lock_timeout = {LOCK_MS}")
+            await aside.bring_back(connection, [p.source_id for p in self._pipelines], whole=True)
             for pipeline in self._pipelines:
                 await arming.disarm(connection, pipeline)
                 for plan in pipeline.plans.values():

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from config.errors import ControlError, CutoverRefused
+from tests.catalogue import dump
 from tests.compare import differences
 from tests.databases import from_source, on_source, on_target
+from tests.fault import adoptee
 from tests.fault import test_conversions_daemon as conversions
 from tests.fault.scene import HASTY, one_value, poll, source_open, target_open
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
@@ -289,3 +291,40 @@ async def test_finished_nothing_of_ours_is_left(
         sorted(from_source(path, "SELECT type, name, tbl_name, sql FROM sqlite_master"), key=repr) == before
     )
     on_target(target_url, "INSERT INTO words VALUES ('es', 'casa', 3); INSERT INTO log VALUES ('x', 'y')")
+
+
+async def test_a_schema_that_was_there_before_us_is_put_aside_again_and_comes_back(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str, tmp_path: Path
+) -> None:
+    """Its triggers and foreign keys rest while rows stream in; what never left SQLite stays there."""
+    on_target(target_url, adoptee.TARGET)
+    path = make_source(script=adoptee.SOURCE + adoptee.rows(*range(1, 20)))
+    running = daemon(path, target_url, env=HASTY, args=("--config", adoptee.configuration(tmp_path)))
+    await asyncio.to_thread(running.wait_ready)
+    await asyncio.to_thread(running.cutover, max_pause=30)
+    before = await dump(target_url)
+    on_target(
+        target_url,
+        "UPDATE users SET age = age + 1, mood = 'sad'; DELETE FROM fresh WHERE id = 3;"
+        "DELETE FROM users WHERE id = 3; INSERT INTO notes(body) VALUES ('new');"
+        "INSERT INTO users(id, email, created_at) OVERRIDING SYSTEM VALUE VALUES (99, 'new@x.org', now())",
+    )
+    await home(running, target_url)
+    assert running.status()["sources"][0]["fallback"]["quarantined"] == 0
+    query = "SELECT id, email, mood, age, name FROM users ORDER BY id"
+    assert from_source(path, query) == on_target(target_url, query)
+    assert from_source(path, "SELECT count(*) FROM users WHERE legacy = 'old'") == [(18,)]
+    assert from_source(path, "SELECT count(*) FROM orders") == [(18,)]
+    audited = on_target(target_url, "SELECT count(*) FROM audit")
+    await asyncio.to_thread(running.rollback)
+    on_source(path, adoptee.rows(20, 21) + "DELETE FROM notes WHERE body = 'new'")
+    await asyncio.to_thread(running.wait_ready)
+    assert on_target(target_url, "SELECT count(*) FROM audit") == audited
+    await asyncio.to_thread(running.cutover, max_pause=30)
+    assert from_source(path, query) == on_target(target_url, query)
+
+    async def as_before() -> bool | None:
+        return True if await dump(target_url) == before else None
+
+    # foreign keys are checked against all rows behind the cutover
+    await poll(as_before)

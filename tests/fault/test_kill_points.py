@@ -12,7 +12,7 @@ import pytest
 import replicator
 from config.errors import ControlError
 from tests.compare import differences
-from tests.fault import test_replaced_source, test_schema_changes, test_widening
+from tests.fault import test_existing_schema, test_replaced_source, test_schema_changes, test_widening
 from tests.fault.scene import (
     COPIERS,
     HASTY,
@@ -110,6 +110,7 @@ def test_every_named_point_is_in_these_tests() -> None:
         *IN_ROLLBACK,
         *IN_COPIER,
         *test_schema_changes.POINTS,
+        *test_existing_schema.POINTS,
         *test_replaced_source.POINTS,
         *test_widening.POINTS,
     )

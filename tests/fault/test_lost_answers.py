@@ -7,6 +7,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -37,8 +38,8 @@ GATE = 815
 class Gate:
     """Holds every COMMIT that changed one of liteferry's tables until it is opened."""
 
-    def __init__(self, keeper: asyncpg.Connection[asyncpg.Record], table: str) -> None:
-        self._keeper, self._table = keeper, table
+    def __init__(self, keeper: asyncpg.Connection[asyncpg.Record], table: str, when: str = "true") -> None:
+        self._keeper, self._table, self._when = keeper, table, when
 
     async def close(self) -> None:
         """Let no COMMIT through from now on."""
@@ -49,7 +50,7 @@ class Gate:
         )
         await self._keeper.execute(
             f"CREATE CONSTRAINT TRIGGER gate AFTER UPDATE ON {self._table} DEFERRABLE INITIALLY DEFERRED "
-            "FOR EACH ROW EXECUTE FUNCTION liteferry.wait_at_gate()"
+            f"FOR EACH ROW WHEN ({self._when}) EXECUTE FUNCTION liteferry.wait_at_gate()"
         )
 
     async def somebody_waits(self) -> int:
@@ -68,11 +69,11 @@ class Gate:
 
 
 @asynccontextmanager
-async def gate(url: str, table: str) -> AsyncIterator[Gate]:
+async def gate(url: str, table: str, when: str = "true") -> AsyncIterator[Gate]:
     """Return a gate before the COMMITs that change a table of liteferry's."""
     keeper = await asyncpg.connect(url)
     try:
-        yield Gate(keeper, table)
+        yield Gate(keeper, table, when)
     finally:
         await keeper.close()
 
@@ -102,6 +103,33 @@ async def test_a_batch_whose_commit_is_on_its_way_is_not_taken_for_anothers(
         await before_commit.open()
     assert stop_all([writing]) == []
     await end_equal(running, path, target_url)
+
+
+async def test_a_widened_column_whose_commit_is_on_its_way_is_waited_for(
+    make_source: MakeSource, daemon: StartDaemon, proxy: MakeProxy, target_url: str
+) -> None:
+    """Nothing is sent by the old type once the new one may be there."""
+    script = "CREATE TABLE t(id INTEGER PRIMARY KEY, flag BOOLEAN); INSERT INTO t VALUES (1, 0), (2, 1)"
+    path, line = make_source(script=script), proxy(target_url)
+    running = daemon(path, line.url, env={**HASTY, "LITEFERRY_ON_TYPE_DRIFT": "widen"})
+    await asyncio.to_thread(running.wait_ready)
+    async with gate(target_url, "liteferry.progress", "OLD.plan <> NEW.plan") as before_commit:
+        await before_commit.close()
+        write(path, "UPDATE t SET flag = 2 WHERE id = 1")
+        backend = await before_commit.somebody_waits()
+        write(path, "UPDATE t SET flag = 1 WHERE id = 2")
+        line.cut()
+        await before_commit.others_wait_for(backend)
+        await before_commit.open()
+    await end_equal(running, path, target_url)
+    await asyncio.to_thread(running.wait_ready)
+    await end_equal(running, path, target_url)
+
+
+def write(path: Path, statement: str) -> None:
+    """Write as the application."""
+    with closing(sqlite3.connect(path, timeout=10)) as application, application:
+        application.execute(statement)
 
 
 def numbers(rows: int) -> str:

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 FIGURES = (
     "time / raw COPY's time",
     "speed / pgloader's, copy to keys built",
+    "profile's time / copy's",
     "row changes/s",
     "commit to visible, p50",
     "commit to visible, p99",

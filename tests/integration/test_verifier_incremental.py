@@ -14,7 +14,7 @@ import pytest
 from replicator.findings import Mode, TableReport
 from replicator.progress import Progress
 from replicator.verifier import Verifier, Wish
-from tests.databases import on_source
+from tests.databases import on_source, on_target
 from tests.fidelity.engine import Running, streaming
 from tests.fixtures.sqlite import MakeSource
 from triggers import changelog
@@ -142,6 +142,21 @@ async def test_a_schema_that_changes_under_a_comparison_has_the_table_compared_a
     await scene.running.until(lambda: progress.rows_done > 0)
     await asyncio.to_thread(on_source, scene.path, "ALTER TABLE note ADD COLUMN more TEXT DEFAULT 'x';")
     assert [report.equal for report in await comparing] == [True, True]
+
+
+async def test_a_target_that_is_away_for_a_moment_ends_no_comparison(scene: Scene, target_url: str) -> None:
+    """The table in hand is begun anew when it is back; those that are done are done."""
+    await scene.write(
+        "WITH RECURSIVE i(n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM i WHERE n < 30000)"
+        "INSERT INTO note SELECT n, 'note ' || n FROM i;"
+    )
+    progress = Progress(2, 30_000, "full")
+    comparing = asyncio.create_task(Verifier(scene.pipeline, progress).run())
+    await scene.running.until(lambda: progress.rows_done > 0)
+    ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'liteferry'"
+    await asyncio.to_thread(on_target, target_url, f"{ours} AND datname = current_database()")
+    assert [report.equal for report in await comparing] == [True, True]
+    assert scene.pipeline.facts.retries > 0 or progress.tables_done == 2
 
 
 async def test_more_keys_than_can_be_remembered_mean_the_whole_table(scene: Scene) -> None:

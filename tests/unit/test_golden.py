@@ -62,6 +62,10 @@ CASES = {
     '"é" TEXT UNIQUE)',
     "long_names": f"CREATE TABLE {'long_' * 12}(id INTEGER PRIMARY KEY, {'column_' * 8} INT UNIQUE);"
     f"CREATE INDEX {'index_' * 12} ON {'long_' * 12}({'column_' * 8} DESC)",
+    "carried": "CREATE TABLE t(id INTEGER PRIMARY KEY, mail TEXT UNIQUE COLLATE NOCASE CHECK (mail LIKE '%'),"
+    " active BOOLEAN CONSTRAINT bit CHECK (active IN (0, 1)), n INT, m TEXT AS (lower(mail)), "
+    "CHECK (n BETWEEN 1 AND 5 OR mail < 'm'), CHECK (date(mail) <> 'x'));"
+    "CREATE UNIQUE INDEX one_active ON t(n) WHERE active = 1",
     "key_of_five": "CREATE TABLE t(a, b, c, d, e, PRIMARY KEY(e, d, c, b, a)) WITHOUT ROWID",
 }
 
@@ -69,7 +73,7 @@ CASES = {
 NAMED = """CREATE TABLE Users(Id INTEGER PRIMARY KEY AUTOINCREMENT, "E-Mail" TEXT UNIQUE, xmin INT);
 CREATE TABLE "Order Details"(OrderId INT, "Line No" INT, UserID INT REFERENCES users(id), Slot INT,
     PRIMARY KEY(OrderId, "Line No"));
-CREATE UNIQUE INDEX "One Slot" ON "Order Details"(Slot, lower([Line No])) WHERE Slot > 0 AND "OrderId" <> 0;
+CREATE UNIQUE INDEX "One Slot" ON "Order Details"(Slot, abs([Line No])) WHERE Slot > 0 AND "OrderId" <> 0;
 CREATE TABLE "2nd/""É"("HTTPServer", "" TEXT)"""
 POLICIES = {
     "names_exact": Naming(),

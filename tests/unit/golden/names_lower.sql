@@ -2,7 +2,7 @@
 CREATE TABLE Users(Id INTEGER PRIMARY KEY AUTOINCREMENT, "E-Mail" TEXT UNIQUE, xmin INT);
 CREATE TABLE "Order Details"(OrderId INT, "Line No" INT, UserID INT REFERENCES users(id), Slot INT,
     PRIMARY KEY(OrderId, "Line No"));
-CREATE UNIQUE INDEX "One Slot" ON "Order Details"(Slot, lower([Line No])) WHERE Slot > 0 AND "OrderId" <> 0;
+CREATE UNIQUE INDEX "One Slot" ON "Order Details"(Slot, abs([Line No])) WHERE Slot > 0 AND "OrderId" <> 0;
 CREATE TABLE "2nd/""É"("HTTPServer", "" TEXT);
 
 -- capture of 2nd/"É: rowid, 01745c5de3e0278a
@@ -32,7 +32,7 @@ SELECT l.k1, t."rowid", t."HTTPServer", t."" FROM (SELECT DISTINCT k1 FROM main.
 -- next page
 SELECT * FROM main."2nd/""É" AS t WHERE t."rowid" > ? ORDER BY t."rowid" LIMIT ? OFFSET ?;
 
--- capture of Order Details: primary, 46e824429ff8611e
+-- capture of Order Details: primary, 8e9e93e4bf696794
 CREATE TRIGGER "_liteferry_2_ai" AFTER INSERT ON "Order Details"
 BEGIN
   INSERT INTO "_liteferry_log"(at, t, k1, k2) VALUES(julianday('now'), 2, NEW."OrderId", NEW."Line No");
@@ -59,12 +59,12 @@ BEGIN
 END;
 CREATE TRIGGER "_liteferry_2_ri" BEFORE INSERT ON "Order Details"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "OrderId", "Line No" FROM "Order Details" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "Order Details" AS "_liteferry_row" WHERE "Slot" COLLATE "BINARY" = NEW."Slot" AND (lower([Line No])) COLLATE "BINARY" = (SELECT lower([Line No]) FROM (SELECT NEW."OrderId" AS "OrderId", NEW."Line No" AS "Line No", NEW."UserID" AS "UserID", NEW."Slot" AS "Slot") AS "Order Details") AND (Slot > 0 AND "OrderId" <> 0)) FROM (SELECT NULL AS "OrderId", NULL AS "Line No", NULL AS "UserID", NULL AS "Slot") AS NEW);
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "OrderId", "Line No" FROM "Order Details" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "Order Details" AS "_liteferry_row" WHERE "Slot" COLLATE "BINARY" = NEW."Slot" AND (abs([Line No])) COLLATE "BINARY" = (SELECT abs([Line No]) FROM (SELECT NEW."OrderId" AS "OrderId", NEW."Line No" AS "Line No", NEW."UserID" AS "UserID", NEW."Slot" AS "Slot") AS "Order Details") AND (Slot > 0 AND "OrderId" <> 0)) FROM (SELECT NULL AS "OrderId", NULL AS "Line No", NULL AS "UserID", NULL AS "Slot") AS NEW);
   INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "OrderId", "Line No" FROM "Order Details" AS "_liteferry_row" WHERE "rowid" = NEW."rowid";
 END;
 CREATE TRIGGER "_liteferry_2_ru" BEFORE UPDATE ON "Order Details"
 BEGIN
-  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "OrderId", "Line No" FROM "Order Details" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "Order Details" AS "_liteferry_row" WHERE "Slot" COLLATE "BINARY" = NEW."Slot" AND (lower([Line No])) COLLATE "BINARY" = (SELECT lower([Line No]) FROM (SELECT NEW."OrderId" AS "OrderId", NEW."Line No" AS "Line No", NEW."UserID" AS "UserID", NEW."Slot" AS "Slot") AS "Order Details") AND (Slot > 0 AND "OrderId" <> 0) AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "OrderId", NULL AS "Line No", NULL AS "UserID", NULL AS "Slot") AS NEW);
+  INSERT INTO "_liteferry_log"(at, t, k1, k2) SELECT julianday('now'), 2, "OrderId", "Line No" FROM "Order Details" AS "_liteferry_row" WHERE "rowid" = (SELECT (SELECT "rowid" FROM "Order Details" AS "_liteferry_row" WHERE "Slot" COLLATE "BINARY" = NEW."Slot" AND (abs([Line No])) COLLATE "BINARY" = (SELECT abs([Line No]) FROM (SELECT NEW."OrderId" AS "OrderId", NEW."Line No" AS "Line No", NEW."UserID" AS "UserID", NEW."Slot" AS "Slot") AS "Order Details") AND (Slot > 0 AND "OrderId" <> 0) AND "rowid" <> OLD."rowid") FROM (SELECT NULL AS "OrderId", NULL AS "Line No", NULL AS "UserID", NULL AS "Slot") AS NEW);
 END;
 CREATE TRIGGER "_liteferry_2_rr" BEFORE UPDATE OF rowid, oid, _rowid_ ON "Order Details"
 BEGIN
@@ -146,6 +146,7 @@ CREATE TABLE "public"."app_order details" (
     "slot" bigint
 );
 ALTER TABLE "public"."app_order details" ADD CONSTRAINT "app_order details_pkey" PRIMARY KEY ("orderid", "line no");
+CREATE UNIQUE INDEX "One Slot" ON "public"."app_order details" ("slot" NULLS FIRST, (abs("line no")) NULLS FIRST) WHERE ("slot" > 0) AND ("orderid" <> 0);
 COMMENT ON COLUMN "public"."app_order details"."orderid" IS 'from SQLite OrderId INT';
 COMMENT ON COLUMN "public"."app_order details"."line no" IS 'from SQLite Line No INT';
 COMMENT ON COLUMN "public"."app_order details"."userid" IS 'from SQLite UserID INT';
@@ -169,7 +170,6 @@ COMMENT ON COLUMN "public"."app_users"."e-mail" IS 'from SQLite E-Mail TEXT';
 COMMENT ON COLUMN "public"."app_users"."xmin_" IS 'from SQLite xmin INT';
 ALTER TABLE "public"."app_order details" ADD CONSTRAINT "app_order details_userid_fkey" FOREIGN KEY ("userid") REFERENCES "public"."app_users" ("id") NOT VALID;
 -- not carried: 2nd/"É, column _liteferry_rowid: added: the table has no key of its own
--- not carried: Order Details, index One Slot: a function of texts has something else: (Slot, lower([Line No])) WHERE Slot > 0 AND "OrderId" <> 0
 
 -- applied to 2nd/"É
 INSERT INTO "public"."app_2nd/""É" ("_liteferry_rowid", "httpserver", "unnamed") SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]) ON CONFLICT ("_liteferry_rowid") DO UPDATE SET "httpserver" = EXCLUDED."httpserver", "unnamed" = EXCLUDED."unnamed";
