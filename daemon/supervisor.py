@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -50,6 +50,9 @@ HISTORY = 900
 SPARE_CONNECTIONS = 5
 
 ANNOUNCE_SECONDS = 0.2
+
+#: How long a rollback waits for what is told behind a cutover.
+BUSY_SECONDS = 5.0
 
 
 #: More where a folder is watched: sources that join take turns at these.
@@ -355,9 +358,7 @@ class Supervisor:
         found = self._back_reasons()
         if dry_run:
             return {"outcome": "dry_run", "can_rollback": not found, "reasons": found}
-        if self._moving.locked():
-            raise CutoverRefused("a cutover or rollback is under way already")
-        async with self._moving:
+        async with self._alone():
             found = self._back_reasons()
             if found:
                 raise CutoverRefused(
@@ -365,6 +366,19 @@ class Supervisor:
                 )
             await self._stop_tidying()
             return await self._roll_back(max_pause or self.settings.max_pause, rehearse)
+
+    @contextlib.asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Move writes while nobody else does; a hook may just be told of the last time."""
+        try:
+            async with asyncio.timeout(BUSY_SECONDS):
+                await self._moving.acquire()
+        except TimeoutError:
+            raise CutoverRefused("a cutover or rollback is under way already") from None
+        try:
+            yield
+        finally:
+            self._moving.release()
 
     async def _roll_back(self, max_pause: float, rehearse: bool) -> dict[str, Any]:
         attempt = Rollback(self._target, self._pipelines, max_pause)
@@ -386,9 +400,7 @@ class Supervisor:
 
         Raises CutoverRefused where the sources are not cut over.
         """
-        if self._moving.locked():
-            raise CutoverRefused("a cutover or rollback is under way already")
-        async with self._moving:
+        async with self._alone():
             await self._stop_tidying()
             return await Finish(self._target, self._pipelines).run()
 
