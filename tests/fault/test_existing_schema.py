@@ -179,7 +179,7 @@ async def writes_go_on(source: Path, url: str) -> None:
 async def test_a_schema_that_plan_has_written_down_can_be_adopted(
     daemon: StartDaemon, make_source: MakeSource, target_url: str, tmp_path: Path, liteferry: Liteferry
 ) -> None:
-    """`plan --out`, edited or not, run by psql, and then filled."""
+    """`plan --out`, edited or not, run by psql, then filled; a table without a key has its column."""
     source = make_source(script=SOURCE + rows(1, 2, 3))
     script = tmp_path / "schema.sql"
     written = await asyncio.to_thread(liteferry, "plan", source, "--out", script)
