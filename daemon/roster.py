@@ -179,7 +179,9 @@ class Roster:
                 log.warning("a source is missing since the last run", source=path)
 
     async def prepare(self) -> None:
-        """Set up or take up every source. Raises LiteferryError."""
+        """Set up or take up every source, none before all are known to fit. Raises LiteferryError."""
+        for pipeline in self.pipelines:
+            await blamed(pipeline, answered(pipeline.foresee))
         for pipeline in self.pipelines:
             await blamed(pipeline, answered(pipeline.prepare))
 

@@ -12,7 +12,7 @@ from triggers.schema import Table
 from triggers.session import Session
 
 from . import adoption, catalogue
-from .adoption import Adoption, Way
+from .adoption import Adoption
 from .catalogue import TargetTable
 from .naming import Names
 from .paging import Cursor, Pace
@@ -20,6 +20,7 @@ from .plan import ColumnPlan, TablePlan
 from .reader import read_page
 from .target import Target
 from .types import Evidence
+from .ways import Way
 
 PAGE_BYTES = 8 << 20
 

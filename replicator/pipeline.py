@@ -211,17 +211,25 @@ class Pipeline:
     async def _note_journal_mode(self) -> None:
         self.facts.journal_mode = await self.watcher.run(journal_mode)
 
-    async def prepare(self) -> None:
-        """Look at both sides, and set up or take up the migration; returns when copying may begin.
+    async def foresee(self) -> None:
+        """Look at both sides and refuse whatever must be refused; changes nothing.
 
-        Whatever must be refused is refused here, before anything is changed.
+        Apart from `prepare`, so that of several sources none is touched when another must be refused.
         """
         self.enter(State.PREFLIGHT)
         await self._note_journal_mode()
+        if await self.registration.look() is None:
+            await self.registration.refuse_foreign_fence()
+            await self._copying.warm()
+            await self.registration.foresee()
+
+    async def prepare(self) -> None:
+        """Set up or take up the migration; returns when copying may begin. Foresees what nobody has."""
+        if self.facts.state is not State.PREFLIGHT:
+            await self.foresee()
         record = await self.registration.look()
         if record is None:
             await self.registration.refuse_foreign_fence()
-            await self._copying.warm()
             record, plans = await self.registration.set_up()
             known = False
         else:

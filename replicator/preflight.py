@@ -12,12 +12,14 @@ from triggers.connection import reading
 from triggers.identifier import quote
 from triggers.key import choose
 from triggers.schema import Skipped, Table, tables
+from triggers.select import View
 from triggers.session import Session
 
 from . import adopting, adoption, views
 from .adoption import Adoption
 from .ledger import TableRecord
 from .naming import Naming, named
+from .objects import Note
 from .plan import SourcePlan, TablePlan, names_alone, plan_table, remembered
 from .policy import Policy
 from .profile import Profile, estimate
@@ -60,14 +62,7 @@ async def make_plan(
     adoptions: dict[str, Adoption] = {}
     for table in found:
         await session.run(_refuse_unreachable, table)
-        rows: int | None = None
-        if profile:
-            evidence = await profiled(session, table, read_seconds, profile_rows)
-            if evidence and 0 < profile_rows <= evidence[0].rows:
-                rows = await session.run(estimate, table, choose(table))
-        else:
-            rows = await session.run(estimate, table, choose(table))
-            evidence = [Evidence()] * len(table.columns)
+        evidence, rows = await _looked_at(session, table, read_seconds if profile else 0, profile_rows)
         called = names[table.name]
         if called.table in present:
             there = present[called.table]
@@ -78,10 +73,32 @@ async def make_plan(
             planned.append(plan_table(table, schema, evidence, overrides or {}, rows, called, policy))
     adoption.refuse(adoptions)
     seen = views.named(await session.run(select.views, exclude), naming or Naming())
-    _, refused = views.translate(seen, planned, schema)
-    others = [s for s in skipped if s.kind != "view" or s.name not in {view.name for view in seen}]
-    left_out = [*others, *(Skipped(note.table, "view", note.reason) for note in refused)]
-    return SourcePlan(schema, tuple(planned), tuple(left_out), tuple(seen), adoptions)
+    left_out = _left_out(skipped, seen, views.translate(seen, planned, schema)[1])
+    return SourcePlan(schema, tuple(planned), left_out, tuple(seen), adoptions)
+
+
+async def _looked_at(
+    session: Session, table: Table, seconds: float, most: int
+) -> tuple[list[Evidence], int | None]:
+    """Return what a table holds, and an estimate of its rows where not all were counted.
+
+    Read for some `seconds` at once, not at all with 0.
+    """
+    evidence = [Evidence()] * len(table.columns)
+    if seconds:
+        evidence = await profiled(session, table, seconds, most)
+        if not (evidence and 0 < most <= evidence[0].rows):
+            return evidence, None
+    return evidence, await session.run(estimate, table, choose(table))
+
+
+def _left_out(
+    skipped: Sequence[Skipped], seen: Sequence[View], refused: Sequence[Note]
+) -> tuple[Skipped, ...]:
+    """Return what is not replicated: of the views that were seen those that are refused."""
+    carried = {view.name for view in seen}
+    others = [s for s in skipped if s.kind != "view" or s.name not in carried]
+    return (*others, *(Skipped(note.table, "view", note.reason) for note in refused))
 
 
 def _ruled(plan: TablePlan, policy: Policy) -> TablePlan:

@@ -42,6 +42,8 @@ class Registration:
         self._source_id: UUID | None = None
         #: What the target knew of the source at the last look, None for nothing.
         self.known_state: State | None = None
+        #: What was planned before anything was changed, and for which version of the schema.
+        self._foreseen: tuple[int, SourcePlan] | None = None
 
     @property
     def source_id(self) -> UUID | None:
@@ -103,6 +105,17 @@ class Registration:
                 hint="give that target, or lift the fence with `liteferry uninstall --lift-fence`",
             )
 
+    async def foresee(self) -> None:
+        """Plan the source and refuse what must be refused; changes nothing. Raises as `set_up` does."""
+        version = await self._pipeline.reader.run(refit.version)
+        try:
+            plan = await self._planned(version)
+        except SchemaChanged:
+            # by then it is planned anew
+            return
+        await self._refuse(plan)
+        self._foreseen = version, plan
+
     async def set_up(self) -> tuple[SourceRecord, dict[int, TablePlan]]:
         """Plan the source, install the capture, and register with the target.
 
@@ -110,10 +123,14 @@ class Registration:
         record and the plans by number. Raises SourceBusy, Unsupported, TargetError, TargetAway.
         """
         reader = self._pipeline.reader
+        foreseen, self._foreseen = self._foreseen, None
         while True:
             version = await reader.run(refit.version)
+            fitting = foreseen[1] if foreseen is not None and foreseen[0] == version else None
+            foreseen = None
             try:
-                return await self._register(await self._planned(version), Known(version))
+                plan = fitting or await self._planned(version)
+                return await self._register(plan, Known(version))
             except SchemaChanged:
                 log.info("the schema has changed, planning again", source=str(self._path))
 
@@ -129,10 +146,7 @@ class Registration:
     async def _register(self, plan: SourcePlan, known: Known) -> tuple[SourceRecord, dict[int, TablePlan]]:
         """Install the capture, then register with the target: a crash between leaves nothing to undo."""
         pipeline, target = self._pipeline, self._pipeline.target
-        async with target.connection() as connection:
-            made = [p.target for p in plan.tables if not p.adopted]
-            await ledger.refuse_existing(connection, plan.schema, made)
-        await self._refuse_harm(plan)
+        await self._refuse(plan)
         captured = await self._install([(p.table, p.key) for p in plan.tables], known)
         failpoint.reach("install.after")
         self._source_id = await pipeline.reader.run(capture.source_id)
@@ -151,6 +165,12 @@ class Registration:
         if record is None:
             raise TargetError("the target has forgotten the source that was just registered")
         return record, plans
+
+    async def _refuse(self, plan: SourcePlan) -> None:
+        async with self._pipeline.target.connection() as connection:
+            made = [p.target for p in plan.tables if not p.adopted]
+            await ledger.refuse_existing(connection, plan.schema, made)
+        await self._refuse_harm(plan)
 
     async def _refuse_harm(self, plan: SourcePlan) -> None:
         broken = await self._pipeline.reader.run(relations.harmed, [p.table for p in plan.tables])
