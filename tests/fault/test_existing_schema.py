@@ -100,6 +100,11 @@ def as_before(lines: set[str]) -> set[str]:
     return {line for line in lines if not any(name in line for name in NEW)}
 
 
+def without_the_way_back(lines: set[str]) -> set[str]:
+    """Return a dump without the triggers that stay until the way back is given up."""
+    return {line for line in lines if "liteferry_back_" not in line}
+
+
 @pytest.mark.parametrize(
     "point", [*POINTS, "register.after", "cutover.after_fence", "cutover.after_decision"]
 )
@@ -194,7 +199,7 @@ async def test_a_schema_that_plan_has_written_down_can_be_adopted(
     await asyncio.to_thread(running.wait_ready)
     await asyncio.to_thread(running.cutover, max_pause=30)
     await settled(target_url)
-    assert await dump(target_url) == before
+    assert without_the_way_back(await dump(target_url)) == before
 
 
 #: As Django writes it: identity by default, deferred foreign keys between apps, indexes by pattern, UUIDs.
@@ -283,6 +288,6 @@ async def test_a_schema_of_django_is_filled_and_is_as_it_was_after_the_cutover(
     await asyncio.to_thread(running.wait_ready)
     await asyncio.to_thread(running.cutover, max_pause=30)
     await settled(target_url)
-    assert await dump(target_url) == before
+    assert without_the_way_back(await dump(target_url)) == before
     insert = "INSERT INTO shop_item_tags(item_id, user_id) SELECT id, 1 FROM shop_item WHERE stock = 2"
     assert on_target(target_url, f"{insert} RETURNING id") == [(32,)]
