@@ -38,6 +38,7 @@ STATES = (
     "failed",
 )
 OUTCOMES = ("cut_over", "rehearsed", "refused", "failed")
+BACK_OUTCOMES = ("rolled_back", "rehearsed", "refused", "failed")
 
 
 class Kind(Enum):
@@ -90,6 +91,14 @@ def _source(field: str) -> Reader:
     return read
 
 
+def _fallback(field: str) -> Reader:
+    def read(status: Status) -> Iterator[Sample]:
+        for source in _sources(status):
+            yield (source["path"],), number((source.get("fallback") or {}).get(field))
+
+    return read
+
+
 def _table(field: str) -> Reader:
     def read(status: Status) -> Iterator[Sample]:
         for source in _sources(status):
@@ -127,6 +136,15 @@ def _cutover_pause(status: Status) -> Iterator[Sample]:
 
 def _cutover_outcome(status: Status) -> Iterator[Sample]:
     for outcome, value in _one_of(OUTCOMES, (status.get("cutover") or {}).get("outcome")):
+        yield (outcome,), value
+
+
+def _rollback_pause(status: Status) -> Iterator[Sample]:
+    yield (), number((status.get("rollback") or {}).get("pause_seconds"))
+
+
+def _rollback_outcome(status: Status) -> Iterator[Sample]:
+    for outcome, value in _one_of(BACK_OUTCOMES, (status.get("rollback") or {}).get("outcome")):
         yield (outcome,), value
 
 
@@ -174,6 +192,18 @@ METRICS: tuple[Metric, ...] = (
         "1 for the outcome of the last cutover or rehearsal, 0 for every other.",
         "outcome",
     ),
+    _gauge("ready_for_rollback", _overall("can_rollback"), "1 when a rollback would be accepted now."),
+    _gauge(
+        "rollback_pause_seconds",
+        _rollback_pause,
+        "How long the last rollback or rehearsal of one held the application's writes.",
+    ),
+    _gauge(
+        "rollback_outcome",
+        _rollback_outcome,
+        "1 for the outcome of the last rollback or rehearsal of one, 0 for every other.",
+        "outcome",
+    ),
     _counter(
         "clock_jumps_total",
         _overall("clock_jumps"),
@@ -207,6 +237,31 @@ METRICS: tuple[Metric, ...] = (
         "estimated_catch_up_seconds",
         _source("estimated_catch_up_seconds"),
         "Time until the pending changes are applied at the present rate.",
+        "source",
+    ),
+    # the way back
+    _gauge(
+        "fallback_pending_changes",
+        _fallback("pending_changes"),
+        "Changes of the target since the cutover that are not yet in the source.",
+        "source",
+    ),
+    _gauge(
+        "fallback_oldest_unapplied_seconds",
+        _fallback("oldest_unapplied_seconds"),
+        "Age of the oldest of them; 0 when there is none.",
+        "source",
+    ),
+    _counter(
+        "fallback_changes_applied_total",
+        _fallback("changes_applied"),
+        "Changes of the target brought back to the source since the daemon started.",
+        "source",
+    ),
+    _gauge(
+        "fallback_quarantined_rows",
+        _fallback("quarantined"),
+        "Rows of the target that SQLite cannot hold and that are kept aside.",
         "source",
     ),
     # one source

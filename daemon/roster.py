@@ -28,6 +28,7 @@ from config.sources import (
 )
 from replicator import ledger
 from replicator.checks import refuse_meetings as refuse_shared_tables
+from replicator.fallback.homeward import AWAY
 from replicator.faults import ours
 from replicator.naming import check_renames
 from replicator.pipeline import Pipeline
@@ -53,6 +54,9 @@ LOOK_SECONDS = 0.5
 #: A newcomer's tables must stay the same for so long: applications make one after the other.
 QUIET_SECONDS = 0.5
 QUIET_LOOKS = 10
+
+#: States in which nobody can join any more, for the others are not copied any more.
+PAST = (*AWAY, State.FINISHED)
 
 #: How long a cutover waits for the verdict on a file that has just appeared.
 VERDICT_SECONDS = 3.0
@@ -182,7 +186,7 @@ class Roster:
             await blamed(pipeline, answered(pipeline.prepare))
 
     async def run(self, wakeup: Wakeup, schedule: Schedule) -> None:
-        """Run all sources and let newcomers join; returns when every source has been cut over."""
+        """Run all sources and let newcomers join, but for after the cutover; until cancelled."""
         async with asyncio.TaskGroup() as group:
             for pipeline in self.pipelines:
                 self._start(group, wakeup, schedule, pipeline)
@@ -232,9 +236,8 @@ class Roster:
         while True:
             for pipeline in self.pipelines:
                 present(pipeline)
-            await self._admission.look(admit)
-            if self.pipelines and all(p.facts.state is State.CUT_OVER for p in self.pipelines):
-                return
+            if not any(p.facts.state in PAST for p in self.pipelines):
+                await self._admission.look(admit)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._news.wait()

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -22,6 +22,10 @@ from replicator.afterwards import build_indexes
 from replicator.backoff import Backoff
 from replicator.cutover import Cutover
 from replicator.decision import resolve, validate
+from replicator.fallback import readiness
+from replicator.fallback.finish import Finish, forgotten
+from replicator.fallback.rollback import Rollback
+from replicator.fallback.rollback import resolve as resolve_rollback
 from replicator.faults import ours
 from replicator.pipeline import Pipeline
 from replicator.state import State, overall
@@ -47,6 +51,9 @@ SPARE_CONNECTIONS = 5
 
 ANNOUNCE_SECONDS = 0.2
 
+#: How long a rollback waits for what is told behind a cutover.
+BUSY_SECONDS = 5.0
+
 
 #: More where a folder is watched: sources that join take turns at these.
 NEWCOMERS_CONNECTIONS = 5
@@ -68,10 +75,14 @@ class Supervisor:
     def __init__(self, settings: Settings, specs: Sequence[SourceSpec], notifier: Notifier) -> None:
         self.settings = settings
         self._notifier = notifier
+        self._specs = specs
         self._target = Target(settings.target_url(), size=connections(settings, len(specs)))
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._history: deque[dict[str, Any]] = deque(maxlen=HISTORY)
         self._last_cutover: dict[str, Any] | None = None
+        self._last_rollback: dict[str, Any] | None = None
+        #: What is done at leisure after a cutover.
+        self._tidying: asyncio.Task[None] | None = None
         self._notices: list[str] = []
         self._failure: asyncio.Future[None] | None = None
         self._schedule: Schedule | None = None
@@ -128,6 +139,7 @@ class Supervisor:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._target.close)
             await self._connect()
+            await answered(partial(forgotten, self._target, [str(spec.path) for spec in self._specs]))
             await self._roster.open(stack)
             await self._roster.prepare()
             await self._resolve()
@@ -143,11 +155,7 @@ class Supervisor:
             async with asyncio.TaskGroup() as work:
                 work.create_task(self._roster.run(wakeup, schedule), name="sources")
                 work.create_task(self._announce(), name="announce")
-            # every source has been cut over: what is left is to tidy up and to be asked about it
-            async with self._moving:
-                await answered(self._turns.make_up)
-            await self._tidy()
-            await asyncio.Event().wait()
+                work.create_task(self._tidy_after_cutovers(), name="tidy")
 
     async def _connect(self) -> None:
         backoff = Backoff()
@@ -162,18 +170,21 @@ class Supervisor:
 
     async def _resolve(self) -> None:
         backoff = Backoff()
+        if self._pipelines and all(p.facts.state is State.FINISHED for p in self._pipelines):
+            return await Finish(self._target, self._pipelines).complete()
         while True:
             try:
+                await resolve_rollback(self._target, self._pipelines)
                 return await resolve(self._target, self._pipelines)
             except LiteferryError as error:
                 if not error.retryable:
                     raise
-                log.warning("an interrupted cutover waits to be resolved", reason=str(error))
+                log.warning("an interrupted cutover or rollback waits to be resolved", reason=str(error))
                 await asyncio.sleep(backoff.failed())
 
     async def _announce(self) -> None:
         """Tell once whenever the cutover becomes possible, or is no longer."""
-        while any(p.facts.state is not State.CUT_OVER for p in self._pipelines):
+        while True:
             found = self._reasons()
             if not found and not self.ready.is_set():
                 self.ready.set()
@@ -186,9 +197,11 @@ class Supervisor:
                 self._turns.unsettled()
             self._notifier.status(self._line(found))
             await asyncio.sleep(ANNOUNCE_SECONDS)
-        self.ready.clear()
 
     def _line(self, found: Sequence[str]) -> str:
+        if self.state is State.CUT_OVER:
+            waiting = sum(p.facts.fallback.pending for p in self._pipelines)
+            return f"cut over, {waiting} changes to bring back"
         pending = sum(p.facts.pending for p in self._pipelines)
         ready = "ready for cutover" if not found else found[0]
         return f"{self.state.value}, {pending} changes pending, {ready}"
@@ -214,6 +227,21 @@ class Supervisor:
         # it reads the target's tables, from which the cutover must take the guard while writers wait
         return [*found, "a verification is running"] if self._verification.is_running else found
 
+    def _back_reasons(self) -> list[str]:
+        """Return why the writes cannot be given back now."""
+        if not self._pipelines:
+            return ["no source is known yet"]
+        gates = readiness.BackGates(self.settings.ready_max_pending, self.settings.ready_max_age)
+        found = []
+        for pipeline in self._pipelines:
+            names = {number: plan.name for number, plan in pipeline.plans.items()}
+            state, facts = pipeline.facts.state, pipeline.facts.fallback
+            why = [f"is {state.value}, not cut over"]
+            if state is State.CUT_OVER:
+                why = readiness.reasons(facts, names, gates, time.monotonic())
+            found += [f"{pipeline.path}: {reason}" for reason in why]
+        return found
+
     def _predicted(self) -> float | None:
         pauses = [pause_of(p.facts, time.monotonic()) for p in self._pipelines]
         known = [p for p in pauses if p is not None]
@@ -221,7 +249,7 @@ class Supervisor:
 
     def status(self) -> dict[str, Any]:
         """Return the status as documented in docs/reference/http.md."""
-        found = self._reasons()
+        found, back = self._reasons(), self._back_reasons()
         return {
             "state": self.state.value,
             "can_cutover": not found,
@@ -230,6 +258,9 @@ class Supervisor:
             "started_at": self._started_at,
             "predicted_pause_seconds": self._predicted(),
             "cutover": self._last_cutover,
+            "can_rollback": not back,
+            "rollback_reasons": back,
+            "rollback": self._last_rollback,
             "verification": self._verification.as_dict(),
             "clock_jumps": self._schedule.clock_jumps if self._schedule else 0,
             "notices": [*self._roster.notices, *self._notices],
@@ -316,6 +347,91 @@ class Supervisor:
             if hook is not None:
                 self._last_cutover["hook"] = hook.as_dict()
         return self._last_cutover
+
+    async def rollback(
+        self, *, max_pause: float | None = None, rehearse: bool = False, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Give the writes back to the sources, or rehearse it, or tell with `dry_run` what would happen.
+
+        Raises CutoverRefused with the reasons when something stands in the way.
+        """
+        found = self._back_reasons()
+        if dry_run:
+            return {"outcome": "dry_run", "can_rollback": not found, "reasons": found}
+        async with self._alone():
+            found = self._back_reasons()
+            if found:
+                raise CutoverRefused(
+                    "not ready for rollback: " + "; ".join(found), hint="see `liteferry status`"
+                )
+            await self._stop_tidying()
+            return await self._roll_back(max_pause or self.settings.max_pause, rehearse)
+
+    @contextlib.asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Move writes while nobody else does; a hook may just be told of the last time."""
+        try:
+            async with asyncio.timeout(BUSY_SECONDS):
+                await self._moving.acquire()
+        except TimeoutError:
+            raise CutoverRefused("a cutover or rollback is under way already") from None
+        try:
+            yield
+        finally:
+            self._moving.release()
+
+    async def _roll_back(self, max_pause: float, rehearse: bool) -> dict[str, Any]:
+        attempt = Rollback(self._target, self._pipelines, max_pause)
+        try:
+            self._last_rollback = await attempt.run(rehearse=rehearse)
+        except LiteferryError as error:
+            outcome = "refused" if isinstance(error, CutoverRefused) else "failed"
+            self._last_rollback = attempt.timeline.report(outcome, str(error))
+            raise
+        log.info("rollback", **self._last_rollback)
+        if not rehearse:
+            hook = await self._turns.rolled_back(attempt.id)
+            if hook is not None:
+                self._last_rollback["hook"] = hook.as_dict()
+        return self._last_rollback
+
+    async def finish(self) -> dict[str, Any]:
+        """Give the way back up and take everything of ours off both sides; return the report.
+
+        Raises CutoverRefused where the sources are not cut over.
+        """
+        async with self._alone():
+            await self._stop_tidying()
+            return await Finish(self._target, self._pipelines).run()
+
+    async def _tidy_after_cutovers(self) -> None:
+        """Tidy up each time that all sources have been cut over."""
+        while True:
+            await self._until(lambda: self.state is State.CUT_OVER)
+            async with self._moving:
+                if self.state is not State.CUT_OVER:
+                    continue
+                await answered(self._turns.make_up)
+                self._tidying = asyncio.create_task(self._tidy(), name="tidying")
+            try:
+                await asyncio.wait([self._tidying])
+            finally:
+                self._tidying.cancel()
+            if not self._tidying.cancelled():
+                self._tidying.result()
+                await self._until(lambda: self.state is not State.CUT_OVER)
+
+    async def _stop_tidying(self) -> None:
+        """Leave the target's tables alone: what is built there late is not wanted after a rollback."""
+        if self._tidying is not None:
+            self._tidying.cancel()
+            await asyncio.wait([self._tidying])
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while True:
+            if self._pipelines and condition():
+                return
+            await asyncio.sleep(ANNOUNCE_SECONDS)
 
     async def _tidy(self) -> None:
         """Validate the foreign keys behind the application's back and gather statistics.

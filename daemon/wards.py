@@ -8,7 +8,12 @@ from typing import Any
 
 from config.errors import ConfigError
 from replicator.pipeline import Pipeline
+from replicator.status import FALLBACK_STATES
 from replicator.target import CONTROL, Target
+from triggers.statements import load
+
+#: The same questions about the rows that are to come back.
+BACK = load("replicator", "fallback.sql")
 
 #: Rows that are told at once, unless more are asked for.
 LISTED = 100
@@ -27,8 +32,9 @@ class Wards:
         rows: list[dict[str, Any]] = []
         async with self._target.connection() as connection:
             for pipeline in self._pipelines:
+                queries = BACK if _is_away(pipeline) else CONTROL
                 found = await connection.fetch(
-                    CONTROL["quarantine_rows"], pipeline.source_id, table, limit - len(rows)
+                    queries["quarantine_rows"], pipeline.source_id, table, limit - len(rows)
                 )
                 rows += [{"path": str(pipeline.path), **_told(dict(record))} for record in found]
         return {"total": self._total(table), "rows": rows}
@@ -39,7 +45,11 @@ class Wards:
         tables = 0
         for pipeline in self._pipelines:
             numbers = self._with_rows(pipeline, table)
-            if numbers:
+            if numbers and _is_away(pipeline):
+                async with self._target.connection() as connection:
+                    await connection.execute(BACK["retry"], pipeline.source_id, numbers)
+                tables += len(numbers)
+            elif numbers:
                 await pipeline.healer.mark(numbers, "its quarantined rows are tried again")
                 tables += len(numbers)
         return {"tables": tables}
@@ -48,8 +58,11 @@ class Wards:
         """Let the cutover go on without the rows of a table that are in quarantine now."""
         self._refuse_unknown(table)
         for pipeline in self._pipelines:
+            queries = BACK if _is_away(pipeline) else CONTROL
             async with self._target.connection() as connection:
-                await connection.execute(CONTROL["accept"], pipeline.source_id, table)
+                await connection.execute(queries["accept"], pipeline.source_id, table)
+                if _is_away(pipeline):
+                    await pipeline.homeward.count(connection)
             await pipeline.quarantine.count(self._target)
         return {"accepted": self._total(table)}
 
@@ -58,18 +71,31 @@ class Wards:
             raise ConfigError(f"no source has a table {table!r}", hint="give its name as in the source")
 
     def _with_rows(self, pipeline: Pipeline, table: str | None) -> list[int]:
-        counts = pipeline.facts.quarantined
+        counts = _counts(pipeline)
         return [n for n, p in pipeline.plans.items() if counts.get(n) and table in (None, p.name)]
 
     def _total(self, table: str | None) -> int:
         found = ((p, n) for p in self._pipelines for n in self._with_rows(p, table))
-        return sum(pipeline.facts.quarantined[number] for pipeline, number in found)
+        return sum(_counts(pipeline)[number] for pipeline, number in found)
+
+
+def _is_away(pipeline: Pipeline) -> bool:
+    """Tell whether rows are on their way back, and kept aside because the source cannot hold them."""
+    return pipeline.facts.state in FALLBACK_STATES and bool(pipeline.facts.fallback.armed)
+
+
+def _counts(pipeline: Pipeline) -> dict[int, int]:
+    facts = pipeline.facts
+    return facts.fallback.quarantined if _is_away(pipeline) else facts.quarantined
 
 
 def _told(record: dict[str, Any]) -> dict[str, Any]:
     return {
         "table": record["name"],
-        "key": [value for _, value in json.loads(record["key"])],
+        # of a row of the target they are texts
+        "key": record["key"]
+        if isinstance(record["key"], list)
+        else [value for _, value in json.loads(record["key"])],
         "column": record["column_name"],
         "reason": record["reason"],
         "accepted": record["accepted"],

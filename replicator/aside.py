@@ -59,6 +59,11 @@ async def put_aside(connection: Connection, source_id: UUID, plan: TablePlan, fo
         await _add_side_column(connection, source_id, plan)
 
 
+async def put_aside_again(connection: Connection, source_id: UUID, plan: TablePlan) -> None:
+    """Put aside what an adopted table has got back at the cutover, in the transaction that takes it back."""
+    await _put_aside(connection, source_id, plan)
+
+
 async def _put_aside(connection: Connection, source_id: UUID, plan: TablePlan) -> None:
     before = await connection.fetchval("SELECT current_setting('search_path')")
     await connection.execute(SQL["qualify"])

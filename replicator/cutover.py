@@ -25,7 +25,7 @@ from asyncpg.transaction import Transaction
 
 from config.errors import CutoverRefused, SourceBusy, SourceMissing, TargetAway
 from triggers import fence
-from triggers.connection import commit, lock
+from triggers.connection import commit, lock, make_durable
 from triggers.session import Session
 
 from . import failpoint
@@ -293,6 +293,8 @@ class Cutover:
 async def _locking(pipeline: Pipeline) -> AsyncIterator[Session]:
     """Open a session for the write lock, and let go of the lock whatever happens."""
     async with Session(pipeline.path, writable=True) as session:
+        # a fence that a power cut takes back would leave both sides open
+        await session.run(make_durable)
         try:
             yield session
         finally:

@@ -114,6 +114,13 @@ def drop_guard(plan: TablePlan) -> str:
     return f"DROP TRIGGER IF EXISTS {GUARD} ON {plan.qualified}"
 
 
+def close(plan: TablePlan, given: Object) -> str:
+    """Return the statements that take back one of what `opening` has given a table."""
+    if given.kind == generated.KIND:
+        return generated.drop(plan)
+    return f"ALTER TABLE IF EXISTS {plan.qualified} DROP CONSTRAINT IF EXISTS {quote(given.name)}"
+
+
 def identity(plan: TablePlan) -> ColumnPlan | None:
     """Return the column whose identity must go on behind the greatest rowid after the cutover."""
     if not plan.key.is_rowid:

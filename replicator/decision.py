@@ -20,6 +20,7 @@ from triggers.session import Session
 from . import aside, catalogue, constraints, ddl, loader, names, views
 from .backoff import Backoff
 from .ddl import Note
+from .fallback import arming
 from .faults import source_error
 from .pipeline import Pipeline
 from .plan import TablePlan
@@ -74,7 +75,9 @@ def opening(pipeline: Pipeline) -> list[tuple[TablePlan, list[ddl.Object]]]:
 async def open_target(
     connection: Connection, cutover: UUID, pipelines: Sequence[Pipeline], *, strict: bool = False
 ) -> list[Note]:
-    """Make the target the application's, inside a transaction: guard off, constraints on, decided.
+    """Make the target the application's, inside a transaction: guard off, constraints on, fallback armed.
+
+    `close_target` takes all of it back; what is switched on here is to be switched off there.
 
     Raises CutoverRefused when the cutover was aborted meanwhile by somebody else; with `strict` also when
     something that was put aside cannot be brought back.
@@ -83,13 +86,36 @@ async def open_target(
     if await connection.execute(CONTROL["decide_cutover"], cutover) != "UPDATE 1":
         raise CutoverRefused("the cutover was aborted by another liteferry", hint="stop the other daemon")
     notes: list[Note] = []
+    await arming.prepare(connection)
     for pipeline in pipelines:
         for plan in pipeline.plans.values():
             await connection.execute(ddl.drop_guard(plan))
         notes += await loader.build_together(connection, opening(pipeline))
+        await arming.arm(connection, pipeline)
         await connection.execute(CONTROL["set_state"], pipeline.source_id, State.CUT_OVER.value)
     sources = [pipeline.source_id for pipeline in pipelines]
     return notes + await aside.bring_back(connection, sources, strict=strict)
+
+
+async def close_target(connection: Connection, pipelines: Sequence[Pipeline]) -> None:
+    """Make the target a copy again that changes can be applied to, inside a transaction; guarded it is.
+
+    What PostgreSQL sees stricter than SQLite goes: foreign keys and CHECKs, and the unique indexes that had
+    to wait for the cutover; and the triggers that compute columns. Views and the operator's indexes stay.
+    """
+    for pipeline in pipelines:
+        await arming.disarm(connection, pipeline)
+        for plan, given in opening(pipeline):
+            if plan.adopted:
+                await aside.put_aside_again(connection, pipeline.source_id, plan)
+                continue
+            for wanted in given:
+                await connection.execute(ddl.close(plan, wanted))
+            late = [one for one in ddl.secondary(plan) if one.late]
+            there = await names.indexes_of(connection, plan) if late else []
+            for one in late:
+                if (name := names.found(one.names, there)) is not None:
+                    await connection.execute(ddl.drop(plan, one, name))
 
 
 async def decide(target: Target, cutover: UUID, pipelines: Sequence[Pipeline]) -> None:

@@ -22,6 +22,9 @@ from .plan import ColumnPlan, TablePlan
 from .scopes import TableScope, kind_of
 from .types import Affinity
 
+#: What these objects are, in notes.
+KIND = "generated columns"
+
 
 def objects(plan: TablePlan) -> list[Object]:
     """Return the function and trigger that compute a table's generated columns, none where nothing is."""
@@ -34,8 +37,7 @@ def _objects(plan: TablePlan) -> list[Object]:
     assignments = [f"    NEW.{quote(c.target)} := {sql};" for c, sql in _computed(plan)]
     if not assignments:
         return []
-    name = short_name(f"{plan.target}_generated")
-    function = f"{quote(plan.schema)}.{quote(name)}"
+    name, function = _names(plan)
     body = "\n".join(["BEGIN", *assignments, "    RETURN NEW;", "END"])
     sql = (
         f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql "
@@ -43,7 +45,20 @@ def _objects(plan: TablePlan) -> list[Object]:
         f"CREATE TRIGGER {quote(name)} BEFORE INSERT OR UPDATE ON {plan.qualified} "
         f"FOR EACH ROW EXECUTE FUNCTION {function}()"
     )
-    return [Object(plan.name, name, "generated columns", sql)]
+    return [Object(plan.name, name, KIND, sql)]
+
+
+def drop(plan: TablePlan) -> str:
+    """Return the statements that take the function and its trigger away."""
+    name, function = _names(plan)
+    # the trigger goes with a table that is gone
+    return f"DROP TRIGGER IF EXISTS {quote(name)} ON {plan.qualified};\nDROP FUNCTION IF EXISTS {function}()"
+
+
+def _names(plan: TablePlan) -> tuple[str, str]:
+    """Return the trigger's name, and the qualified one of its function."""
+    name = short_name(f"{plan.target}_generated")
+    return name, f"{quote(plan.schema)}.{quote(name)}"
 
 
 def _computed(plan: TablePlan) -> list[tuple[ColumnPlan, str]]:

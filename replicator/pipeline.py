@@ -27,6 +27,7 @@ from .applier import Collision
 from .checks import Placed
 from .copying import Copying
 from .crew import Crew, Slots
+from .fallback.homeward import AWAY, Homeward
 from .faults import source_error
 from .follower import Follower
 from .healer import Healer
@@ -91,6 +92,9 @@ class Pipeline:
         self.healer = Healer(self)
         self._follower = Follower(self)
         self._stream = Stream(self)
+        self.homeward = Homeward(self)
+        #: Set when the source has been given the writes back: what the target knows is to be learnt anew.
+        self._returned = False
         #: Set once the source is streaming, cut over, or has been found to be.
         self.settled = asyncio.Event()
 
@@ -235,17 +239,33 @@ class Pipeline:
         fenced = await self.reader.run(fence.fenced_by)
         await self._adopt(record, await self.registration.tables())
         self.healer.comparison.taken_up(record, known=known)
-        if record.state is State.CUT_OVER:
-            self.enter(State.CUT_OVER)
+        if record.state in (State.CUT_OVER, State.FINISHED):
+            self.enter(record.state)
         elif fenced is not None:
             self.enter(State.CUTTING_OVER)
 
     async def run(self, wake: Wake) -> None:
-        """Copy what is not copied, catch up, and stream until cancelled; follow and heal on the way."""
-        if self.facts.state in (State.CUT_OVER, State.CUTTING_OVER):
+        """Copy what is not copied, catch up, and stream until cancelled; follow and heal on the way.
+
+        After the cutover bring home what the target takes, and after a rollback stream again. Returns when
+        the way back was given up.
+        """
+        if self.facts.state is State.CUTTING_OVER:
             self.settled.set()
             return
-        while not self._is_over():
+        while self.facts.state is not State.FINISHED:
+            if self.facts.state in AWAY:
+                self.settled.set()
+                await self.homeward.run()
+                continue
+            await self._forward(wake)
+
+    async def _forward(self, wake: Wake) -> None:
+        """Bring changes to the target until it has the application's writes."""
+        if self._returned:
+            await self.retrying(self.resume)
+            self._returned = False
+        while self.facts.state not in AWAY:
             try:
                 await self._carry(wake)
             except SchemaChanged:
@@ -266,8 +286,14 @@ class Pipeline:
     def _is_cutting_over(self) -> bool:
         return self.facts.state is State.CUTTING_OVER
 
-    def _is_over(self) -> bool:
-        return self.facts.state is State.CUT_OVER
+    def returned(self) -> None:
+        """Stream again: the source has the application's writes back."""
+        self._returned = True
+        for number in self.plans:
+            # what came back was not told of there
+            self.facts.touched.forget(number)
+        for state in (State.ROLLED_BACK, State.CATCH_UP):
+            self.enter(state)
 
     async def _heal(self, error: CaptureBroken | Collision) -> None:
         if isinstance(error, Collision):

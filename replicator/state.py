@@ -37,7 +37,9 @@ class State(enum.Enum):
 
 _NEXT: dict[State, frozenset[State]] = {
     State.NEW: frozenset({State.PREFLIGHT}),
-    State.PREFLIGHT: frozenset({State.SNAPSHOT, State.CATCH_UP, State.CUTTING_OVER, State.CUT_OVER}),
+    State.PREFLIGHT: frozenset(
+        {State.SNAPSHOT, State.CATCH_UP, State.CUTTING_OVER, State.CUT_OVER, State.FINISHED}
+    ),
     State.SNAPSHOT: frozenset({State.CATCH_UP, State.PAUSED}),
     State.CATCH_UP: frozenset({State.STREAMING, State.PAUSED}),
     State.STREAMING: frozenset({State.CATCH_UP, State.CUTTING_OVER, State.PAUSED}),

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .fallback.readiness import Fallback
 from .lag import Capacity, Rate, predicted_pause
 from .lanes import CopyProgress
 from .state import State
@@ -22,6 +23,10 @@ class Verified:
     at: float
     #: Whether rows and structure were equal, at the latest after a repair.
     equal: bool
+
+
+#: In which there is a way back to be told of.
+FALLBACK_STATES = (State.CUT_OVER, State.REVERSING)
 
 
 @dataclass
@@ -85,6 +90,8 @@ class Facts:
     #: Repairs done, and rows that they wrote or deleted.
     repairs: int = 0
     repaired_rows: int = 0
+    #: The way back, once the target has the application's writes.
+    fallback: Fallback = field(default_factory=Fallback)
     capacity: Capacity = field(default_factory=Capacity)
     incoming: Rate = field(default_factory=Rate)
     applied: Rate = field(default_factory=Rate)
@@ -142,6 +149,7 @@ class Facts:
             "verification_equal": None if self.verified is None else self.verified.equal,
             "repairs": self.repairs,
             "repaired_rows": self.repaired_rows,
+            "fallback": self.fallback.as_dict(now) if self.state in FALLBACK_STATES else None,
             "notes": self.notes,
             "tables": [self._table(number, t) for number, t in sorted(self.tables.items())],
         }

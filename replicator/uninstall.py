@@ -17,6 +17,7 @@ from triggers.session import Session
 
 from . import aside, ledger
 from .ddl import GUARD
+from .fallback import arming
 from .ledger import SourceRecord
 from .state import State
 from .tailer import source_error
@@ -66,8 +67,9 @@ async def forget(target: Target, source_id: UUID, path: Path) -> int | None:
         _refuse_copy(record, path)
         tables = await ledger.tables(connection, source_id)
         await connection.execute(CONTROL["abort_stale"], [source_id])
-        for table in tables:
-            name = f"{quote(record.schema)}.{quote(table.target)}"
+        named = {t.table_id: f"{quote(record.schema)}.{quote(t.target)}" for t in tables}
+        await arming.forget(connection, source_id, named)
+        for name in named.values():
             # also when somebody has dropped the table: IF EXISTS covers it
             await connection.execute(f"DROP TRIGGER IF EXISTS {quote(GUARD)} ON {name}")
         await _bring_back(connection, record)
@@ -100,7 +102,7 @@ async def take_out(path: Path, patience: float, *, lift_fence: bool = False) -> 
     async with Session(path, writable=True) as session:
         while True:
             try:
-                return await session.run(_take_out, patience * TRY_SHARE, lift_fence)
+                return await session.run(take_out_of, patience * TRY_SHARE, lift_fence=lift_fence)
             except SourceBusy:
                 if time.monotonic() > deadline:
                     raise
@@ -109,9 +111,24 @@ async def take_out(path: Path, patience: float, *, lift_fence: bool = False) -> 
                 raise source_error(session, error) from error
 
 
-def _take_out(connection: sqlite3.Connection, budget: float, lift_fence: bool) -> bool:
+def installed(connection: sqlite3.Connection) -> bool:
+    """Tell whether there is anything of ours in a source."""
+    return capture.source_id(connection) is not None or fence.is_fenced(connection)
+
+
+def take_out_of(connection: sqlite3.Connection, budget: float, *, lift_fence: bool = True) -> bool:
+    """Take everything of ours out of a source; return whether there was anything. Raises SourceBusy."""
     fenced = fence.is_fenced(connection)
     if fenced and lift_fence:
         with writing(connection, budget):
             fence.lift_fence(connection)
     return capture.uninstall(connection, budget) or fenced
+
+
+async def has_capture(path: Path) -> bool:
+    """Tell whether there is anything of ours in a source; false where it cannot be opened."""
+    try:
+        async with Session(path) as session:
+            return await session.run(installed)
+    except (SourceError, sqlite3.Error):
+        return False

@@ -12,6 +12,7 @@ from config.errors import CaptureBroken, SourceBusy
 from triggers import capture, changelog
 from triggers.session import Session
 
+from .fallback.homeward import AWAY
 from .faults import source_error
 from .pipeline import Pipeline
 from .state import State
@@ -69,7 +70,7 @@ class Upkeep:
     async def measure(self) -> None:
         """Measure the lag now."""
         facts = self._facts
-        if not self._pipeline.tailing or facts.state is State.CUT_OVER:
+        if not self._pipeline.tailing or facts.state in AWAY:
             return
         position = facts.position
         lag = await self._ask(self._pipeline.watcher, changelog.lag, position)

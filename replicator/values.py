@@ -201,6 +201,11 @@ class Converter:
         self._whole = [*self._checked, *booleans]
         self._made = _row_maker(len(forms), dict(self._converted)) if self._converted else None
 
+    @property
+    def converters(self) -> Sequence[Convert]:
+        """Return the converter of each column's values but NULL; they raise ValueError."""
+        return self._strict
+
     def rows(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Return the rows as the driver takes them. Raises ValueRefused."""
         for i in self._whole:

@@ -76,6 +76,7 @@ def source(path: str = "/data/app.db", **changes: Any) -> Status:
         "rows_copied": 1_737_387,
         "apply_rate": 120.5,
         "copy_rate": 0.0,
+        "fallback": None,
         "tables": [table(name, rows) for name, rows in TABLES],
         **changes,
     }
@@ -91,6 +92,9 @@ def status(*sources: Status, **changes: Any) -> Status:
         "started_at": "2026-11-22T11:40:00Z",
         "predicted_pause_seconds": 0.04,
         "cutover": None,
+        "can_rollback": False,
+        "rollback_reasons": ["/data/app.db: is streaming, not cut over"],
+        "rollback": None,
         "verification": {"running": None, "last": None},
         "clock_jumps": 0,
         "sources": list(sources) or [source()],
@@ -195,8 +199,20 @@ def cut_over() -> Status:
         "finished_at": "2026-11-22T12:04:11Z",
         "reason": "",
     }
-    done = source(state="cut_over")
-    return status(done, state="cut_over", can_cutover=False, reasons=["already cut over"], cutover=cutover)
+    fallback = {
+        "pending_changes": 2, "oldest_unapplied_seconds": 0.1, "changes_applied": 812, "rows_written": 640,
+        "quarantined": 0, "error": None,
+    }  # fmt: skip
+    done = source(state="cut_over", fallback=fallback)
+    return status(
+        done,
+        state="cut_over",
+        can_cutover=False,
+        reasons=["already cut over"],
+        cutover=cutover,
+        can_rollback=True,
+        rollback_reasons=[],
+    )
 
 
 def rolled_back() -> Status:

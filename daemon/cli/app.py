@@ -14,9 +14,11 @@ from . import INTERRUPTED
 from .check import check
 from .cutover import cutover
 from .demo import demo
+from .finish import finish
 from .options import exit_status
 from .plan import plan
 from .quarantine import quarantine
+from .rollback import rollback
 from .run import run
 from .status import status
 from .uninstall import uninstall
@@ -30,6 +32,8 @@ VERBS: tuple[click.Command, ...] = (
     verify,
     quarantine,
     cutover,
+    rollback,
+    finish,
     uninstall,
     demo,
 )

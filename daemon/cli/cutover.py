@@ -44,16 +44,20 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str | No
     return seconds
 
 
-@click.command()
-@control_option
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.option("--wait", is_flag=True, help="Wait until it is ready, instead of refusing.")
-@click.option(
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+max_pause_option = click.option(
     "--max-pause",
     callback=_seconds,
     metavar="DURATION",
     help="Longest time that writers may be kept waiting (default: 5s); over it, it is undone.",
 )
+
+
+@click.command()
+@control_option
+@yes_option
+@click.option("--wait", is_flag=True, help="Wait until it is ready, instead of refusing.")
+@max_pause_option
 @click.option("--rehearse", is_flag=True, help="Do everything but the last step, report the pause, go on.")
 @click.option("--dry-run", is_flag=True, help="Only tell whether it could be done now.")
 @json_option
@@ -137,14 +141,19 @@ def describe(report: dict[str, Any]) -> list[str]:
     return list(_dry(report) if report["outcome"] == "dry_run" else _done(report))
 
 
+def phases(report: dict[str, Any]) -> Iterator[str]:
+    """Return the phases of a cutover or rollback as lines to read."""
+    found = [(phase["name"], duration(phase["seconds"])) for phase in report["phases"]]
+    yield from table(found, right=(1,)) if found else ()
+
+
 def _dry(report: dict[str, Any]) -> Iterator[str]:
     yield "ready for cutover" if report["can_cutover"] else "not ready for cutover:"
     yield from (f"  {reason}" for reason in report["reasons"])
 
 
 def _done(report: dict[str, Any]) -> Iterator[str]:
-    phases = [(phase["name"], duration(phase["seconds"])) for phase in report["phases"]]
-    yield from table(phases, right=(1,)) if phases else ()
+    yield from phases(report)
     pause = duration(report["pause_seconds"])
     if report["outcome"] == "rehearsed":
         yield f"rehearsed: writers waited {pause}; streaming goes on, nothing was changed"

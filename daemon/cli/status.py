@@ -106,6 +106,9 @@ def describe(status: dict[str, Any]) -> list[str]:
 def _head(status: dict[str, Any]) -> Iterator[str]:
     if status["state"] in MOVED:
         yield status["state"]
+        if status["state"] == "cut_over":
+            yield "ready for rollback" if status.get("can_rollback") else "not ready for rollback"
+            yield from (f"  {reason}" for reason in status.get("rollback_reasons", ()))
     elif status["can_cutover"]:
         pause = status["predicted_pause_seconds"]
         expected = "" if pause is None else f", expected pause {duration(pause)}"
@@ -120,6 +123,10 @@ def _head(status: dict[str, Any]) -> Iterator[str]:
         waited = "" if paused is None else f", writers waited {duration(paused)}"
         why = f": {last['reason']}" if last["reason"] else ""
         yield f"last cutover: {last['outcome'].replace('_', ' ')} at {last['finished_at']}{waited}{why}"
+    back = status.get("rollback")
+    if back:
+        why = f": {back['reason']}" if back["reason"] else ""
+        yield f"last rollback: {back['outcome'].replace('_', ' ')} at {back['finished_at']}{why}"
     yield from _verification(status.get("verification") or {})
     yield f"liteferry {status['version']}, running since {status['started_at']}"
 
@@ -151,6 +158,10 @@ def _figures(source: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "oldest unapplied", duration(source["oldest_unapplied_seconds"])
         yield "heartbeat age", duration(source["heartbeat_age_seconds"])
         yield "time to catch up", duration(source["estimated_catch_up_seconds"])
+    if back := source.get("fallback"):
+        yield "to bring back", f"{count(back['pending_changes'])} changes"
+        yield "oldest of them", duration(back["oldest_unapplied_seconds"])
+        yield "brought back", f"{count(back['changes_applied'])} changes"
     yield "applied", f"{count(source['changes_applied'])} changes, {count(source['apply_rate'])}/s"
     if source["state"] in ("snapshot", "catch_up"):
         yield "copied", f"{count(source['rows_copied'])} rows, {count(source['copy_rate'])}/s"

@@ -183,12 +183,12 @@ async def one_value(url: str, query: str, *parameters: object) -> Any:
         await target.close()
 
 
-def source_open(path: Path) -> bool:
+def source_open(path: Path, table: str = "tags") -> bool:
     """Tell whether the source takes a write of the application; any refusal but the fence's is raised."""
     with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")
         try:
-            database.execute("INSERT INTO tags VALUES ('probe', 'source', 1)")
+            database.execute(f"INSERT INTO {table} VALUES ('probe', 'source', 1)")
         except sqlite3.IntegrityError as error:
             assert "moved to PostgreSQL" in str(error)
             return False
@@ -197,13 +197,13 @@ def source_open(path: Path) -> bool:
     return True
 
 
-async def target_open(url: str) -> bool:
+async def target_open(url: str, table: str = "tags") -> bool:
     """Tell whether the target takes a write of the application; any refusal but the guard's is raised."""
     target = await asyncpg.connect(url)
     trial = target.transaction()
     await trial.start()
     try:
-        await target.execute("INSERT INTO tags VALUES ('probe', 'target', 1)")
+        await target.execute(f"INSERT INTO {table} VALUES ('probe', 'target', 1)")
     except asyncpg.ObjectNotInPrerequisiteStateError:
         return False
     finally:

@@ -70,16 +70,44 @@ IN_CUTOVER = (
     "cutover.after_decision",
 )
 
+#: While what the target has taken is brought home.
+IN_FALLBACK = (
+    "fallback.after_read",
+    "fallback.after_source",
+    "fallback.before_commit",
+    "fallback.after_commit",
+)
+
+IN_ROLLBACK = (
+    "rollback.after_journal",
+    "rollback.after_lock",
+    "rollback.after_drain",
+    "rollback.before_decision",
+    "rollback.after_decision",
+    "rollback.after_unfence",
+    "rollback.before_close",
+    "rollback.after_close",
+)
+
 
 def test_every_named_point_is_in_these_tests() -> None:
     """A new point in the code is not forgotten here."""
-    code = "".join(path.read_text() for path in Path(replicator.__file__).parent.glob("*.py"))
+    code = "".join(path.read_text() for path in Path(replicator.__file__).parent.rglob("*.py"))
     named = set(re.findall(r'failpoint\.reach\("([^"]+)"\)', code))
-    elsewhere = ("compaction.before_commit", "compaction.after_commit", "recapture.after_install")
+    elsewhere = (
+        "rollback.after_late_unfence",
+        "finish.after_target",
+        "finish.after_source",
+        "compaction.before_commit",
+        "compaction.after_commit",
+        "recapture.after_install",
+    )
     tested = (
         *elsewhere,
         *ON_THE_WAY,
         *IN_CUTOVER,
+        *IN_FALLBACK,
+        *IN_ROLLBACK,
         *IN_COPIER,
         *test_schema_changes.POINTS,
         *test_existing_schema.POINTS,

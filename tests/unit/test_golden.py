@@ -10,10 +10,12 @@ import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from replicator import ddl, dml
+from replicator.fallback import keylog
 from replicator.naming import Naming, named, short_name
 from replicator.plan import SourcePlan, TablePlan, plan_table
 from replicator.reader import changes_sql
@@ -22,6 +24,9 @@ from triggers import fence
 from triggers.capture import Captured
 from triggers.schema import tables
 from triggers.trigger_sql import fingerprint, log_sql
+
+#: Stands for the id of an installation.
+SOURCE = UUID("12345678-9abc-def0-1234-56789abcdef0")
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -112,6 +117,10 @@ def generated(connection: sqlite3.Connection, script: str, naming: Naming | None
     for plan in plans:
         makers = (dml.upsert, dml.delete, dml.insert, dml.select_by_key, dml.delete_duplicates, ddl.guard)
         parts += [f"\n-- applied to {plan.name}", *(f"{make(plan)};" for make in makers)]
+    for number, plan in enumerate(plans, 1):
+        armed = [keylog.function(plan, SOURCE, number), *keylog.triggers(plan, SOURCE, number)]
+        read = keylog.changed_sql(plan), keylog.whole_sql(plan), keylog.keep_sql(plan)
+        parts += [f"\n-- the way back of {plan.name}", *(f"{text};" for text in (*armed, *read))]
     return "\n".join(parts) + "\n"
 
 

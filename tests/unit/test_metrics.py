@@ -37,9 +37,16 @@ def full() -> dict[str, Any]:
         "verification_age_seconds": 30.5, "verification_equal": True, "quarantined": 29,
         "changes_applied": 11, "batches_applied": 12, "rows_copied": 13, "apply_rate": 14.5,
         "copy_rate": 15.5, "tables": [orders],
+        "fallback": {
+            "pending_changes": 31, "oldest_unapplied_seconds": 32.5, "changes_applied": 33,
+            "rows_written": 34,
+            "quarantined": 35, "error": None,
+        },
     }  # fmt: skip
     cutover = {"outcome": "rehearsed", "pause_seconds": 0.03, "phases": [], "finished_at": None, "reason": ""}
+    rollback = {**cutover, "outcome": "rolled_back", "pause_seconds": 0.05}
     return {
+        "can_rollback": False, "rollback_reasons": ["is streaming, not cut over"], "rollback": rollback,
         "state": "streaming", "can_cutover": True, "reasons": [], "version": "0.1.0",
         "started_at": "2026-11-22T11:40:00Z", "predicted_pause_seconds": 0.04, "cutover": cutover,
         "clock_jumps": 28,
@@ -56,6 +63,13 @@ EXPECTED: Series = {
     ("liteferry_predicted_cutover_pause_seconds", ()): 0.04,
     ("liteferry_cutover_pause_seconds", ()): 0.03,
     ("liteferry_cutover_outcome", (("outcome", "rehearsed"),)): 1,
+    ("liteferry_ready_for_rollback", ()): 0,
+    ("liteferry_rollback_pause_seconds", ()): 0.05,
+    ("liteferry_rollback_outcome", (("outcome", "rolled_back"),)): 1,
+    ("liteferry_fallback_pending_changes", SOURCE): 31,
+    ("liteferry_fallback_oldest_unapplied_seconds", SOURCE): 32.5,
+    ("liteferry_fallback_changes_applied_total", SOURCE): 33,
+    ("liteferry_fallback_quarantined_rows", SOURCE): 35,
     ("liteferry_pending_changes", SOURCE): 1,
     ("liteferry_oldest_unapplied_seconds", SOURCE): 2.5,
     ("liteferry_heartbeat_age_seconds", SOURCE): 3.5,

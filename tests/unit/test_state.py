@@ -13,6 +13,7 @@ ALLOWED = {
     (State.PREFLIGHT, State.CATCH_UP),
     (State.PREFLIGHT, State.CUTTING_OVER),
     (State.PREFLIGHT, State.CUT_OVER),
+    (State.PREFLIGHT, State.FINISHED),
     (State.SNAPSHOT, State.CATCH_UP),
     (State.SNAPSHOT, State.PAUSED),
     (State.CATCH_UP, State.STREAMING),

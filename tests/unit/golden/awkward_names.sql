@@ -68,3 +68,32 @@ INSERT INTO "public"."it's ""t""" ("select", "a b", "É", "é") SELECT * FROM un
 SELECT t."select", t."a b", t."É", t."é" FROM "public"."it's ""t""" AS t JOIN unnest($1::bigint[]) AS k(k0) ON t."select" = k.k0;
 DELETE FROM "public"."it's ""t""" WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY "select" ORDER BY ctid) AS copy FROM "public"."it's ""t""") AS copies WHERE copy > 1);
 CREATE TRIGGER liteferry_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "public"."it's ""t""" FOR EACH STATEMENT EXECUTE FUNCTION liteferry.guard();
+
+-- the way back of it's "t"
+CREATE OR REPLACE FUNCTION liteferry."back_123456789abc_1"() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET "DateStyle" = 'ISO'
+    SET extra_float_digits = 3
+    SET bytea_output = 'hex'
+    SET "TimeZone" = 'UTC'
+AS $liteferry$
+BEGIN
+    IF TG_OP = 'TRUNCATE' OR (SELECT count(*) FROM pg_attribute WHERE attrelid = TG_RELID AND NOT attisdropped AND attname = ANY(ARRAY['select']::name[])) <> 1 THEN
+        INSERT INTO liteferry.back_log (source_id, table_id) VALUES ('12345678-9abc-def0-1234-56789abcdef0'::uuid, 1);
+    ELSIF TG_OP = 'INSERT' THEN
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[n."select"::text] FROM liteferry_new AS n;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[o."select"::text] FROM liteferry_old AS o;
+    ELSE
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[o."select"::text] FROM liteferry_old AS o UNION SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[n."select"::text] FROM liteferry_new AS n;
+    END IF;
+    RETURN NULL;
+END $liteferry$;
+CREATE TRIGGER liteferry_back_i AFTER INSERT ON "public"."it's ""t""" REFERENCING NEW TABLE AS liteferry_new FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+CREATE TRIGGER liteferry_back_u AFTER UPDATE ON "public"."it's ""t""" REFERENCING OLD TABLE AS liteferry_old NEW TABLE AS liteferry_new FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+CREATE TRIGGER liteferry_back_d AFTER DELETE ON "public"."it's ""t""" REFERENCING OLD TABLE AS liteferry_old FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+CREATE TRIGGER liteferry_back_t BEFORE TRUNCATE ON "public"."it's ""t""" FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+ALTER TABLE "public"."it's ""t""" ENABLE ALWAYS TRIGGER liteferry_back_i, ENABLE ALWAYS TRIGGER liteferry_back_u, ENABLE ALWAYS TRIGGER liteferry_back_d, ENABLE ALWAYS TRIGGER liteferry_back_t;
+SELECT l.k0, t.ctid IS NOT NULL, t."select", t."a b", t."É", t."é" FROM (SELECT DISTINCT (key[1])::bigint AS k0 FROM liteferry.back_log WHERE source_id = $1 AND table_id = $2 AND key IS NOT NULL) AS l LEFT JOIN "public"."it's ""t""" AS t ON t."select" = l.k0;
+SELECT t."select", t."a b", t."É", t."é" FROM "public"."it's ""t""" AS t;
+INSERT INTO liteferry.back_quarantine (source_id, table_id, key, key_hash, row, column_name, reason) SELECT $1, $2, ARRAY[t."select"::text], encode(sha256(convert_to(ARRAY[t."select"::text]::text, 'UTF8')), 'hex'), to_jsonb(t), r.c, r.w FROM unnest($3::text[], $4::text[], $5::bigint[]) AS r(c, w, k0) JOIN "public"."it's ""t""" AS t ON t."select" = r.k0 ON CONFLICT (source_id, table_id, key_hash) DO UPDATE SET accepted = back_quarantine.accepted AND back_quarantine.row = EXCLUDED.row, row = EXCLUDED.row, column_name = EXCLUDED.column_name, reason = EXCLUDED.reason, seen_at = now();

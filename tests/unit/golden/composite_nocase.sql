@@ -72,3 +72,32 @@ INSERT INTO "public"."words" ("lang", "word", "n") SELECT * FROM unnest($1::text
 SELECT t."lang", t."word", t."n" FROM "public"."words" AS t JOIN unnest($1::text[], $2::text[]) AS k(k0, k1) ON t."lang" = k.k0 AND t."word" = k.k1;
 DELETE FROM "public"."words" WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY "lang", "word" ORDER BY ctid) AS copy FROM "public"."words") AS copies WHERE copy > 1);
 CREATE TRIGGER liteferry_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "public"."words" FOR EACH STATEMENT EXECUTE FUNCTION liteferry.guard();
+
+-- the way back of words
+CREATE OR REPLACE FUNCTION liteferry."back_123456789abc_1"() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET "DateStyle" = 'ISO'
+    SET extra_float_digits = 3
+    SET bytea_output = 'hex'
+    SET "TimeZone" = 'UTC'
+AS $liteferry$
+BEGIN
+    IF TG_OP = 'TRUNCATE' OR (SELECT count(*) FROM pg_attribute WHERE attrelid = TG_RELID AND NOT attisdropped AND attname = ANY(ARRAY['lang', 'word']::name[])) <> 2 THEN
+        INSERT INTO liteferry.back_log (source_id, table_id) VALUES ('12345678-9abc-def0-1234-56789abcdef0'::uuid, 1);
+    ELSIF TG_OP = 'INSERT' THEN
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[n."lang"::text, n."word"::text] FROM liteferry_new AS n;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[o."lang"::text, o."word"::text] FROM liteferry_old AS o;
+    ELSE
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[o."lang"::text, o."word"::text] FROM liteferry_old AS o UNION SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[n."lang"::text, n."word"::text] FROM liteferry_new AS n;
+    END IF;
+    RETURN NULL;
+END $liteferry$;
+CREATE TRIGGER liteferry_back_i AFTER INSERT ON "public"."words" REFERENCING NEW TABLE AS liteferry_new FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+CREATE TRIGGER liteferry_back_u AFTER UPDATE ON "public"."words" REFERENCING OLD TABLE AS liteferry_old NEW TABLE AS liteferry_new FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+CREATE TRIGGER liteferry_back_d AFTER DELETE ON "public"."words" REFERENCING OLD TABLE AS liteferry_old FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+CREATE TRIGGER liteferry_back_t BEFORE TRUNCATE ON "public"."words" FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+ALTER TABLE "public"."words" ENABLE ALWAYS TRIGGER liteferry_back_i, ENABLE ALWAYS TRIGGER liteferry_back_u, ENABLE ALWAYS TRIGGER liteferry_back_d, ENABLE ALWAYS TRIGGER liteferry_back_t;
+SELECT l.k0, l.k1, t.ctid IS NOT NULL, t."lang", t."word", t."n" FROM (SELECT DISTINCT (key[1])::text AS k0, (key[2])::text AS k1 FROM liteferry.back_log WHERE source_id = $1 AND table_id = $2 AND key IS NOT NULL) AS l LEFT JOIN "public"."words" AS t ON t."lang" = l.k0 AND t."word" = l.k1;
+SELECT t."lang", t."word", t."n" FROM "public"."words" AS t;
+INSERT INTO liteferry.back_quarantine (source_id, table_id, key, key_hash, row, column_name, reason) SELECT $1, $2, ARRAY[t."lang"::text, t."word"::text], encode(sha256(convert_to(ARRAY[t."lang"::text, t."word"::text]::text, 'UTF8')), 'hex'), to_jsonb(t), r.c, r.w FROM unnest($3::text[], $4::text[], $5::text[], $6::text[]) AS r(c, w, k0, k1) JOIN "public"."words" AS t ON t."lang" = r.k0 AND t."word" = r.k1 ON CONFLICT (source_id, table_id, key_hash) DO UPDATE SET accepted = back_quarantine.accepted AND back_quarantine.row = EXCLUDED.row, row = EXCLUDED.row, column_name = EXCLUDED.column_name, reason = EXCLUDED.reason, seen_at = now();

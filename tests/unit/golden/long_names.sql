@@ -61,3 +61,32 @@ INSERT INTO "public"."long_long_long_long_long_long_long_long_long_long_long_lon
 SELECT t."id", t."column_column_column_column_column_column_column_column_" FROM "public"."long_long_long_long_long_long_long_long_long_long_long_long_" AS t JOIN unnest($1::bigint[]) AS k(k0) ON t."id" = k.k0;
 DELETE FROM "public"."long_long_long_long_long_long_long_long_long_long_long_long_" WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY "id" ORDER BY ctid) AS copy FROM "public"."long_long_long_long_long_long_long_long_long_long_long_long_") AS copies WHERE copy > 1);
 CREATE TRIGGER liteferry_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "public"."long_long_long_long_long_long_long_long_long_long_long_long_" FOR EACH STATEMENT EXECUTE FUNCTION liteferry.guard();
+
+-- the way back of long_long_long_long_long_long_long_long_long_long_long_long_
+CREATE OR REPLACE FUNCTION liteferry."back_123456789abc_1"() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET "DateStyle" = 'ISO'
+    SET extra_float_digits = 3
+    SET bytea_output = 'hex'
+    SET "TimeZone" = 'UTC'
+AS $liteferry$
+BEGIN
+    IF TG_OP = 'TRUNCATE' OR (SELECT count(*) FROM pg_attribute WHERE attrelid = TG_RELID AND NOT attisdropped AND attname = ANY(ARRAY['id']::name[])) <> 1 THEN
+        INSERT INTO liteferry.back_log (source_id, table_id) VALUES ('12345678-9abc-def0-1234-56789abcdef0'::uuid, 1);
+    ELSIF TG_OP = 'INSERT' THEN
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[n."id"::text] FROM liteferry_new AS n;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[o."id"::text] FROM liteferry_old AS o;
+    ELSE
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[o."id"::text] FROM liteferry_old AS o UNION SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[n."id"::text] FROM liteferry_new AS n;
+    END IF;
+    RETURN NULL;
+END $liteferry$;
+CREATE TRIGGER liteferry_back_i AFTER INSERT ON "public"."long_long_long_long_long_long_long_long_long_long_long_long_" REFERENCING NEW TABLE AS liteferry_new FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+CREATE TRIGGER liteferry_back_u AFTER UPDATE ON "public"."long_long_long_long_long_long_long_long_long_long_long_long_" REFERENCING OLD TABLE AS liteferry_old NEW TABLE AS liteferry_new FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+CREATE TRIGGER liteferry_back_d AFTER DELETE ON "public"."long_long_long_long_long_long_long_long_long_long_long_long_" REFERENCING OLD TABLE AS liteferry_old FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+CREATE TRIGGER liteferry_back_t BEFORE TRUNCATE ON "public"."long_long_long_long_long_long_long_long_long_long_long_long_" FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+ALTER TABLE "public"."long_long_long_long_long_long_long_long_long_long_long_long_" ENABLE ALWAYS TRIGGER liteferry_back_i, ENABLE ALWAYS TRIGGER liteferry_back_u, ENABLE ALWAYS TRIGGER liteferry_back_d, ENABLE ALWAYS TRIGGER liteferry_back_t;
+SELECT l.k0, t.ctid IS NOT NULL, t."id", t."column_column_column_column_column_column_column_column_" FROM (SELECT DISTINCT (key[1])::bigint AS k0 FROM liteferry.back_log WHERE source_id = $1 AND table_id = $2 AND key IS NOT NULL) AS l LEFT JOIN "public"."long_long_long_long_long_long_long_long_long_long_long_long_" AS t ON t."id" = l.k0;
+SELECT t."id", t."column_column_column_column_column_column_column_column_" FROM "public"."long_long_long_long_long_long_long_long_long_long_long_long_" AS t;
+INSERT INTO liteferry.back_quarantine (source_id, table_id, key, key_hash, row, column_name, reason) SELECT $1, $2, ARRAY[t."id"::text], encode(sha256(convert_to(ARRAY[t."id"::text]::text, 'UTF8')), 'hex'), to_jsonb(t), r.c, r.w FROM unnest($3::text[], $4::text[], $5::bigint[]) AS r(c, w, k0) JOIN "public"."long_long_long_long_long_long_long_long_long_long_long_long_" AS t ON t."id" = r.k0 ON CONFLICT (source_id, table_id, key_hash) DO UPDATE SET accepted = back_quarantine.accepted AND back_quarantine.row = EXCLUDED.row, row = EXCLUDED.row, column_name = EXCLUDED.column_name, reason = EXCLUDED.reason, seen_at = now();

@@ -184,3 +184,90 @@ INSERT INTO "public"."Users" ("Id", "E-Mail", "xmin_") SELECT * FROM unnest($1::
 SELECT t."Id", t."E-Mail", t."xmin_" FROM "public"."Users" AS t JOIN unnest($1::bigint[]) AS k(k0) ON t."Id" = k.k0;
 DELETE FROM "public"."Users" WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY "Id" ORDER BY ctid) AS copy FROM "public"."Users") AS copies WHERE copy > 1);
 CREATE TRIGGER liteferry_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "public"."Users" FOR EACH STATEMENT EXECUTE FUNCTION liteferry.guard();
+
+-- the way back of 2nd/"É
+CREATE OR REPLACE FUNCTION liteferry."back_123456789abc_1"() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET "DateStyle" = 'ISO'
+    SET extra_float_digits = 3
+    SET bytea_output = 'hex'
+    SET "TimeZone" = 'UTC'
+AS $liteferry$
+BEGIN
+    IF TG_OP = 'TRUNCATE' OR (SELECT count(*) FROM pg_attribute WHERE attrelid = TG_RELID AND NOT attisdropped AND attname = ANY(ARRAY['_liteferry_rowid']::name[])) <> 1 THEN
+        INSERT INTO liteferry.back_log (source_id, table_id) VALUES ('12345678-9abc-def0-1234-56789abcdef0'::uuid, 1);
+    ELSIF TG_OP = 'INSERT' THEN
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[n."_liteferry_rowid"::text] FROM liteferry_new AS n;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[o."_liteferry_rowid"::text] FROM liteferry_old AS o;
+    ELSE
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[o."_liteferry_rowid"::text] FROM liteferry_old AS o UNION SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[n."_liteferry_rowid"::text] FROM liteferry_new AS n;
+    END IF;
+    RETURN NULL;
+END $liteferry$;
+CREATE TRIGGER liteferry_back_i AFTER INSERT ON "public"."2nd/""É" REFERENCING NEW TABLE AS liteferry_new FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+CREATE TRIGGER liteferry_back_u AFTER UPDATE ON "public"."2nd/""É" REFERENCING OLD TABLE AS liteferry_old NEW TABLE AS liteferry_new FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+CREATE TRIGGER liteferry_back_d AFTER DELETE ON "public"."2nd/""É" REFERENCING OLD TABLE AS liteferry_old FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+CREATE TRIGGER liteferry_back_t BEFORE TRUNCATE ON "public"."2nd/""É" FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+ALTER TABLE "public"."2nd/""É" ENABLE ALWAYS TRIGGER liteferry_back_i, ENABLE ALWAYS TRIGGER liteferry_back_u, ENABLE ALWAYS TRIGGER liteferry_back_d, ENABLE ALWAYS TRIGGER liteferry_back_t;
+SELECT l.k0, t.ctid IS NOT NULL, t."_liteferry_rowid", t."HTTPServer", t."unnamed" FROM (SELECT DISTINCT (key[1])::bigint AS k0 FROM liteferry.back_log WHERE source_id = $1 AND table_id = $2 AND key IS NOT NULL) AS l LEFT JOIN "public"."2nd/""É" AS t ON t."_liteferry_rowid" = l.k0;
+SELECT t."_liteferry_rowid", t."HTTPServer", t."unnamed" FROM "public"."2nd/""É" AS t;
+INSERT INTO liteferry.back_quarantine (source_id, table_id, key, key_hash, row, column_name, reason) SELECT $1, $2, ARRAY[t."_liteferry_rowid"::text], encode(sha256(convert_to(ARRAY[t."_liteferry_rowid"::text]::text, 'UTF8')), 'hex'), to_jsonb(t), r.c, r.w FROM unnest($3::text[], $4::text[], $5::bigint[]) AS r(c, w, k0) JOIN "public"."2nd/""É" AS t ON t."_liteferry_rowid" = r.k0 ON CONFLICT (source_id, table_id, key_hash) DO UPDATE SET accepted = back_quarantine.accepted AND back_quarantine.row = EXCLUDED.row, row = EXCLUDED.row, column_name = EXCLUDED.column_name, reason = EXCLUDED.reason, seen_at = now();
+
+-- the way back of Order Details
+CREATE OR REPLACE FUNCTION liteferry."back_123456789abc_2"() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET "DateStyle" = 'ISO'
+    SET extra_float_digits = 3
+    SET bytea_output = 'hex'
+    SET "TimeZone" = 'UTC'
+AS $liteferry$
+BEGIN
+    IF TG_OP = 'TRUNCATE' OR (SELECT count(*) FROM pg_attribute WHERE attrelid = TG_RELID AND NOT attisdropped AND attname = ANY(ARRAY['OrderId', 'Line No']::name[])) <> 2 THEN
+        INSERT INTO liteferry.back_log (source_id, table_id) VALUES ('12345678-9abc-def0-1234-56789abcdef0'::uuid, 2);
+    ELSIF TG_OP = 'INSERT' THEN
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 2, ARRAY[n."OrderId"::text, n."Line No"::text] FROM liteferry_new AS n;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 2, ARRAY[o."OrderId"::text, o."Line No"::text] FROM liteferry_old AS o;
+    ELSE
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 2, ARRAY[o."OrderId"::text, o."Line No"::text] FROM liteferry_old AS o UNION SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 2, ARRAY[n."OrderId"::text, n."Line No"::text] FROM liteferry_new AS n;
+    END IF;
+    RETURN NULL;
+END $liteferry$;
+CREATE TRIGGER liteferry_back_i AFTER INSERT ON "public"."Order Details" REFERENCING NEW TABLE AS liteferry_new FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_2"();
+CREATE TRIGGER liteferry_back_u AFTER UPDATE ON "public"."Order Details" REFERENCING OLD TABLE AS liteferry_old NEW TABLE AS liteferry_new FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_2"();
+CREATE TRIGGER liteferry_back_d AFTER DELETE ON "public"."Order Details" REFERENCING OLD TABLE AS liteferry_old FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_2"();
+CREATE TRIGGER liteferry_back_t BEFORE TRUNCATE ON "public"."Order Details" FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_2"();
+ALTER TABLE "public"."Order Details" ENABLE ALWAYS TRIGGER liteferry_back_i, ENABLE ALWAYS TRIGGER liteferry_back_u, ENABLE ALWAYS TRIGGER liteferry_back_d, ENABLE ALWAYS TRIGGER liteferry_back_t;
+SELECT l.k0, l.k1, t.ctid IS NOT NULL, t."OrderId", t."Line No", t."UserID", t."Slot" FROM (SELECT DISTINCT (key[1])::bigint AS k0, (key[2])::bigint AS k1 FROM liteferry.back_log WHERE source_id = $1 AND table_id = $2 AND key IS NOT NULL) AS l LEFT JOIN "public"."Order Details" AS t ON t."OrderId" = l.k0 AND t."Line No" = l.k1;
+SELECT t."OrderId", t."Line No", t."UserID", t."Slot" FROM "public"."Order Details" AS t;
+INSERT INTO liteferry.back_quarantine (source_id, table_id, key, key_hash, row, column_name, reason) SELECT $1, $2, ARRAY[t."OrderId"::text, t."Line No"::text], encode(sha256(convert_to(ARRAY[t."OrderId"::text, t."Line No"::text]::text, 'UTF8')), 'hex'), to_jsonb(t), r.c, r.w FROM unnest($3::text[], $4::text[], $5::bigint[], $6::bigint[]) AS r(c, w, k0, k1) JOIN "public"."Order Details" AS t ON t."OrderId" = r.k0 AND t."Line No" = r.k1 ON CONFLICT (source_id, table_id, key_hash) DO UPDATE SET accepted = back_quarantine.accepted AND back_quarantine.row = EXCLUDED.row, row = EXCLUDED.row, column_name = EXCLUDED.column_name, reason = EXCLUDED.reason, seen_at = now();
+
+-- the way back of Users
+CREATE OR REPLACE FUNCTION liteferry."back_123456789abc_3"() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET "DateStyle" = 'ISO'
+    SET extra_float_digits = 3
+    SET bytea_output = 'hex'
+    SET "TimeZone" = 'UTC'
+AS $liteferry$
+BEGIN
+    IF TG_OP = 'TRUNCATE' OR (SELECT count(*) FROM pg_attribute WHERE attrelid = TG_RELID AND NOT attisdropped AND attname = ANY(ARRAY['Id']::name[])) <> 1 THEN
+        INSERT INTO liteferry.back_log (source_id, table_id) VALUES ('12345678-9abc-def0-1234-56789abcdef0'::uuid, 3);
+    ELSIF TG_OP = 'INSERT' THEN
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 3, ARRAY[n."Id"::text] FROM liteferry_new AS n;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 3, ARRAY[o."Id"::text] FROM liteferry_old AS o;
+    ELSE
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 3, ARRAY[o."Id"::text] FROM liteferry_old AS o UNION SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 3, ARRAY[n."Id"::text] FROM liteferry_new AS n;
+    END IF;
+    RETURN NULL;
+END $liteferry$;
+CREATE TRIGGER liteferry_back_i AFTER INSERT ON "public"."Users" REFERENCING NEW TABLE AS liteferry_new FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_3"();
+CREATE TRIGGER liteferry_back_u AFTER UPDATE ON "public"."Users" REFERENCING OLD TABLE AS liteferry_old NEW TABLE AS liteferry_new FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_3"();
+CREATE TRIGGER liteferry_back_d AFTER DELETE ON "public"."Users" REFERENCING OLD TABLE AS liteferry_old FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_3"();
+CREATE TRIGGER liteferry_back_t BEFORE TRUNCATE ON "public"."Users" FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_3"();
+ALTER TABLE "public"."Users" ENABLE ALWAYS TRIGGER liteferry_back_i, ENABLE ALWAYS TRIGGER liteferry_back_u, ENABLE ALWAYS TRIGGER liteferry_back_d, ENABLE ALWAYS TRIGGER liteferry_back_t;
+SELECT l.k0, t.ctid IS NOT NULL, t."Id", t."E-Mail", t."xmin_" FROM (SELECT DISTINCT (key[1])::bigint AS k0 FROM liteferry.back_log WHERE source_id = $1 AND table_id = $2 AND key IS NOT NULL) AS l LEFT JOIN "public"."Users" AS t ON t."Id" = l.k0;
+SELECT t."Id", t."E-Mail", t."xmin_" FROM "public"."Users" AS t;
+INSERT INTO liteferry.back_quarantine (source_id, table_id, key, key_hash, row, column_name, reason) SELECT $1, $2, ARRAY[t."Id"::text], encode(sha256(convert_to(ARRAY[t."Id"::text]::text, 'UTF8')), 'hex'), to_jsonb(t), r.c, r.w FROM unnest($3::text[], $4::text[], $5::bigint[]) AS r(c, w, k0) JOIN "public"."Users" AS t ON t."Id" = r.k0 ON CONFLICT (source_id, table_id, key_hash) DO UPDATE SET accepted = back_quarantine.accepted AND back_quarantine.row = EXCLUDED.row, row = EXCLUDED.row, column_name = EXCLUDED.column_name, reason = EXCLUDED.reason, seen_at = now();

@@ -57,3 +57,32 @@ INSERT INTO "public"."t" ("rowid", "oid", "_rowid_") SELECT * FROM unnest($1::te
 SELECT t."rowid", t."oid", t."_rowid_" FROM "public"."t" AS t JOIN unnest($1::text[]) AS k(k0) ON t."rowid" = k.k0;
 DELETE FROM "public"."t" WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER (PARTITION BY "rowid" ORDER BY ctid) AS copy FROM "public"."t") AS copies WHERE copy > 1);
 CREATE TRIGGER liteferry_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "public"."t" FOR EACH STATEMENT EXECUTE FUNCTION liteferry.guard();
+
+-- the way back of t
+CREATE OR REPLACE FUNCTION liteferry."back_123456789abc_1"() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET "DateStyle" = 'ISO'
+    SET extra_float_digits = 3
+    SET bytea_output = 'hex'
+    SET "TimeZone" = 'UTC'
+AS $liteferry$
+BEGIN
+    IF TG_OP = 'TRUNCATE' OR (SELECT count(*) FROM pg_attribute WHERE attrelid = TG_RELID AND NOT attisdropped AND attname = ANY(ARRAY['rowid']::name[])) <> 1 THEN
+        INSERT INTO liteferry.back_log (source_id, table_id) VALUES ('12345678-9abc-def0-1234-56789abcdef0'::uuid, 1);
+    ELSIF TG_OP = 'INSERT' THEN
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[n."rowid"::text] FROM liteferry_new AS n;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[o."rowid"::text] FROM liteferry_old AS o;
+    ELSE
+        INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[o."rowid"::text] FROM liteferry_old AS o UNION SELECT '12345678-9abc-def0-1234-56789abcdef0'::uuid, 1, ARRAY[n."rowid"::text] FROM liteferry_new AS n;
+    END IF;
+    RETURN NULL;
+END $liteferry$;
+CREATE TRIGGER liteferry_back_i AFTER INSERT ON "public"."t" REFERENCING NEW TABLE AS liteferry_new FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+CREATE TRIGGER liteferry_back_u AFTER UPDATE ON "public"."t" REFERENCING OLD TABLE AS liteferry_old NEW TABLE AS liteferry_new FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+CREATE TRIGGER liteferry_back_d AFTER DELETE ON "public"."t" REFERENCING OLD TABLE AS liteferry_old FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+CREATE TRIGGER liteferry_back_t BEFORE TRUNCATE ON "public"."t" FOR EACH STATEMENT EXECUTE FUNCTION liteferry."back_123456789abc_1"();
+ALTER TABLE "public"."t" ENABLE ALWAYS TRIGGER liteferry_back_i, ENABLE ALWAYS TRIGGER liteferry_back_u, ENABLE ALWAYS TRIGGER liteferry_back_d, ENABLE ALWAYS TRIGGER liteferry_back_t;
+SELECT l.k0, t.ctid IS NOT NULL, t."rowid", t."oid", t."_rowid_" FROM (SELECT DISTINCT (key[1])::text AS k0 FROM liteferry.back_log WHERE source_id = $1 AND table_id = $2 AND key IS NOT NULL) AS l LEFT JOIN "public"."t" AS t ON t."rowid" = l.k0;
+SELECT t."rowid", t."oid", t."_rowid_" FROM "public"."t" AS t;
+INSERT INTO liteferry.back_quarantine (source_id, table_id, key, key_hash, row, column_name, reason) SELECT $1, $2, ARRAY[t."rowid"::text], encode(sha256(convert_to(ARRAY[t."rowid"::text]::text, 'UTF8')), 'hex'), to_jsonb(t), r.c, r.w FROM unnest($3::text[], $4::text[], $5::text[]) AS r(c, w, k0) JOIN "public"."t" AS t ON t."rowid" = r.k0 ON CONFLICT (source_id, table_id, key_hash) DO UPDATE SET accepted = back_quarantine.accepted AND back_quarantine.row = EXCLUDED.row, row = EXCLUDED.row, column_name = EXCLUDED.column_name, reason = EXCLUDED.reason, seen_at = now();

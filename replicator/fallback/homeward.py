@@ -1,0 +1,273 @@
+"""The stream home: what PostgreSQL takes after the cutover, brought to the fenced source, batch after batch.
+
+One snapshot of the target is read, written to the source in one transaction, and deleted from the key log
+when that is committed. A crash between the two commits has the same keys read again: as they are by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import structlog
+
+from config.errors import (
+    CutoverRefused,
+    LiteferryError,
+    PositionConflict,
+    SchemaChanged,
+    SourceError,
+    TargetAway,
+)
+from replicator import failpoint
+from replicator.backoff import Backoff
+from replicator.changes import may_be_renumbered
+from replicator.faults import ours, source_error
+from replicator.preflight import structure, take_up
+from replicator.state import State
+from replicator.target import CONTROL, Connection
+from triggers import homecoming, refit
+from triggers.session import Session
+from triggers.statements import load
+
+from . import arming, backlog, inspection, keylog
+from .backlog import Backlog
+from .delivery import Delivered, Delivery, Refused, Ways, ways
+from .readiness import Fallback
+
+if TYPE_CHECKING:
+    from replicator.pipeline import Pipeline
+
+log = structlog.get_logger("liteferry.fallback")
+
+SQL = load("replicator", "fallback.sql")
+
+#: Between two looks at the key log. A notification from the triggers would come sooner, and would have all of
+#: the application's commits wait for one another.
+LOOK_SECONDS = 0.25
+
+#: Between two looks at the shape of the target's tables.
+INSPECT_SECONDS = 5.0
+
+#: States in which the target has the application's writes, or just had them.
+AWAY = (State.CUT_OVER, State.REVERSING, State.ROLLED_BACK)
+
+
+class Homeward:
+    """Brings one source's changes back from the target."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._ways: dict[int, Ways] = {}
+        self._session: Session | None = None
+        #: Held while a batch is on its way; a rollback holds it instead.
+        self.applying = asyncio.Lock()
+        #: The version of the source's schema that was looked at and is gone on with.
+        self._accepted: int | None = None
+        self._inspected = -INSPECT_SECONDS
+        self._backoff = Backoff()
+
+    @property
+    def facts(self) -> Fallback:
+        """Return what is told of the way back."""
+        return self._pipeline.facts.fallback
+
+    @property
+    def _source_id(self) -> UUID:
+        return self._pipeline.source_id
+
+    async def run(self) -> None:
+        """Bring home whatever comes until the source has the writes again, or the way back is given up.
+
+        Never ends with an error: the tables are the application's now.
+        """
+        self._ways = ways(self._pipeline.plans)
+        try:
+            while self._pipeline.facts.state in AWAY:
+                rest = await self._turn()
+                await asyncio.sleep(rest)
+        finally:
+            await self.close()
+
+    async def _turn(self) -> float:
+        """Do what there is to do; return how long to rest."""
+        try:
+            async with self.applying:
+                if self._pipeline.facts.state is State.CUT_OVER:
+                    await self.look()
+                    if self.facts.armed and not self.facts.objections and self.facts.pending:
+                        await self.bring()
+        except Exception as raised:
+            error = ours(raised)
+            if error is None:
+                raise
+            return await self._failed(error)
+        if self._backoff.recovered():
+            log.info("recovered", source=str(self._pipeline.path))
+        self.facts.error = None
+        return LOOK_SECONDS
+
+    async def _failed(self, error: LiteferryError) -> float:
+        self.facts.error = str(error)
+        self._pipeline.facts.connected &= not isinstance(error, TargetAway)
+        if self._backoff.to_be_told(time.monotonic()):
+            log.warning("nothing is brought back", source=str(self._pipeline.path), reason=str(error))
+        # its file may have been taken away, or another stand there
+        await self.close()
+        return self._backoff.failed()
+
+    async def close(self) -> None:
+        """Close the session on the source."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def look(self, *, closely: bool = False) -> None:
+        """Learn what waits; now and then, or if asked, whether the tables are still what was planned."""
+        async with self._pipeline.target.connection() as connection:
+            self.facts.armed = await arming.is_armed(connection)
+            if self.facts.armed:
+                row = await connection.fetchrow(SQL["pending"], self._source_id)
+                assert row is not None
+                self.facts.pending, self.facts.oldest = row["entries"], row["oldest"]
+                self.facts.measured_at = time.monotonic()
+                self._pipeline.facts.connected = True
+                if closely or time.monotonic() - self._inspected > INSPECT_SECONDS:
+                    await self.inspect(connection)
+
+    async def inspect(self, connection: Connection) -> None:
+        """Look for tables that have changed, and put triggers in again that are gone."""
+        plans = self._pipeline.plans
+        self.facts.objections = await inspection.objections(connection, plans)
+        bare = await inspection.unwatched(connection, plans) if not self.facts.objections else []
+        await self.count(connection)
+        self._inspected = time.monotonic()
+        if bare:
+            async with self._pipeline.target.transaction() as other:
+                await arming.rearm(other, self._pipeline, bare)
+            log.error("triggers of the key log were lost", source=str(self._pipeline.path), tables=len(bare))
+
+    async def refuse_doubt(self, connection: Connection) -> None:
+        """Raise CutoverRefused for what has come up since the last look, asked under the tables' locks."""
+        plans, name = self._pipeline.plans, self._pipeline.path.name
+        found = await inspection.objections(connection, plans)
+        if await inspection.unwatched(connection, plans):
+            found.append("triggers of the key log were lost")
+        await self.count(connection)
+        if self.facts.unaccepted:
+            found.append("there are rows that SQLite cannot hold")
+        if found:
+            raise CutoverRefused(
+                f"{name}: something has just come up: {found[0]}",
+                hint="nothing was changed; see `liteferry status` and `liteferry quarantine list`",
+            )
+
+    async def count(self, connection: Connection) -> None:
+        """Learn how many rows the source cannot hold."""
+        found = await connection.fetch(SQL["quarantined"], self._source_id)
+        self.facts.quarantined = {row["table_id"]: row["rows"] for row in found}
+        self.facts.unaccepted = {row["table_id"]: row["unaccepted"] for row in found if row["unaccepted"]}
+
+    async def bring(self) -> bool:
+        """Bring one backlog home; return whether there was any. The caller holds `applying`.
+
+        Raises TargetAway, SourceError, SourceBusy, SourceMissing.
+        """
+        try:
+            return await self._bring()
+        except SchemaChanged:
+            await self._look_at_source()
+            return await self._bring()
+
+    async def _bring(self) -> bool:
+        memory = self._pipeline.settings.batch_memory_mb << 20
+        target = self._pipeline.target
+        async with target.connection() as connection, connection.transaction(isolation="repeatable_read"):
+            await connection.execute(CONTROL["identify"])
+            await connection.execute(SQL["exact"])
+            load = await backlog.read(connection, self._source_id, self._pipeline.plans, memory)
+            if load is None:
+                self.facts.pending = 0
+                return False
+            failpoint.reach("fallback.after_read")
+            with load.spool:
+                done = await self._deliver(load, memory)
+            failpoint.reach("fallback.after_source")
+            await self._settle(connection, done)
+            failpoint.reach("fallback.before_commit")
+        failpoint.reach("fallback.after_commit")
+        await self._brought(load, done)
+        return True
+
+    async def _deliver(self, load: Backlog, memory: int) -> Delivered:
+        session = await self.session()
+        accepted, known = self._accepted, self._ways or ways(self._pipeline.plans)
+        try:
+            return await session.run(lambda c: Delivery(c, known, load, memory).run(accepted))
+        except sqlite3.Error as error:
+            raise source_error(session, error) from error
+
+    async def session(self) -> Session:
+        """Return a session that may write to the fenced source. Raises SourceMissing."""
+        if self._session is None:
+            session = await self._pipeline.access.session(writable=True).__aenter__()
+            await session.run(homecoming.prepare)
+            self._session = session
+        return self._session
+
+    async def _settle(self, connection: Connection, done: Delivered) -> None:
+        """Note what is home: refused rows kept, the log emptied, the way forward moved behind our writes."""
+        for number in {r.table_id for r in done.refused}:
+            await self._keep(connection, number, [r for r in done.refused if r.table_id == number])
+        await connection.execute(SQL["release"], self._source_id)
+        await connection.execute(SQL["forget_entries"], self._source_id)
+        facts = self._pipeline.facts
+        moved = facts.position, done.place.position, done.place.mark
+        if await connection.execute(SQL["move_home"], self._source_id, *moved) != "UPDATE 1":
+            raise PositionConflict(
+                f"the position on the target is no longer {facts.position}: another liteferry is at work",
+                hint="stop the other daemon; only one may run per source",
+            )
+
+    async def _keep(self, connection: Connection, number: int, refused: Sequence[Refused]) -> None:
+        plan = self._pipeline.plans[number]
+        told = [r.column for r in refused], [r.reason for r in refused]
+        keys = [list(column) for column in zip(*(r.key for r in refused), strict=True)]
+        await connection.execute(keylog.keep_sql(plan), self._source_id, number, *told, *keys)
+        for one in refused[:1]:
+            log.warning("rows that SQLite cannot hold", table=plan.name, rows=len(refused), reason=one.reason)
+
+    async def _brought(self, load: Backlog, done: Delivered) -> None:
+        facts, entries = self.facts, sum(load.entries.values())
+        self._pipeline.facts.position, self._pipeline.facts.mark = done.place.position, done.place.mark
+        facts.changes += entries
+        facts.rows += done.written + done.deleted
+        facts.pending = 0
+        log.debug("brought home", entries=entries, written=done.written, deleted=done.deleted)
+        if done.refused or facts.quarantined:
+            async with self._pipeline.target.connection() as connection:
+                await self.count(connection)
+
+    async def _look_at_source(self) -> None:
+        """Go on with a source whose schema has moved behind the fence, if its tables are those of the plan.
+
+        A VACUUM moves it as well, and may have numbered the rows anew by which keyless tables are told.
+        """
+        pipeline = self._pipeline
+        version = await pipeline.reader.run(refit.version)
+        found, _ = await pipeline.reader.run(structure, pipeline.settings.exclude)
+        _, drifted = take_up(found, pipeline.facts.schema, await pipeline.registration.tables())
+        if drifted:
+            name = pipeline.plans[min(drifted)].name
+            raise SourceError(
+                f"table {name!r} of the source was changed since the cutover",
+                hint="undo the change in the SQLite file, or give the way back up with `liteferry finish`",
+            )
+        numbers = [n for n, plan in pipeline.plans.items() if may_be_renumbered(plan)]
+        async with pipeline.target.transaction() as connection:
+            await connection.execute(SQL["mark_whole"], self._source_id, numbers)
+        self._accepted = version
