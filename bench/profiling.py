@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from replicator.profile import Profile
-from triggers.key import choose
+from replicator.profiling import profiled as profile
 from triggers.schema import tables
+from triggers.session import Session
 
 from .data import connect, make_items
 from .ferry import Ferry
@@ -49,7 +48,7 @@ async def measure(server: Server, folder: Path, scale: Scale) -> list[Figure]:
 
 async def _round(server: Server, source: Path, rows: int) -> Round:
     make_items(source, rows)
-    profiled = await asyncio.to_thread(_profiled, source)
+    profiled = await _profiled(source)
     settings = source.with_suffix(".toml")
     settings.write_text("profile = false\n")
     async with server.database() as url:
@@ -60,11 +59,10 @@ async def _round(server: Server, source: Path, rows: int) -> Round:
     return Round(profiled, copied - begun, begun - looked)
 
 
-def _profiled(source: Path) -> float:
+async def _profiled(source: Path) -> float:
     with closing(connect(source)) as connection:
         [table], _ = tables(connection)
-        profile = Profile(table, choose(table), READ_SECONDS)
+    async with Session(source) as session:
         begun = time.monotonic()
-        while not profile.done:
-            profile.step(connection)
+        await profile(session, table, READ_SECONDS)
         return time.monotonic() - begun

@@ -24,7 +24,7 @@ from .evolution import Evolution, Kind
 from .faults import source_error
 from .naming import Names
 from .plan import TablePlan
-from .preflight import profiled
+from .profiling import profiled
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline

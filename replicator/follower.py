@@ -40,7 +40,7 @@ from .following import Following
 from .lanes import Bounds
 from .naming import Names
 from .plan import ColumnPlan, TablePlan, plan_table
-from .preflight import profiled
+from .profiling import profiled
 from .target import CONTROL, Connection, describe
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ from .naming import Naming, named
 from .objects import Note
 from .plan import SourcePlan, TablePlan, names_alone, plan_table, remembered
 from .policy import Policy
-from .profile import Profile, estimate
+from .profile import estimate
+from .profiling import profiled
 from .target import Target
 from .types import Evidence
 
@@ -121,14 +122,6 @@ def _refuse_unreachable(connection: sqlite3.Connection, table: Table) -> None:
                 f"table {table.name!r}: its key {column.name!r} holds NULL, and columns hide the rowid",
                 hint="give these rows a key, or leave the table out with `exclude`",
             )
-
-
-async def profiled(session: Session, table: Table, seconds: float, most: int = 0) -> list[Evidence]:
-    """Return what every column of a table holds, from reads of about `seconds`; of `most` rows unless 0."""
-    counting = Profile(table, choose(table), seconds, most)
-    while not counting.done:
-        await session.run(counting.step)
-    return counting.evidence()
 
 
 def take_up(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from triggers.connection import reading
 from triggers.identifier import quote
@@ -28,11 +29,21 @@ COLUMNS_AT_ONCE = 300
 _LIKELY = {Affinity.INTEGER: "integer", Affinity.REAL: "real", Affinity.NUMERIC: "integer"}
 
 
+@dataclass(frozen=True)
+class Part:
+    """Rows of a table behind a place, up to and with another; None for no bound."""
+
+    after: Cursor | None = None
+    upto: Cursor | None = None
+
+
 class Profile:
     """The running count over one table, a page at a time."""
 
-    def __init__(self, table: Table, key: Key, seconds: float, most: int = 0) -> None:
-        """Take how long one read may be, and after how many rows to stop: 0 for none."""
+    def __init__(
+        self, table: Table, key: Key, seconds: float, most: int = 0, part: Part | None = None
+    ) -> None:
+        """Take how long one read may be, after how many rows to stop (0: none), and which rows to look at."""
         self.table = table
         self._key = key
         self._most = most
@@ -45,7 +56,7 @@ class Profile:
         self._columns = ", ".join(f"t.{name} COLLATE BINARY AS {name}" for name in names)
         self._counts = [[0] * _FACTS for _ in table.columns]
         self._likely = [_LIKELY.get(affinity(c.declared), "text") for c in table.columns]
-        self._after: Cursor | None = None
+        self._after, self._upto = (part.after, part.upto) if part is not None else (None, None)
         self._limit = 0
         self.rows = 0
         self.done = False
@@ -72,7 +83,8 @@ class Profile:
         # a key need not be valid UTF-8
         connection.text_factory = mark_bad_text
         try:
-            found = connection.execute(*self._paging.page(columns, self._after, 1, limit - 1)).fetchone()
+            page = self._paging.page(columns, self._after, 1, limit - 1, upto=self._upto)
+            found = connection.execute(*page).fetchone()
         finally:
             connection.text_factory = str
         return tuple(found) if found is not None else None
@@ -81,7 +93,7 @@ class Profile:
         """Return what follows FROM for the rows of a page, as `t`."""
         if self._by_rowid:
             # a subquery would have every row copied: a quarter of the time (measured)
-            return self._paging.within(self._after, edge)
+            return self._paging.within(self._after, edge or self._upto)
         inner, parameters = self._paging.page(self._columns, self._after, limit)
         return f"({inner}) AS t", parameters
 

@@ -51,6 +51,10 @@ class Session:
     ) -> None:
         await self.close()
 
+    def another(self) -> Session:
+        """Return one more on the same file, to be opened by the caller; it only reads."""
+        return Session(self.path, guard=self._guard)
+
     async def run(
         self, work: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from replicator.preflight import profiled as look
+from replicator.profiling import profiled as look
 from replicator.types import Evidence
 from tests.compare import differences
 from tests.fault.scene import HASTY, StartWriter, end_equal, settle, started, stop_all
