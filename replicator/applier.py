@@ -96,7 +96,8 @@ class Applier:
         return any(p.adopted and (p.schema, p.target) == place for p in self._plans.values())
 
     async def _attempt(self, batch: Batch, *, swap: bool, careful: bool, colliding: bool = False) -> None:
-        async with self._target.transaction() as connection:
+        adopted = any(plan.adopted for plan in self._plans.values())
+        async with self._target.transaction(adopted=adopted) as connection:
             for block in batch.spool:
                 keys = self._keys(block)
                 self._note(block.table_id, block.gone, keys)

@@ -207,7 +207,7 @@ async def _copy_lane(
 
 async def _store(target: Target, source_id: UUID, chunk: Chunk) -> None:
     plan, lane = chunk.lane.plan, chunk.lane.at
-    async with target.transaction() as connection:
+    async with target.transaction(adopted=plan.adopted) as connection:
         # locks the lane, so that nobody else copies the same rows meanwhile
         if await ledger.lane(connection, source_id, lane.table_id, lane.lane) != lane:
             raise PositionConflict("the lane is no longer where it was")

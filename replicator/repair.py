@@ -129,7 +129,7 @@ class Repair:
 
     async def _write_all(self, rows: Sequence[Row]) -> None:
         wanted = self._plan.converter.rows(rows)
-        async with self._pipeline.target.transaction() as connection:
+        async with self._pipeline.target.transaction(adopted=self._plan.adopted) as connection:
             await self._release(connection, rows)
             try:
                 wrong = await self._wrong(connection, wanted)
@@ -147,7 +147,7 @@ class Repair:
         quarantine, plan = self._pipeline.quarantine, self._plan
         good, refusals = await asyncio.to_thread(plan.converter.sift, rows)
         source = {id(ready): row for row, ready in good}
-        async with self._pipeline.target.transaction() as connection:
+        async with self._pipeline.target.transaction(adopted=self._plan.adopted) as connection:
             wrong = await self._wrong(connection, [ready for _, ready in good])
             pairs = [(source[id(ready)], ready) for ready in wrong]
             try:
@@ -214,7 +214,7 @@ class Repair:
     async def delete(self, gone: Sequence[Row]) -> None:
         """Delete rows by keys of the target that the source, which both sides are held at, does not have."""
         if gone:
-            async with self._pipeline.target.transaction() as connection:
+            async with self._pipeline.target.transaction(adopted=self._plan.adopted) as connection:
                 await connection.execute(dml.delete(self._plan), *map(list, zip(*gone, strict=True)))
             self.deleted += len(gone)
 

@@ -223,7 +223,7 @@ class Snapshot:
                 await asyncio.sleep(backoff.failed())
 
     async def _store_once(self, lane: Lane, cursor: str | None, chunk: Chunk) -> None:
-        async with self.target.transaction() as connection:
+        async with self.target.transaction(adopted=lane.plan.adopted) as connection:
             # First, so that a second daemon waits here for our commit and then finds the cursor moved.
             await ledger.advance(
                 connection, self.work.source_id, lane.at, cursor, len(chunk.rows), chunk.last

@@ -163,10 +163,15 @@ class Target:
             raise
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """Lend a connection inside a transaction that the guard lets write. Raises TargetAway."""
+    async def transaction(self, *, adopted: bool = False) -> AsyncIterator[Connection]:
+        """Lend a connection inside a transaction that the guard lets write. Raises TargetAway.
+
+        For rows of `adopted` tables no constraint waits for the COMMIT.
+        """
         async with self.connection() as connection, connection.transaction():
             await connection.execute(CONTROL["identify"])
+            if adopted:
+                await connection.execute(CONTROL["check_at_once"])
             yield connection
 
 

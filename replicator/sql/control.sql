@@ -182,12 +182,14 @@ END $$
 -- identify --
 -- mark this transaction as ours for the guard; local, so that a transaction pooler is no harm. Its commit
 -- must last even where the server is told not to wait for the disk: the log is pruned behind it. And where the
--- network swallows us without a sound, the server shall end it soon: its locks would keep us out for hours.
--- A deferred constraint would refuse rows only at the COMMIT, where nobody can tell which
-SET CONSTRAINTS ALL IMMEDIATE;
+-- network swallows us without a sound, the server shall end it soon: its locks would keep us out for hours
 SELECT set_config('liteferry.writer', 'on', true), CASE current_setting('synchronous_commit')
     WHEN 'off' THEN set_config('synchronous_commit', 'local', true) END,
     set_config('idle_in_transaction_session_timeout', '30s', true)
+
+-- check_at_once --
+-- a deferred constraint would refuse rows only at the COMMIT, where nobody can tell which
+SET CONSTRAINTS ALL IMMEDIATE
 
 -- version --
 -- the server's version as a number
