@@ -47,9 +47,9 @@ ATTENDED_SECONDS = 0.25
 def build_control(supervisor: Supervisor) -> web.Application:
     """Return the application of the control socket: all that can be read, and the commands."""
     app = build_app(supervisor)
-    app.router.add_post("/control/cutover", _answering(supervisor.cutover, CUTOVER))
-    app.router.add_post("/control/rollback", _answering(supervisor.rollback, CUTOVER))
-    app.router.add_post("/control/finish", _answering(supervisor.finish, {}))
+    app.router.add_post("/control/cutover", _answering(supervisor.moves.cutover, CUTOVER))
+    app.router.add_post("/control/rollback", _answering(supervisor.moves.rollback, CUTOVER))
+    app.router.add_post("/control/finish", _answering(supervisor.moves.finish, {}))
     app.router.add_post("/control/aftercare", _answering(supervisor.aftercare, {}))
     app.router.add_post("/control/verify", _answering(supervisor.verification.run, VERIFY, attended=True))
     for name, known in QUARANTINE.items():

@@ -35,7 +35,7 @@ from replicator.pipeline import Pipeline
 from replicator.plan import check_overrides
 from replicator.policy import check_names
 from replicator.presence import Identity
-from replicator.state import State
+from replicator.state import State, overall
 from replicator.target import Target
 from triggers.schema import Table
 
@@ -86,6 +86,11 @@ class Roster:
     def pipelines(self) -> list[Pipeline]:
         """Return those that are followed."""
         return self._followed.pipelines
+
+    @property
+    def state(self) -> State:
+        """Return the state that speaks for all of them."""
+        return overall(p.facts.state for p in self.pipelines)
 
     @property
     def folders(self) -> list[Path]:

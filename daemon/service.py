@@ -66,6 +66,6 @@ def _signals(stop: asyncio.Event, supervisor: Supervisor) -> Iterator[None]:
 
 async def _cut_over(supervisor: Supervisor) -> None:
     try:
-        await supervisor.cutover()
+        await supervisor.moves.cutover()
     except LiteferryError as error:
         log.error("cutover refused", reason=str(error), hint=error.hint)
