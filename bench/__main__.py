@@ -15,7 +15,7 @@ import click
 
 from daemon.embedded import EmbeddedPostgres
 
-from . import catch_up, cutover, latency, machine, memory, profiling, snapshot, writes
+from . import catch_up, cutover, latency, machine, memory, profiling, rollback, snapshot, writes
 from .figures import Figure, table
 from .scale import FULL, QUICK, Scale
 from .server import Server
@@ -26,7 +26,7 @@ FAILED = "failed"
 
 BENCHES: dict[str, Measure] = {
     module.BENCH: module.measure
-    for module in (snapshot, profiling, catch_up, latency, writes, cutover, memory)
+    for module in (snapshot, profiling, catch_up, latency, writes, cutover, rollback, memory)
 }
 
 
@@ -40,9 +40,9 @@ BENCHES: dict[str, Measure] = {
 def main(names: Sequence[str], quick: bool, as_json: bool, folder: Path | None) -> None:
     """Measure liteferry against a PostgreSQL of its own and print a table.
 
-    NAME is snapshot, profiling, catch-up, latency, writes, cutover or memory; all of them when none is given.
-    The exit status is 0 whatever the values are (how fast a machine is, is no error), 1 when one was not
-    measured.
+    NAME is snapshot, profiling, catch-up, latency, writes, cutover, rollback or memory; all of them when
+    none is given. The exit status is 0 whatever the values are (how fast a machine is, is no error), 1 when
+    one was not measured.
     """
     machine.use_two_cores()
     told, figures = asyncio.run(_measure(names or list(BENCHES), QUICK if quick else FULL, folder))

@@ -140,6 +140,13 @@ class Ferry:
                 return await ask(self._socket, "/control/cutover", {"rehearse": rehearse})
             await asyncio.sleep(READY_SECONDS)
 
+    async def rollback(self) -> dict[str, Any]:
+        """Give the writes back as soon as it can be done; return the report."""
+        while True:
+            if (await self.status())["can_rollback"]:
+                return await ask(self._socket, "/control/rollback", {})
+            await asyncio.sleep(READY_SECONDS)
+
     def peak_memory(self) -> float | None:
         """Return the most memory that the daemon ever held, in MB; None where /proc does not tell."""
         assert self._process

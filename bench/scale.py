@@ -23,6 +23,8 @@ class Scale:
     rehearsals: int
     #: Between two rehearsals, so that the stream and the prediction settle.
     rest_seconds: float
+    #: Changes of the target that wait when a rollback is ordered.
+    rollback_changes: int
     memory_rows: int
 
 
@@ -37,6 +39,7 @@ FULL = Scale(
     cutover_rows=210_000,
     rehearsals=10,
     rest_seconds=2,
+    rollback_changes=10_000,
     memory_rows=5_000_000,
 )
 
@@ -51,5 +54,6 @@ QUICK = Scale(
     cutover_rows=3_000,
     rehearsals=2,
     rest_seconds=0.5,
+    rollback_changes=300,
     memory_rows=50_000,
 )
