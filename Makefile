@@ -19,8 +19,8 @@ SQLITE ?= 3.34.0
 SQLITE_DIR := .cache/sqlite-$(SQLITE)
 SEEDS ?= 0-999
 EXAMPLES ?= 2000
-# They mostly wait for one another: two at once take half the time on two cores.
-WORKERS ?= 2
+# They mostly wait for one another: three at once keep two cores busy.
+WORKERS ?= 3
 # SQLite's own source, as releases of better-sqlite3 carry it
 NPM_OF_3.29.0 := 5.4.3
 NPM_OF_3.34.0 := 7.1.2

@@ -36,8 +36,11 @@ from tests.fault.scene import (
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.sqlite import MakeSource
 
-#: How often it is killed before it streams, and after; with the rounds below more than thirty in all.
-BEFORE, AFTER, ROUNDS, KILLS = 14, 14, 4, 3
+#: Lives in each of which the cutover is killed over and over, and how often at most.
+ROUNDS, KILLS = 4, 3
+
+#: How often it is killed before it streams, and once more so often after.
+FEW, MANY = 6, 14
 
 
 @pytest.fixture
@@ -51,9 +54,17 @@ def chance() -> random.Random:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("journal", ["wal", pytest.param("delete", marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    ("journal", "kills"),
+    [
+        ("wal", FEW),
+        pytest.param("wal", MANY, marks=pytest.mark.soak),
+        pytest.param("delete", MANY, marks=pytest.mark.soak),
+    ],
+)
 async def test_kills_from_the_first_second_to_the_stream(
     journal: str,
+    kills: int,
     chance: random.Random,
     make_source: MakeSource,
     writer: StartWriter,
@@ -66,15 +77,15 @@ async def test_kills_from_the_first_second_to_the_stream(
     confirmed = tmp_path / "journal"
     writing = writer(path, rate=150, journal=confirmed)
     lives = [life(daemon, path, target_url, 0)]
-    for number in range(BEFORE + AFTER):
-        await asyncio.to_thread(let_live, lives[-1], chance, number)
+    for number in range(2 * kills):
+        await asyncio.to_thread(let_live, lives[-1], chance, number, number < kills)
         lives[-1].kill()
         lives.append(life(daemon, path, target_url, number + 1))
     await asyncio.to_thread(settle, lives[-1], path)
     assert stop_all([writing]) == []
     await end_equal(lives[-1], path, target_url)
     assert await target_count(target_url, 1) == acknowledged(confirmed)
-    assert [one.returncode for one in lives[:-1]] == [-9] * (BEFORE + AFTER)
+    assert [one.returncode for one in lives[:-1]] == [-9] * (2 * kills)
 
 
 def life(daemon: StartDaemon, path: Path, url: str, number: int) -> RunningDaemon:
@@ -82,13 +93,13 @@ def life(daemon: StartDaemon, path: Path, url: str, number: int) -> RunningDaemo
     return daemon(path, url, env={**HASTY, **(COPIERS if number % 2 == 0 else {})}, args=SMALL_CHUNKS)
 
 
-def let_live(running: RunningDaemon, chance: random.Random, number: int) -> None:
+def let_live(running: RunningDaemon, chance: random.Random, number: int, early: bool) -> None:
     """Let it live for a moment: at first not even until it answers, later until it has done something."""
     if number % 5 == 4:
         with suppress(AssertionError):
             running.wait_until(lambda status: False, chance.uniform(0.3, 1.2))
         return
-    if number < BEFORE:
+    if early:
         copying(running, 0)
     else:
         running.wait_until(lambda status: status["state"] in ("catch_up", "streaming"))

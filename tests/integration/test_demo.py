@@ -114,8 +114,10 @@ def start(folder: Path) -> Iterator[Start]:
 
 
 def figures_of(lines: list[str]) -> dict[str, str]:
-    """Return the last ten lines by their first word."""
-    told = {line[:12].strip(): line[12:] for line in lines[-10:]}
+    """Return the ten lines of the report by their first word."""
+    # behind it asyncio may remark that somebody else has waited for a child's end
+    begin = max((n for n, line in enumerate(lines) if line.startswith(NAMES[0])), default=0)
+    told = {line[:12].strip(): line[12:] for line in lines[begin : begin + len(NAMES)]}
     assert list(told) == NAMES, "\n".join(lines)
     return told
 
