@@ -49,6 +49,7 @@ class Profile:
         self._most = most
         self._firsts: list[dict[str, tuple[str, str]]] = [{} for _ in table.columns]
         self._paging: Paging = paging(table, key)
+        self._alias = table.rowid_alias
         self._by_rowid = table.rowid_alias is not None or table.rowid_name is not None
         self._pace = Pace(seconds, most=200_000)
         # of a subquery SQLite wants to know every collation, also one that only the application has
@@ -103,22 +104,24 @@ class Profile:
         """Count some columns of a page, most of which hold one class only; return its rows."""
         known = [i for i in places if self._is_mixed(i)]
         some = [i for i in places if i not in known]
-        query = _glance([(self.table.columns[i], self._likely[i]) for i in some], page)
+        query = _glance([(self.table.columns[i], self._likely[i]) for i in some], self._alias, page)
         rows, others, *facts = connection.execute(query, parameters).fetchone()
         if others:
             # of which column the page does not tell
             known, some = list(places), []
         for n, i in enumerate(some):
-            present, beyond, longest = facts[3 * n : 3 * n + 3]
+            present, longest = facts[2 * n : 2 * n + 2]
             found = [0] * _FACTS
-            found[CLASSES.index(self._likely[i])] = present
-            self._add(i, [*found[: len(CLASSES)], beyond, longest])
+            found[CLASSES.index(self._likely[i])] = rows if present is None else present
+            self._add(i, [*found[: len(CLASSES)], 0, longest])
         if known:
             self._count_all(connection, known, page, parameters)
         return int(rows)
 
     def _is_mixed(self, place: int) -> bool:
-        return sum(count > 0 for count in self._counts[place][: len(CLASSES)]) > 1
+        """Tell whether a column has shown values that are not its likely ones."""
+        counts = self._counts[place]
+        return sum(count > 0 for count in counts[: len(CLASSES)]) > 1 or counts[len(CLASSES)] > 0
 
     def _count_all(
         self, connection: sqlite3.Connection, places: Sequence[int], page: str, parameters: Sequence[Value]
@@ -169,20 +172,29 @@ def _excerpt(begin: bytes, kind: str) -> str:
     return repr(text[:SHOWN]) + ("..." if len(text) > SHOWN else "")
 
 
-def _glance(columns: Sequence[tuple[Column, str]], page: str) -> str:
+def _glance(columns: Sequence[tuple[Column, str]], alias: Column | None, page: str) -> str:
     """Return the query that tells whether all values of some columns are of their likely class or NULL.
 
-    One question for a whole row takes half the time of one for each of six columns (measured).
+    One question for a whole row takes half the time of one for each of six columns (measured). What need not
+    be asked is not: a rowid is an integer, and where NULL is refused one would be no likely value.
     """
     named = [(f"t.{quote(column.name)}", column, likely) for column, likely in columns]
-    alike = [f"(typeof({name}) = '{likely}' OR {name} IS NULL)" for name, _, likely in named]
+    alike = [_alike(name, column, likely) for name, column, likely in named if column != alias]
     facts = ["count(*)", f"count(CASE WHEN NOT ({' AND '.join(alike)}) THEN 1 END)" if alike else "0"]
     for name, column, likely in named:
-        facts.append(f"count({name})")
-        facts.append(_beyond(name) if _boolean(column) and likely == "integer" else "NULL")
+        facts.append("NULL" if column.not_null or column == alias else f"count({name})")
         # the length of bytes stands beside them, the characters of a text must be counted
         facts.append(f"max(length(CAST({name} AS BLOB)))" if likely in ("text", "blob") else "NULL")
     return f"SELECT {', '.join(facts)} FROM {page}"
+
+
+def _alike(name: str, column: Column, likely: str) -> str:
+    """Return the condition of a likely value: of what is declared a boolean 0 and 1 are."""
+    is_likely = f"typeof({name}) = '{likely}'"
+    if _boolean(column) and likely == "integer":
+        # the column's collation may be one that only the application has
+        is_likely += f" AND {name} COLLATE BINARY IN (0, 1)"
+    return f"({is_likely})" if column.not_null else f"({name} IS NULL OR {is_likely})"
 
 
 def _counting(columns: Sequence[Column], page: str) -> str:
