@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any
 
 import structlog
@@ -21,7 +20,6 @@ from .readiness import Readiness
 from .roster import Roster
 from .tidying import Tidying
 from .turns import Turns
-from .work import answered
 
 log = structlog.get_logger("liteferry")
 
@@ -94,7 +92,7 @@ class Moves:
             raise
         log.info("cutover", **{k: v for k, v in self.last_cutover.items() if k != "notes"})
         if not rehearse:
-            hook = await answered(partial(self._turns.after, attempt.id, self.last_cutover))
+            hook = await self._turns.after(attempt.id, self.last_cutover)
             if hook is not None:
                 self.last_cutover["hook"] = hook.as_dict()
         return self.last_cutover

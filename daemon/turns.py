@@ -15,6 +15,7 @@ from replicator.pipeline import Pipeline
 from replicator.target import Target
 
 from .hooks import Hooks, Outcome
+from .work import answered
 
 
 class Turns:
@@ -51,10 +52,10 @@ class Turns:
         self._start("after_fence", cutover)
 
     async def after(self, cutover: UUID, report: dict[str, Any]) -> Outcome | None:
-        """Tell that the target has the writes, and note that it was told. Raises TargetAway."""
+        """Tell that the target has the writes, once, and note that it was told, however long that takes."""
         facts = self._facts(cutover, pause_seconds=report.get("pause_seconds"), report=json.dumps(report))
         outcome = await self._hooks.run("after_cutover", facts)
-        await afterwards.told(self._target, cutover)
+        await answered(lambda: afterwards.told(self._target, cutover))
         return outcome
 
     async def make_up(self) -> None:
