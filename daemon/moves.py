@@ -106,7 +106,8 @@ class Moves:
         """
         found = self._readiness.back_reasons()
         if dry_run:
-            return {"outcome": "dry_run", "can_rollback": not found, "reasons": found}
+            notices = self._readiness.left_there()
+            return {"outcome": "dry_run", "can_rollback": not found, "reasons": found, "notices": notices}
         async with self._alone():
             found = self._readiness.back_reasons()
             if found:

@@ -221,7 +221,7 @@ class Supervisor:
             "rollback": self.moves.last_rollback,
             "verification": self._verification.as_dict(),
             "clock_jumps": self._schedule.clock_jumps if self._schedule else 0,
-            "notices": [*self._roster.notices, *self._tidying.notices],
+            "notices": [*self._roster.notices, *self._tidying.notices, *self._readiness.left_there()],
             "sources": [p.facts.as_dict() for p in self._pipelines],
         }
 
