@@ -234,6 +234,7 @@ class Rollback:
         self._stay()
         with contextlib.suppress(TargetAway):
             await self._abort()
+        await self._keep(self.timeline.report("undone", str(error)))
 
     def _stay(self) -> None:
         for pipeline in self._pipelines:
