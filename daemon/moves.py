@@ -153,4 +153,7 @@ class Moves:
         """
         async with self._alone():
             await self._tidying.stop()
-            return await Finish(self._target, self._roster.pipelines).run()
+            report = await Finish(self._target, self._roster.pipelines).run()
+        # what the target remembered is gone: where nobody has kept the answer, the log has it
+        log.info("finish", **report)
+        return report
