@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import aiohttp
 from aiohttp import web
@@ -16,7 +16,10 @@ from config import errors
 from config.errors import ControlError, LiteferryError
 
 from .http import build_app
-from .supervisor import Supervisor
+
+if TYPE_CHECKING:
+    # half a second to import, and those who only ask need none of it
+    from .supervisor import Supervisor
 
 #: A cutover that waits for readiness, or a verification of a large table, answers when it is done.
 PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=5)

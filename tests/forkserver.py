@@ -176,9 +176,11 @@ class Nest:
 def main() -> NoReturn:
     """Import the product, then be it as often as one is asked."""
     import daemon.cli
-    import daemon.cli.app
+    from daemon.cli.app import VERBS, verb
     from replicator import failpoint
 
+    for name in VERBS:
+        verb(name)
     gc.collect()
     gc.freeze()
     arguments = Nest(socket.socket(fileno=int(sys.argv[1]))).serve()
