@@ -13,7 +13,15 @@ import daemon
 from .forkserver import Forked, fits, server
 
 #: What belongs to the person who runs the tests and must not reach the product.
-FOREIGN = ("LITEFERRY_", "DATABASE_URL", "SQLITE_DIR", "RUNTIME_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_USEC")
+FOREIGN = (
+    "LITEFERRY_",
+    "DATABASE_URL",
+    "SQLITE_DIR",
+    "RUNTIME_DIRECTORY",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "CREDENTIALS_",
+)
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
