@@ -17,6 +17,7 @@ class CannedView:
 
     current: Status
     points: list[dict[str, Any]] = field(default_factory=list)
+    told: list[dict[str, Any]] = field(default_factory=list)
 
     def status(self) -> Status:
         """Return the status the test has set."""
@@ -25,6 +26,10 @@ class CannedView:
     def history(self) -> list[dict[str, Any]]:
         """Return the points the test has set."""
         return self.points
+
+    def events(self, after: int = 0) -> list[dict[str, Any]]:
+        """Return the events that the test has set, behind a number."""
+        return [event for event in self.told if event["number"] > after]
 
 
 def table(name: str, rows: int, *, state: str = "streaming", copied: int | None = None) -> Status:
