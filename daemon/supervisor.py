@@ -29,6 +29,7 @@ from replicator.target import Target
 
 from .moves import Moves
 from .notify import Notifier
+from .pauses import Pauses
 from .readiness import Readiness
 from .roster import Roster
 from .schedule import Schedule
@@ -85,6 +86,7 @@ class Supervisor:
         both = self._target, self._roster
         self._tidying = Tidying(settings, *both, self._turns, self._moving)
         self.moves = Moves(settings, *both, self._readiness, self._turns, self._tidying, self._moving)
+        self.pauses = Pauses(*both, self._verification, self._moving)
         self.ready = asyncio.Event()
 
     @property

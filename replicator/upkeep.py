@@ -25,7 +25,7 @@ R = TypeVar("R")
 BEAT_SECONDS = 0.5
 
 #: States in which the change log is written and read.
-LIVE = (State.SNAPSHOT, State.CATCH_UP, State.STREAMING)
+LIVE = (State.SNAPSHOT, State.CATCH_UP, State.STREAMING, State.PAUSED)
 
 
 class Upkeep:

@@ -16,6 +16,7 @@ from .cutover import cutover
 from .demo import demo
 from .finish import finish
 from .options import exit_status
+from .pause import pause, resume
 from .plan import plan
 from .quarantine import quarantine
 from .rollback import rollback
@@ -34,6 +35,8 @@ VERBS: tuple[click.Command, ...] = (
     cutover,
     rollback,
     finish,
+    pause,
+    resume,
     uninstall,
     demo,
 )
