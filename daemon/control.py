@@ -29,6 +29,7 @@ Command = Callable[..., Awaitable[dict[str, Any]]]
 
 #: What a command takes, and of which type.
 CUTOVER: Parameters = {"max_pause": (float, int, NoneType), "rehearse": bool, "dry_run": bool}
+PAUSE: Parameters = {"source": (str, NoneType)}
 QUARANTINE: dict[str, Parameters] = {
     "list": {"table": (str, NoneType), "limit": int},
     "retry": {"table": (str, NoneType)},
@@ -53,6 +54,8 @@ def build_control(supervisor: Supervisor) -> web.Application:
     app.router.add_post("/control/cutover", _answering(supervisor.moves.cutover, CUTOVER))
     app.router.add_post("/control/rollback", _answering(supervisor.moves.rollback, CUTOVER))
     app.router.add_post("/control/finish", _answering(supervisor.moves.finish, {}))
+    app.router.add_post("/control/pause", _answering(supervisor.pauses.pause, PAUSE))
+    app.router.add_post("/control/resume", _answering(supervisor.pauses.resume, PAUSE))
     app.router.add_post("/control/aftercare", _answering(supervisor.aftercare, {}))
     app.router.add_post("/control/verify", _answering(supervisor.verification.run, VERIFY, attended=True))
     for name, known in QUARANTINE.items():

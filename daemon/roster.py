@@ -241,7 +241,7 @@ class Roster:
         while True:
             for pipeline in self.pipelines:
                 present(pipeline)
-            if not any(p.facts.state in PAST for p in self.pipelines):
+            if self._may_join():
                 await self._admission.look(admit)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
@@ -249,6 +249,12 @@ class Roster:
             # several events are one piece of news
             await asyncio.sleep(LOOK_SECONDS / 10)
             self._news.clear()
+
+    def _may_join(self) -> bool:
+        """Tell whether newcomers are let in: not behind the cutover, nor while all that there is rests."""
+        if any(p.facts.state in PAST for p in self.pipelines):
+            return False
+        return not self.pipelines or any(p.facts.paused is None for p in self.pipelines)
 
     async def decided(self) -> None:
         """Wait, for some seconds at most, until it is clear which files of the folders are sources."""

@@ -36,6 +36,7 @@ from .liveness import Liveness
 from .log import listening
 from .moves import Moves
 from .notify import Notifier
+from .pauses import Pauses
 from .readiness import Readiness
 from .reload import Read, Reload
 from .roster import Roster
@@ -101,6 +102,7 @@ class Supervisor:
         both = self._target, self._roster
         self._tidying = Tidying(settings, *both, self._turns, self._moving)
         self.moves = Moves(settings, *both, self._readiness, self._turns, self._tidying, self._moving)
+        self.pauses = Pauses(*both, self._verification, self._moving)
         self.ready = asyncio.Event()
         self._journal, self._course = Journal(), Course()
 

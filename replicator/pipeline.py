@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ from triggers.capture import Captured
 from triggers.connection import journal_mode
 from triggers.schema import Table
 
-from . import failpoint, loader
+from . import failpoint, loader, orders
 from .access import Access
 from .applier import Collision
 from .checks import Placed
@@ -35,6 +35,7 @@ from .keying import Keying
 from .lanes import CopyProgress
 from .ledger import SourceRecord, TableRecord
 from .naming import Naming, named
+from .pausing import Halted, Pausing
 from .plan import SourcePlan, TablePlan
 from .policy import Policy
 from .preflight import make_plan, structure
@@ -81,6 +82,7 @@ class Pipeline:
         self.plans: dict[int, TablePlan] = {}
         self.captured: list[Captured] = []
         self._tailer: Tailer | None = None
+        self.pausing = Pausing(self)
         self._waiting = Waiting(self.facts)
         #: Does some work until it is done, waiting out whatever a retry may mend.
         self.retrying = self._waiting.retrying
@@ -238,11 +240,19 @@ class Pipeline:
         self._hold(plans)
         fenced = await self.reader.run(fence.fenced_by)
         await self._adopt(record, await self.registration.tables())
+        await self._recall()
         self.healer.comparison.taken_up(record, known=known)
         if record.state in (State.CUT_OVER, State.FINISHED):
             self.enter(record.state)
         elif fenced is not None:
             self.enter(State.CUTTING_OVER)
+
+    async def _recall(self) -> None:
+        """Learn what was ordered before a restart. Raises TargetAway."""
+        async with self.target.connection() as connection:
+            ordered = await orders.recall(connection, self.source_id)
+        if ordered.paused is not None:
+            self.pausing.order(ordered.paused)
 
     async def run(self, wake: Wake) -> None:
         """Copy what is not copied, catch up, and stream until cancelled; follow and heal on the way.
@@ -262,12 +272,14 @@ class Pipeline:
 
     async def _forward(self, wake: Wake) -> None:
         """Bring changes to the target until it has the application's writes."""
-        if self._returned:
-            await self.retrying(self.resume)
-            self._returned = False
         while self.facts.state not in AWAY:
             try:
+                if self._returned:
+                    await self._halting(self.resume)
+                    self._returned = False
                 await self._carry(wake)
+            except Halted:
+                await self.pausing.rest()
             except SchemaChanged:
                 self._interrupted()
                 # before a fence of ours, which is a change of the schema too, has become a state
@@ -277,6 +289,10 @@ class Pipeline:
                 if not self._is_cutting_over():
                     # else the cutover meets the same under its lock, and is refused
                     await self._heal(error)
+
+    async def _halting(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what `retrying` does, but for a pause. Raises Halted."""
+        await self._waiting.retrying(work, self.pausing.give_way)
 
     def _interrupted(self) -> None:
         """Close the gates of the cutover at once: what is done now must be over before one begins."""
@@ -304,22 +320,24 @@ class Pipeline:
             raise error
 
     async def _carry(self, wake: Wake) -> None:
+        pausing = self.pausing
         if self.facts.state is State.CUTTING_OVER:
             # nothing may be changed now; soon it is over, or streams again
             await asyncio.sleep(MOMENT_SECONDS)
             return
-        await self.retrying(self._follower.follow)
+        # what may be cancelled gives way to a pause at once, the rest when it is done
+        await self._halting(self._follower.follow)
         if any(not t.copied for t in self.facts.tables.values()):
             self.enter(State.SNAPSHOT)
-            await self._copying.run()
+            await pausing.unless(self._copying.run())
         self.enter(State.CATCH_UP)
         keying = Keying(self.target, self.reader, self.quarantine, halt=self.halts_on_refusal)
-        await self.retrying(lambda: keying.add(self.plans))
-        await self._stream.catch_up()
-        await self.retrying(self._add_indexes)
-        await self._stream.catch_up()
+        await self._halting(lambda: keying.add(self.plans))
+        await pausing.unless(self._stream.catch_up())
+        await self._halting(self._add_indexes)
+        await pausing.unless(self._stream.catch_up())
         failpoint.reach("pipeline.streaming")
-        await self._stream.run(wake)
+        await pausing.unless(self._stream.run(wake))
 
     def alarm(self, error: CaptureBroken) -> None:
         """Have the stream look at what a periodic check has found."""

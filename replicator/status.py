@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from .fallback.readiness import Fallback
 from .lag import Capacity, Rate, predicted_pause
 from .lanes import CopyProgress
-from .state import State
+from .state import Paused, State
 from .suspicion import Suspicion
 from .touched import Touched
 
@@ -66,6 +67,8 @@ class Facts:
     consistent: bool = False
     connected: bool = False
     error: str | None = None
+    #: Set while the operator wants nothing of it carried over.
+    paused: Paused | None = None
     #: Why the file that is followed is out of reach, None while it stands under its name.
     absence: str | None = None
     retries: int = 0
@@ -161,6 +164,7 @@ class Facts:
             "path": self.path,
             "schema": self.schema,
             "state": self.state.value,
+            "paused": _paused(self.paused),
             # of a file that is not there nobody can tell what is pending
             "pending_changes": None if self.absence else self.pending,
             "oldest_unapplied_seconds": None if self.absence else round(self.oldest_now(now), 3),
@@ -250,6 +254,13 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
 
 
+def _paused(paused: Paused | None) -> dict[str, Any] | None:
+    if paused is None:
+        return None
+    since = datetime.fromtimestamp(paused.since, UTC).isoformat(timespec="seconds")
+    return {"since": since.replace("+00:00", "Z"), "before": paused.before.value}
+
+
 def _table_state(table: CopyProgress, state: State) -> str:
     if table.copied:
         return "copied" if state in (State.SNAPSHOT, State.CATCH_UP) else "streaming"
@@ -280,6 +291,8 @@ def _reasons(facts: Facts, gates: Gates, now: float) -> list[str]:
     stale = [f"table {facts.tables[n].plan.name!r} is read again: {r}" for n, r in facts.stale.items()]
     if facts.absence is not None:
         return [facts.absence]
+    if facts.paused is not None:
+        return ["is paused: `liteferry resume` lets it go on", *stale]
     if facts.state is not State.STREAMING:
         return [f"is {facts.state.value}, not streaming", *stale]
     found = [*facts.objections, *stale, *_kept_back(facts)]

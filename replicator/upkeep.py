@@ -28,7 +28,7 @@ BEAT_SECONDS = 0.5
 COUNTED = 20_000
 
 #: States in which the change log is written and read.
-LIVE = (State.SNAPSHOT, State.CATCH_UP, State.STREAMING)
+LIVE = (State.SNAPSHOT, State.CATCH_UP, State.STREAMING, State.PAUSED)
 
 
 class Upkeep:

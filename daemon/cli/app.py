@@ -26,9 +26,14 @@ VERBS = (
     "cutover",
     "rollback",
     "finish",
+    "pause",
+    "resume",
     "uninstall",
     "demo",
 )
+
+#: Verbs that live in another's module.
+BESIDE = {"resume": "pause"}
 
 
 class Failure(click.ClickException):
@@ -83,8 +88,9 @@ def cli() -> None:
 
 def verb(name: str) -> click.Command:
     """Return the command of a verb."""
-    module = name.replace("-", "_")
-    command: click.Command = getattr(import_module(f"daemon.cli.{module}"), module)
+    own = name.replace("-", "_")
+    module = import_module(f"daemon.cli.{BESIDE.get(name, own)}")
+    command: click.Command = getattr(module, own)
     return command
 
 

@@ -99,7 +99,7 @@ class Homeward:
             async with self.applying:
                 if self._pipeline.facts.state is State.CUT_OVER:
                     await self.look()
-                    if self.facts.armed and not self.facts.objections and self.facts.pending:
+                    if self._may_bring():
                         await self.bring()
         except Exception as raised:
             error = ours(raised)
@@ -110,6 +110,11 @@ class Homeward:
             log.info("recovered", source=str(self._pipeline.path))
         self.facts.error = None
         return LOOK_SECONDS
+
+    def _may_bring(self) -> bool:
+        facts = self.facts
+        paused = self._pipeline.facts.paused is not None
+        return bool(facts.armed and facts.pending and not facts.objections and not paused)
 
     async def _failed(self, error: LiteferryError) -> float:
         self.facts.error = str(error)
