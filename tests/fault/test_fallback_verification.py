@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -192,7 +193,7 @@ async def test_rows_that_sqlite_cannot_hold_are_told_and_are_no_difference(
     for counts_only in (False, True):
         report = await verify(running, counts_only=counts_only)
         [table] = report["sources"][0]["tables"]
-        assert report["equal"], table
+        assert report["equal"], json.dumps(table)
         assert (table["source_rows"], table["target_rows"]) == (4, 4)
         assert (table["quarantined"], table["unreturned"]) == (1, 1)
     behind_the_fence(path, "DELETE FROM t WHERE id = 5")
