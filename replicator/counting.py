@@ -35,7 +35,7 @@ async def counted(
 ) -> tuple[int, int, int]:
     """Return how many rows the source has, the target, and the quarantine, all at one position."""
     async with _frozen(target) as connection:
-        async with aligned(partial(_count, plan=plan)) as rows:
+        async with aligned(partial(count, plan=plan)) as rows:
             # from now on it sees the target as it is now; the stream goes on
             await connection.fetchval("SELECT 1")
         others = await connection.fetchval(dml.count(plan), timeout=3600)
@@ -57,5 +57,6 @@ async def _frozen(target: Target) -> AsyncIterator[Connection]:
         yield connection
 
 
-def _count(connection: sqlite3.Connection, plan: TablePlan) -> int:
+def count(connection: sqlite3.Connection, plan: TablePlan) -> int:
+    """Return how many rows the source has."""
     return int(connection.execute(f"SELECT count(*) FROM main.{quote(plan.name)}").fetchone()[0])

@@ -145,6 +145,9 @@ class Pipeline:
     def enter(self, state: State) -> None:
         """Go to a state. Raises ValueError when it may not follow the present one."""
         before, self.facts.state = self.facts.state, advance(self.facts.state, state)
+        if state is State.CUT_OVER and before is not State.REVERSING:
+            # what is touched from now on is told by the keys of the other side
+            self._forget_touched()
         if before is not state:
             log.info("state", source=str(self.path), state=state.value, before=before.value)
 
@@ -305,11 +308,14 @@ class Pipeline:
     def returned(self) -> None:
         """Stream again: the source has the application's writes back."""
         self._returned = True
-        for number in self.plans:
-            # what came back was not told of there
-            self.facts.touched.forget(number)
+        self.facts.differing.clear()
+        self._forget_touched()
         for state in (State.ROLLED_BACK, State.CATCH_UP):
             self.enter(state)
+
+    def _forget_touched(self) -> None:
+        for number in self.plans:
+            self.facts.touched.forget(number)
 
     async def _heal(self, error: CaptureBroken | Collision) -> None:
         if isinstance(error, Collision):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from .fallback.readiness import Fallback
+from .fallback.readiness import Fallback, differing
 from .lag import Capacity, Rate, predicted_pause
 from .lanes import CopyProgress
 from .state import Paused, State
@@ -322,10 +322,8 @@ def _reasons(facts: Facts, gates: Gates, now: float) -> list[str]:
 
 def _unverified(facts: Facts, most: float, now: float) -> list[str]:
     """Return why what is known of the rows is not good enough, or not recent enough."""
-    known = [repr(facts.tables[n].plan.name) for n in sorted(facts.differing) if n in facts.tables]
-    if known:
-        shown = ", ".join(known[:3]) + (" ..." if len(known) > 3 else "")
-        return [f"a verification has found other rows in {shown}: see `liteferry verify --repair`"]
+    if known := differing(facts.differing, {n: table.plan.name for n, table in facts.tables.items()}):
+        return known
     if not most:
         return []
     if facts.verified is None:

@@ -74,6 +74,8 @@ class Target:
         self._url = url
         self._size = size
         self._pool: Pool | None = None
+        #: Held by what is compared in the background behind the cutover: one source at a time.
+        self.leisure = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         await self.connect()
