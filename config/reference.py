@@ -26,6 +26,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Where it goes": (
         "target",
         "target_password_file",
+        "pooler",
         "schema_name",
         "names",
         "existing_tables",

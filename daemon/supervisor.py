@@ -88,7 +88,9 @@ class Supervisor:
         self._liveness = Liveness(notifier.watchdog_seconds)
         self._reload = Reload(settings, read_again or (lambda: settings), self._retime)
         self._specs = specs
-        self._target = Target(settings.target_url(), size=connections(settings, len(specs)))
+        self._target = Target(
+            settings.target_url(), size=connections(settings, len(specs)), pooler=settings.pooler
+        )
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._history: deque[dict[str, Any]] = deque(maxlen=HISTORY)
         self._failure: asyncio.Future[None] | None = None

@@ -31,6 +31,7 @@ from .lanes import Lane
 from .ledger import LaneRecord
 from .paging import Pace, decode, encode
 from .plan import TablePlan
+from .pooler import Pooler
 from .presence import Identity, refuse_absence
 from .reader import read_page
 from .target import Target, describe
@@ -62,6 +63,7 @@ class Work:
     """What all lanes of one copier share."""
 
     url: str
+    pooler: Pooler
     path: Path
     #: The file that is copied, whatever stands under its name by the time that somebody opens that.
     identity: Identity
@@ -170,7 +172,7 @@ async def _serve() -> None:
     work.refuse_absence()
     with closing(connect(work.path)) as connection:
         work.refuse_absence()
-        async with Target(work.url, size=1) as target:
+        async with Target(work.url, size=1, pooler=work.pooler) as target:
             incoming = asyncio.ensure_future(_receive(stream))
             while True:
                 plan, lane = await incoming

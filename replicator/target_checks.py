@@ -25,22 +25,24 @@ NEWEST = 18
 
 OWN_SCHEMA = "liteferry"
 
+#: Sessions that a pooler must have for us: what holds one may wait for another.
+LEAST_POOL = 3
+
 
 async def check_target(
-    url: str, surveys: Sequence[Survey], connections: int, *, adopt: bool = False
+    target: Target, surveys: Sequence[Survey], connections: int, *, adopt: bool = False
 ) -> list[Check]:
-    """Look at everything about the target; raises nothing for what is wrong with it.
+    """Look at everything about a target that is not open yet; raises nothing for what is wrong with it.
 
     `connections` is how many a daemon for these sources would hold at once; with `adopt` tables that are
     there already are to be filled.
     """
     found = Findings(SUBJECT)
-    target = Target(url, size=1)
     try:
         await target.connect()
         try:
             async with target.connection() as connection, connection.transaction(readonly=True):
-                await _inside(found, connection, surveys, connections, adopt)
+                await _inside(found, target, connection, surveys, connections, adopt)
         finally:
             await target.close()
     except LiteferryError as error:
@@ -52,12 +54,18 @@ async def check_target(
 
 
 async def _inside(
-    found: Findings, connection: Connection, surveys: Sequence[Survey], connections: int, adopt: bool
+    found: Findings,
+    target: Target,
+    connection: Connection,
+    surveys: Sequence[Survey],
+    connections: int,
+    adopt: bool,
 ) -> None:
     server = await connection.fetchrow(SQL["server"])
     assert server is not None, "a session has a database and a role"
     found.add("connection", Level.PASS, f"database {server['database']!r} as role {server['role']!r}")
-    _pooler(found, connection.get_server_pid() == server["pid"])
+    direct = connection.get_server_pid() == server["pid"]
+    _pooler(found, direct, prepared=not target.pooled, wanted=connections)
     _version(found, server)
     _encoding(found, server)
     _writable(found, server)
@@ -67,17 +75,20 @@ async def _inside(
         await _contents(found, connection, survey, adopt)
 
 
-def _pooler(found: Findings, direct: bool) -> None:
+def _pooler(found: Findings, direct: bool, prepared: bool, wanted: int) -> None:
     """A pooler gives its clients process numbers of its own making."""
     if direct:
         found.add("pooler", Level.PASS, "none between us and PostgreSQL")
-        return
-    text = "a connection pooler (such as PgBouncer) answers instead of PostgreSQL"
-    hint = (
-        "give liteferry the server's own address: prepared statements need a session of their own, and it "
-        "cannot be told from here whether this pooler gives one"
-    )
-    found.add("pooler", Level.WARN, text, hint)
+    elif prepared:
+        text = 'a connection pooler answers instead of PostgreSQL, and `pooler = "none"` is set'
+        hint = 'leave `pooler` at "auto", unless the pooler lends whole sessions (pool_mode = session)'
+        found.add("pooler", Level.WARN, text, hint)
+    else:
+        text = (
+            "a connection pooler answers instead of PostgreSQL: nothing is left in its sessions. Up to "
+            f"{wanted} transactions at once; with fewer sessions in its pool they wait, {LEAST_POOL} must be"
+        )
+        found.add("pooler", Level.PASS, text)
 
 
 def _version(found: Findings, server: asyncpg.Record) -> None:

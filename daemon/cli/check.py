@@ -18,6 +18,7 @@ from replicator.checks import Check, Level, Survey, check_meetings
 from replicator.naming import check_renames
 from replicator.plan import check_overrides
 from replicator.source_checks import survey
+from replicator.target import Target
 from replicator.target_checks import SUBJECT, check_target
 
 from .options import adopt_option, json_option, settings_from, source_options
@@ -54,7 +55,8 @@ async def _check(settings: Settings, specs: Sequence[SourceSpec]) -> list[Check]
         return [*checks, Check("connection", Level.WARN, SUBJECT, "no target was given: not looked at", hint)]
     most = connections(settings, len(specs))
     adopt = settings.existing_tables == "adopt"
-    return [*checks, *await check_target(settings.target_url(), surveys, most, adopt=adopt)]
+    target = Target(settings.target_url(), size=1, pooler=settings.pooler)
+    return [*checks, *await check_target(target, surveys, most, adopt=adopt)]
 
 
 def check_settings(surveys: Sequence[Survey], settings: Settings) -> list[Check]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 from tests.databases import on_target
 from tests.fixtures.cli import Answer, Liteferry
 from tests.fixtures.daemon import StartDaemon
+from tests.fixtures.pgbouncer import Pooling
 from tests.fixtures.sqlite import MakeSource
 
 GOOD = """
@@ -337,46 +336,17 @@ def test_too_few_connections_are_a_warning(
     assert one(answer, "connections") == ("warn", "3 left, liteferry takes up to 10")
 
 
-@pytest.fixture(params=["session", "transaction"])
-def pooled_url(
-    request: pytest.FixtureRequest, target_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """Run PgBouncer in front of the test's database."""
-    program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
-    if program is None:
-        pytest.skip("PgBouncer is not installed")
-    yield from _pgbouncer(program, target_url, tmp_path_factory.mktemp("pool"), request.param)
-
-
-def _pgbouncer(program: str, url: str, folder: Path, mode: str) -> Iterator[str]:
-    parts = urlsplit(url)
-    port = (parts.port or 5432) + 1
-    login = f"host={parts.hostname} port={parts.port} user={parts.username}"
-    login += f" password={parts.password}" if parts.password else ""
-    (folder / "pool.ini").write_text(
-        f"[databases]\n* = {login}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
-        f"unix_socket_dir =\nauth_type = any\npool_mode = {mode}\n"
-    )
-    folder.chmod(0o755)
-    for parent in folder.parents[:2]:
-        parent.chmod(0o755)
-    as_root = ["-u", "nobody"] if Path("/proc/self").stat().st_uid == 0 else []
-    with subprocess.Popen(
-        [program, *as_root, str(folder / "pool.ini")], stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr
-        while "process up" not in (line := process.stderr.readline()):
-            assert line, "PgBouncer did not start"
-        try:
-            yield parts._replace(netloc=f"{parts.username}@127.0.0.1:{port}").geturl()
-        finally:
-            process.terminate()
-
-
-def test_a_pooler_in_the_way_is_a_warning(
-    liteferry: Liteferry, make_source: MakeSource, pooled_url: str
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_a_pooler_in_the_way_is_told(
+    liteferry: Liteferry, make_source: MakeSource, target_url: str, pooling: Pooling, mode: str
 ) -> None:
-    """It is told apart from a server by the process number that it makes up."""
-    answer = liteferry("check", make_source(script=GOOD), "--target", pooled_url, "--json")
+    """It does no harm, and how many sessions it must lend is told; prepared statements would do harm."""
+    url = pooling(target_url, mode=mode)
+    answer = liteferry("check", make_source(script=GOOD), "--target", url, "--json")
+    assert answer.status == 0
+    assert one(answer, "pooler")[0] == "pass"
+    assert "nothing is left in its sessions" in one(answer, "pooler")[1]
 
+    told = {"LITEFERRY_POOLER": "none"}
+    answer = liteferry("check", make_source(script=GOOD), "--target", url, "--json", env=told)
     assert one(answer, "pooler")[0] == "warn"
