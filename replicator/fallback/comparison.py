@@ -32,8 +32,8 @@ class HomeComparison:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._routine = Routine(pipeline.settings.compare_interval)
-        self._between = Routine(pipeline.settings.recheck_interval)
+        self._routine = Routine(lambda: pipeline.settings.compare_interval)
+        self._between = Routine(lambda: pipeline.settings.recheck_interval)
         self._backoff = Backoff()
 
     async def run(self, *, known: bool) -> None:
