@@ -61,6 +61,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Limits": (
         "install_timeout",
         "max_pause",
+        "cutover_check",
         "ready_max_pending",
         "ready_max_age",
         "verify_max_age",

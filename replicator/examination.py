@@ -109,6 +109,13 @@ class Examination:
         self._facts.repairs += bool(self.report.repaired)
         self._facts.repaired_rows += self.report.repaired
 
+    async def held(self, keys: Sequence[Row]) -> None:
+        """Compare the rows under some keys of the source; the caller holds both sides where they are."""
+        self.report.mode = Mode.TOUCHED
+        rows, gone = await self._session.run(rows_of, self._plan, keys)
+        await self._compare(rows)
+        await self._refuse_rows_under(self._plan.converter.keys(gone))
+
     async def _recorded(self, *, incremental: bool) -> None:
         """Compare all rows, or those touched since they were equal, and note what is touched from now on."""
         touched, place = self._facts.touched, (self._number, self._plan, self._facts.suspicion.count)

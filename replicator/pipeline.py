@@ -26,6 +26,7 @@ from .access import Access
 from .applier import Collision
 from .checks import Placed
 from .copying import Copying
+from .counting import expected_seconds
 from .crew import Crew, Slots
 from .fallback.homeward import AWAY, Homeward
 from .faults import source_error
@@ -49,6 +50,7 @@ from .succession import Succession
 from .tailer import Tailer, Wake
 from .target import CONTROL, Target
 from .waiting import Waiting
+from .witness import Witness
 
 log = structlog.get_logger("liteferry.pipeline")
 
@@ -91,6 +93,8 @@ class Pipeline:
         self.registration = Registration(self)
         #: Tables of the plan that fit none of the source's after a restart.
         self.drifted: set[int] = set()
+        #: What was last seen of the file, on the writing connection.
+        self.witness = Witness()
         self.healer = Healer(self)
         self._follower = Follower(self)
         self._stream = Stream(self)
@@ -391,6 +395,8 @@ class Pipeline:
         facts.tables = {r.table_id: CopyProgress.of(r, self.plans[r.table_id]) for r in records}
         facts.table_changes = {r.table_id: r.changes for r in records}
         facts.notes = [dict(note) for r in records for note in r.notes]
+        expected = sum(expected_seconds(plan) for plan in self.plans.values())
+        facts.check_seconds = min(self.settings.cutover_check, expected)
         facts.stale = {r.table_id: r.stale for r in records if r.stale}
 
     async def take_up_again(self) -> bool:

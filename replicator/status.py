@@ -122,6 +122,8 @@ class Facts:
     repaired_rows: int = 0
     #: The way back, once the target has the application's writes.
     fallback: Fallback = field(default_factory=Fallback)
+    #: How long the comparison in the pause of a cutover takes: estimated, then as measured.
+    check_seconds: float = 0.0
     capacity: Capacity = field(default_factory=Capacity)
     incoming: Rate = field(default_factory=Rate)
     applied: Rate = field(default_factory=Rate)
@@ -345,4 +347,4 @@ def _kept_back(facts: Facts) -> list[str]:
 
 def pause_of(facts: Facts, now: float) -> float | None:
     """Predict the cutover pause of one source in seconds, None when unknown."""
-    return predicted_pause(facts.catch_up(now), facts.capacity.batch_seconds)
+    return predicted_pause(facts.catch_up(now), facts.capacity.batch_seconds, facts.check_seconds)
