@@ -15,6 +15,7 @@ from .check import check
 from .cutover import cutover
 from .demo import demo
 from .finish import finish
+from .install_service import install_service
 from .options import exit_status
 from .plan import plan
 from .quarantine import quarantine
@@ -35,6 +36,7 @@ VERBS: tuple[click.Command, ...] = (
     rollback,
     finish,
     uninstall,
+    install_service,
     demo,
 )
 
