@@ -29,8 +29,7 @@ _INSTANCES = """\
 """
 
 #: Folders that the unit hides from the service, with ProtectHome= and with PrivateTmp=.
-_HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
-_TEMPORARY = (Path("/tmp"), Path("/var/tmp"))
+_HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))
 
 
 @dataclass(frozen=True)
@@ -105,12 +104,10 @@ def drop_in(place: Place) -> str:
         lines += ["ExecStart=", f"ExecStart={' '.join(quoted(part) for part in place.command)}"]
     lines.append("# the folders of the SQLite files: -wal, -shm and -journal come and go beside them")
     lines += [f"ReadWritePaths={quoted(folder)}" for folder in place.folders]
-    hidden = [folder for folder in place.folders if _is_in(folder, (*_HOMES, *_TEMPORARY))]
-    seen = [folder for folder in place.seen if _is_in(folder, (*_HOMES, *_TEMPORARY))]
+    hidden = [folder for folder in place.folders if _is_in(folder, _HIDDEN)]
+    seen = [folder for folder in place.seen if _is_in(folder, _HIDDEN)]
     if hidden or seen:
         lines.append("# what the unit hides otherwise: of all that is there, only these")
-    if any(_is_in(folder, _HOMES) for folder in (*hidden, *seen)):
-        lines.append("ProtectHome=tmpfs")
     lines += [f"BindReadOnlyPaths={_bound(folder)}" for folder in _outermost(seen)]
     lines += [f"BindPaths={_bound(folder)}" for folder in hidden]
     if place.password is not None:

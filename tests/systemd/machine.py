@@ -78,6 +78,7 @@ class Machine:
 @contextmanager
 def booted(archive: Path, wheels: Path, folder: Path) -> Iterator[Machine]:
     """Unpack a root, install liteferry in it, and boot it; off at the end."""
+    _prepare()
     root = folder / "root"
     root.mkdir()
     subprocess.run(["tar", "-C", root, "-xf", archive], check=True)
@@ -100,6 +101,14 @@ def booted(archive: Path, wheels: Path, folder: Path) -> Iterator[Machine]:
         nspawn.kill()
         nspawn.wait()
         shutil.rmtree(root, ignore_errors=True)
+
+
+def _prepare() -> None:
+    """Where this machine was booted without systemd, nspawn's folder is on the disk, which it refuses."""
+    place = Path("/run/systemd/nspawn")
+    place.mkdir(parents=True, exist_ok=True)
+    if not (os.path.ismount(place) or os.path.ismount("/run")):
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(place)], check=True)
 
 
 def _equip(root: Path, wheels: Path) -> None:

@@ -96,6 +96,7 @@ def test_the_written_unit_is_current(name: str) -> None:
         ("RuntimeDirectory", "liteferry", "liteferry-%i"),
         ("LimitCORE", "0", "0"),
         ("ProtectSystem", "strict", "strict"),
+        ("ProtectHome", "tmpfs", "tmpfs"),
         ("NoNewPrivileges", "yes", "yes"),
         ("CapabilityBoundingSet", "", ""),
         ("MemoryDenyWriteExecute", "yes", "yes"),
@@ -146,7 +147,7 @@ def test_a_folder_at_home_is_bound_and_nothing_else_of_it_seen() -> None:
     )
     found = assignments(drop_in(place))
 
-    assert (found["User"], found["Group"], found["ProtectHome"]) == (["app"], ["www"], ["tmpfs"])
+    assert (found["User"], found["Group"]) == (["app"], ["www"])
     assert found["ReadWritePaths"] == ["/home/app/data", "/srv/other"]
     assert found["BindPaths"] == ["/home/app/data"]
     assert found["BindReadOnlyPaths"] == ["/home/app"]
