@@ -29,6 +29,7 @@ VERBS = (
     "pause",
     "resume",
     "uninstall",
+    "install-service",
     "demo",
 )
 
