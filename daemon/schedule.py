@@ -21,6 +21,7 @@ from replicator.compacting import Compacting
 from replicator.disk import DiskGuard
 from replicator.pipeline import Pipeline
 from replicator.pruning import Pruning
+from replicator.restraint import Restraint
 from replicator.upkeep import Upkeep
 
 from .attendance import present
@@ -104,6 +105,7 @@ class Schedule:
         """Run the jobs of one more source."""
         upkeep, settings = Upkeep(pipeline), self._settings
         self._add(upkeep.measure, MEASURE_SECONDS, pipeline)
+        self._add(Restraint(pipeline).look, MEASURE_SECONDS, pipeline)
         self._add(upkeep.watch_bypass, MEASURE_SECONDS, pipeline)
         self._add(upkeep.beat, settings.heartbeat_interval, pipeline)
         self._add(Pruning(pipeline).run, settings.prune_interval, pipeline)

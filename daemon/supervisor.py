@@ -26,6 +26,7 @@ from replicator.faults import ours
 from replicator.pipeline import Pipeline
 from replicator.state import State
 from replicator.target import Target
+from replicator.throttle import summed
 
 from .moves import Moves
 from .notify import Notifier
@@ -33,6 +34,7 @@ from .pauses import Pauses
 from .readiness import Readiness
 from .roster import Roster
 from .schedule import Schedule
+from .throttling import Throttling
 from .tidying import Tidying
 from .turns import Turns
 from .verification import Verification
@@ -87,6 +89,7 @@ class Supervisor:
         self._tidying = Tidying(settings, *both, self._turns, self._moving)
         self.moves = Moves(settings, *both, self._readiness, self._turns, self._tidying, self._moving)
         self.pauses = Pauses(*both, self._verification, self._moving)
+        self.throttling = Throttling(*both)
         self.ready = asyncio.Event()
 
     @property
@@ -224,6 +227,7 @@ class Supervisor:
             "verification": self._verification.as_dict(),
             "clock_jumps": self._schedule.clock_jumps if self._schedule else 0,
             "notices": [*self._roster.notices, *self._tidying.notices],
+            "throttle": summed(p.facts.throttle.as_dict() for p in self._pipelines),
             "sources": [p.facts.as_dict() for p in self._pipelines],
         }
 

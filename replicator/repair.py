@@ -101,9 +101,8 @@ class Repair:
         after: Cursor | None = None
         last = False
         while not last:
-            look = partial(
-                timed, work=partial(read_page, plan=self._plan, after=after, limit=self._pace.rows)
-            )
+            most = self._pipeline.throttle.most(self._pace.rows)
+            look = partial(timed, work=partial(read_page, plan=self._plan, after=after, limit=most))
             async with self._pipeline.tailer.aligned(session, look) as (page, reading):
                 begun = time.monotonic()
                 await self.write(page.rows)
@@ -113,6 +112,7 @@ class Repair:
             self._pace.took(len(page.rows), slowest)
             after, last = page.cursor, page.last
             failpoint.reach("repair.after_chunk")
+            await self._pipeline.breathe(len(page.rows), reading + writing)
             await asyncio.sleep((reading + writing) * self._rest())
 
     async def write(self, rows: Sequence[Row]) -> None:
@@ -197,6 +197,7 @@ class Repair:
         async for keys in target_keys(self._pipeline.target, self._plan):
             begun = time.monotonic()
             await self._delete_absent(session, keys)
+            await self._pipeline.breathe(len(keys), time.monotonic() - begun)
             await asyncio.sleep((time.monotonic() - begun) * self._rest())
 
     async def _delete_absent(self, session: Session, keys: list[Row]) -> None:

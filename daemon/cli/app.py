@@ -22,6 +22,7 @@ from .quarantine import quarantine
 from .rollback import rollback
 from .run import run
 from .status import status
+from .throttle import throttle
 from .uninstall import uninstall
 from .verify import verify
 
@@ -37,6 +38,7 @@ VERBS: tuple[click.Command, ...] = (
     finish,
     pause,
     resume,
+    throttle,
     uninstall,
     demo,
 )
