@@ -147,7 +147,7 @@ def _throttle_cause(status: Status) -> Iterator[Sample]:
 
 def _paused(status: Status) -> Iterator[Sample]:
     for source in _sources(status):
-        yield (source["path"],), float(bool(source.get("paused")))
+        yield (source["path"],), float(bool(source["paused"])) if "paused" in source else math.nan
 
 
 def _cutover_pause(status: Status) -> Iterator[Sample]:
