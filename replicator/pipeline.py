@@ -49,6 +49,7 @@ from .stream import Stream
 from .succession import Succession
 from .tailer import Tailer, Wake
 from .target import CONTROL, Target
+from .throttle import Throttle
 from .waiting import Waiting
 from .witness import Witness
 
@@ -88,7 +89,10 @@ class Pipeline:
         self._waiting = Waiting(self.facts)
         #: Does some work until it is done, waiting out whatever a retry may mend.
         self.retrying = self._waiting.retrying
-        self._crew = Crew(slots or Slots(asyncio.Semaphore(settings.parallel)))
+        slots = slots or Slots(asyncio.Semaphore(settings.parallel))
+        self._crew = Crew(slots)
+        #: Holds back what is copied and compared.
+        self.throttle = self.facts.throttle = Throttle(slots.allowance)
         self._copying = Copying(self, self._crew, self._waiting)
         self.registration = Registration(self)
         #: Tables of the plan that fit none of the source's after a restart.
@@ -260,6 +264,17 @@ class Pipeline:
             ordered = await orders.recall(connection, self.source_id)
         if ordered.paused is not None:
             self.pausing.order(ordered.paused)
+        if ordered.rows_per_second is not None:
+            self.throttle.allowance.order(ordered.rows_per_second, ordered.limited_at)
+
+    async def breathe(self, rows: int, seconds: float) -> None:
+        """Give way between two chunks that are compared: to a pause, and as the throttle asks. Raises Halted.
+
+        To be told how many rows were looked at, and in how many seconds.
+        """
+        self.pausing.give_way()
+        await self.throttle.rest(rows, seconds)
+        self.pausing.give_way()
 
     async def run(self, wake: Wake) -> None:
         """Copy what is not copied, catch up, and stream until cancelled; follow and heal on the way.

@@ -45,12 +45,24 @@ def table(name: str, rows: int, *, state: str = "streaming", copied: int | None 
     }
 
 
+#: A throttle that holds nothing back.
+FREE = {
+    "active": False,
+    "limit_rows_per_second": None,
+    "factor": 1.0,
+    "reason": None,
+    "by": None,
+    "since": None,
+}
+
+
 def source(path: str = "/data/app.db", **changes: Any) -> Status:
     """Return one source that streams without lag, with these fields changed."""
     return {
         "path": path,
         "schema": "public",
         "state": "streaming",
+        "paused": None,
         "pending_changes": 0,
         "oldest_unapplied_seconds": 0.0,
         "heartbeat_age_seconds": 1.2,
@@ -64,6 +76,10 @@ def source(path: str = "/data/app.db", **changes: Any) -> Status:
         "journal_mode": "wal",
         "source_bytes": 734_003_200,
         "wal_bytes": 4_152_360,
+        "wal_used_bytes": 1_310_720,
+        "write_wait_seconds": None,
+        "throttle": FREE,
+        "throttled_seconds": 0.0,
         "log_entries": 37,
         "log_compacted": 0,
         "disk_free_bytes": 53_687_091_200,
@@ -102,6 +118,7 @@ def status(*sources: Status, **changes: Any) -> Status:
         "rollback": None,
         "verification": {"running": None, "last": None},
         "clock_jumps": 0,
+        "throttle": FREE,
         "sources": list(sources) or [source()],
         **changes,
     }

@@ -28,6 +28,7 @@ VERBS = (
     "finish",
     "pause",
     "resume",
+    "throttle",
     "uninstall",
     "install-service",
     "demo",
