@@ -100,7 +100,7 @@ export function problems(status) {
     const name = status.sources.length > 1 ? `${fileName(source.path)}: ` : "";
     return sourceProblems(source).map((problem) => ({ ...problem, text: name + problem.text }));
   });
-  if (status.throttle?.active) found.push({ tone: status.throttle.by === "operator" ? "busy" : "warn", label: "Throttled", text: throttleLine(status.throttle) });
+  if (status.throttle?.active) found.push({ tone: "busy", label: "Throttled", text: throttleLine(status.throttle) });
   const notices = (status.notices ?? []).map((text) => ({ tone: "idle", label: "Notice", text: sentence(text) }));
   found.push(...notices.slice(0, MANY_NOTICES));
   if (notices.length > MANY_NOTICES) {
@@ -131,11 +131,13 @@ function sourceProblems(source) {
   return found;
 }
 
+// the stream itself is never held back
 function throttleLine(throttle) {
-  const limit = known(throttle.limit_rows_per_second) ? `to ${count(throttle.limit_rows_per_second)} rows/s` : "";
-  const share = known(throttle.factor) && throttle.factor < 1 ? `to ${percent(throttle.factor)} of full speed` : "";
+  const limit = known(throttle.limit_rows_per_second) ? [`${count(throttle.limit_rows_per_second)} rows/s`] : [];
+  const share = known(throttle.factor) && throttle.factor < 1 ? [`${percent(throttle.factor)} of full speed`] : [];
   const why = throttle.reason ?? THROTTLED_BY[throttle.by] ?? "";
-  return sentence(`Held back ${limit || share}`.trim() + (why ? `: ${why}` : ""));
+  const most = [...limit, ...share].join(" and ");
+  return sentence(`Copying and comparing are held back${most && ` to ${most}`}${why && `: ${why}`}`);
 }
 
 export function targetAway(status) {
@@ -150,9 +152,9 @@ export function summary(status) {
   let word = stateWord(status.state);
   if (status.state === "streaming") {
     if (targetAway(status)) word += ", target away";
-    else if (status.throttle?.active) word += ", throttled";
     else if (lag !== "idle") word += ", behind";
   }
+  if (status.state === "snapshot" && status.throttle?.active) word += ", throttled";
   return { word, tone: worst(stateTone(status.state), lag, ...found), text: headline(status, lag !== "idle") };
 }
 

@@ -112,10 +112,11 @@ SHOWN: dict[Make, tuple[str, list[str]]] = {
         ],
     ),
     statuses.throttled: (
-        "warn",
+        "busy",
         [
-            "Streaming, throttled",
-            "Throttled Held back to 500 rows/s: the WAL of the source has 288 MiB.",
+            "Snapshot, throttled",
+            "Throttled Copying and comparing are held back to 500 rows/s and 25 % of full speed: the WAL of "
+            "the source has 288 MiB.",
         ],
     ),
     statuses.paused: (
