@@ -115,8 +115,8 @@ SHOWN: dict[Make, tuple[str, list[str]]] = {
         "busy",
         [
             "Snapshot, throttled",
-            "Throttled Copying and comparing are held back to 500 rows/s and 25 % of full speed: the WAL of "
-            "the source has 288 MiB.",
+            "Throttled Copying and comparing are held back to 500 rows/s and 25 % of full speed:",
+            "the WAL of the source has 288 MiB.",
         ],
     ),
     statuses.paused: (
