@@ -21,8 +21,16 @@ def _parse(text: str) -> dict[str, tuple[int, str]]:
     return points
 
 
-_points = _parse(os.environ.get(VARIABLE, ""))
+_points: dict[str, tuple[int, str]] = {}
 _passed: dict[str, int] = {}
+
+
+def arm(text: str) -> None:
+    """Set the points, as the setting spells them."""
+    _points.update(_parse(text))
+
+
+arm(os.environ.get(VARIABLE, ""))
 
 
 def reach(name: str) -> None:

@@ -23,8 +23,11 @@ R = TypeVar("R")
 #: How long a heartbeat asks for the write lock; asking stalls nobody.
 BEAT_SECONDS = 0.5
 
+#: More entries are not counted by table: it would take longer than a glance may.
+COUNTED = 20_000
+
 #: States in which the change log is written and read.
-LIVE = (State.SNAPSHOT, State.CATCH_UP, State.STREAMING)
+LIVE = (State.SNAPSHOT, State.CATCH_UP, State.STREAMING, State.PAUSED)
 
 
 class Upkeep:
@@ -67,14 +70,22 @@ class Upkeep:
         facts = self._facts
         if not self._pipeline.tailing or facts.state in AWAY:
             return
-        position = facts.position
+        position, changes = facts.position, facts.changes
         lag = await self._ask(self._pipeline.watcher, changelog.lag, position)
+        waiting = await self._waiting(position) if lag.entries else {}
         now = time.monotonic()
-        facts.incoming.add(now, facts.changes + lag.positions)
+        facts.captured = max(facts.captured, changes + lag.positions)
+        facts.incoming.add(now, facts.captured)
         facts.copied.add(now, facts.rows_copied)
         facts.applied.add(now, facts.changes)
+        facts.note_copying(now)
         if position == facts.position or lag.entries == 0:
             facts.pending, facts.oldest, facts.measured_at = lag.entries, lag.oldest, now
+            facts.table_pending = waiting
+
+    async def _waiting(self, position: int) -> dict[int, int] | None:
+        """Count what waits by table, where that is cheap."""
+        return await self._ask(self._pipeline.watcher, changelog.waiting, position, COUNTED)
 
     async def count_log(self) -> int:
         """Return how many entries the change log holds, 0 before it is installed."""
