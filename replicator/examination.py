@@ -218,12 +218,11 @@ class Examination:
     async def _compare(self, rows: list[Row]) -> Looked:
         """Compare rows of the source with the target's, and mend what is wrong where that is wanted."""
         looked = await self._look(rows)
-        found, report = looked.found, self.report
-        report.compared += len(rows)
-        report.missing += len(found.missing)
-        report.different += len(found.different)
+        found = looked.found
+        self.report.compared += len(rows)
+        self.report.met(self._plan.converter, found)
         self._progress.advance(len(rows))
-        self._tell(found)
+        self._show(found)
         if found.rows and self._mends:
             await self._mend([looked.source[id(row)] for row in found.rows])
         return looked
@@ -253,14 +252,10 @@ class Examination:
         known = {record["key_hash"] for record in kept}
         return [row for row, key in zip(missing, keys, strict=True) if key not in known]
 
-    def _tell(self, found: Differences) -> None:
-        plan, report = self._plan, self.report
+    def _show(self, found: Differences) -> None:
         for row in found.missing:
-            report.note(f"missing on the target: key {plan.converter.key_text(row)}")
             self._sample("missing", row)
         for row, other, places in found.different:
-            names = ", ".join(plan.record[i].source for i in places)
-            report.note(f"different: key {plan.converter.key_text(row)}, columns {names}")
             self._sample("different", row, other, places)
 
     def _sample(self, kind: str, row: Row, other: Row = (), places: Sequence[int] = ()) -> None:

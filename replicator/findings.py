@@ -15,6 +15,7 @@ from .values import Row
 
 if TYPE_CHECKING:
     from .matching import Differences
+    from .values import Converter
 
 #: Differences named per table.
 NAMED = 20
@@ -150,6 +151,16 @@ class TableReport:
                 self.target_sum.add(share)
         for _, other, _ in found.different:
             self.target_sum.add(Checksum.of(other))
+
+    def met(self, converter: Converter, found: Differences) -> None:
+        """Count rows that are not as the source has them, and name the first."""
+        self.missing += len(found.missing)
+        self.different += len(found.different)
+        for row in found.missing[:NAMED]:
+            self.note(f"missing on the target: key {converter.key_text(row)}")
+        for row, _, places in found.different[:NAMED]:
+            names = ", ".join(converter.names[i] for i in places)
+            self.note(f"different: key {converter.key_text(row)}, columns {names}")
 
     def note(self, text: str) -> None:
         """Keep one difference, as long as there are few."""

@@ -17,7 +17,9 @@ from triggers.session import Session
 
 from . import dml, evolution, failpoint, ledger, loader, sizes
 from .applier import Collision, refused
-from .matching import CHUNK_ROWS, absent, differences, target_keys
+from .counting import quarantined
+from .findings import TableReport
+from .matching import CHUNK_ROWS, Differences, absent, differences, target_keys
 from .paging import Cursor, Pace
 from .plan import TablePlan
 from .quarantine import VALUE_ERRORS, store
@@ -52,6 +54,10 @@ class Repair:
         self._collided = False
         self.written = 0
         self.deleted = 0
+        #: What is told of a comparison; None where nobody asks.
+        self._report: TableReport | None = None
+        #: Rows that were compared, and what was found, until it is told.
+        self._met: list[tuple[Sequence[Row], Differences]] = []
 
     async def run(self) -> None:
         """Repair the table and note that it is done.
@@ -62,25 +68,51 @@ class Repair:
         await self.compare()
         await self._finish()
 
-    async def compare(self, rest: Callable[[], float] | None = None) -> int:
+    async def compare(
+        self, rest: Callable[[], float] | None = None, report: TableReport | None = None
+    ) -> int:
         """Make the rows equal and leave all else alone; return how many were not.
 
-        `rest` tells how long to rest after each chunk, in multiples of the time that it took. Raises as `run`
-        does.
+        `rest` tells how long to rest after each chunk, in multiples of the time that it took; all that is
+        found is told in `report`. Raises as `run` does.
         """
-        self._rest = rest or self._rest
-        begun = await self._time()
+        self._rest, self._report = rest or self._rest, report
+        begun, since = await self._time(), time.monotonic()
         async with self._pipeline.access.session() as session:
             await self._fill(session)
             await self._purge(session)
             if self._collided:
                 # with what the source has no longer, whoever stood in the way may be gone
+                self._report = None
                 await self._fill(session)
         await self._forget(begun)
+        if report is not None:
+            await self._conclude(report, time.monotonic() - since)
         changed = self.written + self.deleted
         if changed or self._reason:
             log.warning("repaired", table=self._plan.name, written=self.written, deleted=self.deleted)
         return changed
+
+    async def _conclude(self, report: TableReport, seconds: float) -> None:
+        """Tell of the whole table, which was walked from end to end on both sides."""
+        aside = await quarantined(self._pipeline.target, (self._pipeline.source_id, self._number))
+        report.count((report.compared, report.compared - aside, aside))
+        report.repaired = report.found
+        report.position, report.seconds = self._pipeline.facts.position, seconds
+
+    def _meet(self, rows: Sequence[Row], found: Differences) -> None:
+        if self._report is not None:
+            self._met.append((rows, found))
+
+    def _tell(self, rows: int) -> None:
+        """Tell of rows of the source that were looked at; not while the stream rests."""
+        met, self._met = self._met, []
+        if (report := self._report) is None:
+            return
+        report.compared += rows
+        for ready, found in met:
+            report.met(self._plan.converter, found)
+            report.sum(ready, found)
 
     async def _time(self) -> int:
         """Return PostgreSQL's time, by which quarantined rows are dated."""
@@ -111,6 +143,7 @@ class Repair:
             # in rollback-journal mode the application's writers wait for our reads, which must be shorter
             slowest = max(writing, reading * WRITE_SECONDS / self._pipeline.read_seconds)
             self._pace.took(len(page.rows), slowest)
+            self._tell(len(page.rows))
             after, last = page.cursor, page.last
             failpoint.reach("repair.after_chunk")
             await asyncio.sleep((reading + writing) * self._rest())
@@ -132,7 +165,8 @@ class Repair:
         async with self._pipeline.target.transaction(adopted=self._plan.adopted) as connection:
             await self._release(connection, rows)
             try:
-                wrong = await self._wrong(connection, wanted)
+                found = await differences(connection, self._plan, wanted)
+                wrong = found.rows
                 if any(map(sizes.too_large, wrong)):
                     self._plan.converter.refuse(rows)
                 await self._upsert(connection, wrong)
@@ -141,6 +175,7 @@ class Repair:
             except (*VALUE_ERRORS, asyncpg.IntegrityConstraintViolationError) as error:
                 raise refused(self._plan, rows, error) from None
         self.written += len(wrong)
+        self._meet(wanted, found)
 
     async def _write_carefully(self, rows: Sequence[Row]) -> None:
         """Write what can be stored; the rest goes into quarantine, and is deleted as it was before."""
@@ -148,8 +183,8 @@ class Repair:
         good, refusals = await asyncio.to_thread(plan.converter.sift, rows)
         source = {id(ready): row for row, ready in good}
         async with self._pipeline.target.transaction(adopted=self._plan.adopted) as connection:
-            wrong = await self._wrong(connection, [ready for _, ready in good])
-            pairs = [(source[id(ready)], ready) for ready in wrong]
+            found = await differences(connection, plan, [ready for _, ready in good])
+            pairs = [(source[id(ready)], ready) for ready in found.rows]
             try:
                 send = partial(self._upsert, connection)
                 late = await store(connection, pairs, send, colliding=plan.adopted)
@@ -162,7 +197,10 @@ class Repair:
             if keys := plan.converter.keys(refused):
                 await connection.execute(dml.delete(plan), *map(list, zip(*keys, strict=True)))
         await quarantine.count(self._pipeline.target)
-        self.written += len(wrong) - len(late)
+        self.written += len(pairs) - len(late)
+        kept = {id(r.row) for r in late}
+        found.leave_out({id(ready) for row, ready in good if id(row) in kept})
+        self._meet([ready for row, ready in good if id(row) not in kept], found)
 
     def _collision(self, error: asyncpg.UniqueViolationError) -> Collision | RowsRefused:
         """An index that was there before us stays, and the row goes into quarantine."""
@@ -173,10 +211,6 @@ class Repair:
             f"table {self._plan.name!r}: rows collide in {error.constraint_name!r}, an index of its own",
             hint="the source holds values twice that this index takes once",
         )
-
-    async def _wrong(self, connection: Connection, wanted: Sequence[Row]) -> list[Row]:
-        found = await differences(connection, self._plan, wanted)
-        return found.rows
 
     async def _upsert(self, connection: Connection, rows: Sequence[Row]) -> None:
         for part in sizes.portions(rows, lambda row: row):
@@ -217,6 +251,10 @@ class Repair:
             async with self._pipeline.target.transaction(adopted=self._plan.adopted) as connection:
                 await connection.execute(dml.delete(self._plan), *map(list, zip(*gone, strict=True)))
             self.deleted += len(gone)
+            if self._report is not None:
+                self._report.extra += len(gone)
+                for key in gone:
+                    self._report.note(f"extra on the target: key {self._plan.converter.shown(key)}")
 
     async def _finish(self) -> None:
         """Give the table what it had to do without, and note that it is whole."""

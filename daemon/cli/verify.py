@@ -15,7 +15,7 @@ from config.errors import ControlError
 from config.settings import Settings
 from daemon.control import ask
 from daemon.report import files
-from daemon.whoami import whoami
+from replicator.whoami import whoami
 
 from .options import control_option, json_option, settings_from
 from .passes import Passes, line
@@ -43,6 +43,9 @@ ERASE_LINE = "\r\x1b[K"
     "--report", metavar="DIR|FILE", type=click.Path(path_type=Path), help="Write the report: JSON, a page."
 )
 @click.option(
+    "--last", is_flag=True, help="Show, or write with --report, the newest report; compare nothing."
+)
+@click.option(
     "--check-report",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -63,6 +66,7 @@ def verify(
     follow: bool,
     every: str | None,
     report: Path | None,
+    last: bool,
     check_report: Path | None,
     as_json: bool,
 ) -> None:
@@ -85,17 +89,26 @@ def verify(
     if every is not None and not follow:
         raise click.UsageError("--every goes with --follow")
     wish = {"counts_only": counts, "table": table, "samples": detailed, "repair": repair}
+    if last and (counts or detailed or repair or incremental or follow or table is not None):
+        raise click.UsageError("--last compares nothing: only --report and --json go with it")
     if follow:
         settings = settings_from(config, control=control, recheck_interval=every)
         context.exit(_follow(settings, {**wish, "by": whoami()}, as_json))
     socket = settings_from(config, control=control).control
-    answer = asyncio.run(_ask(socket, {**wish, "incremental": incremental, "by": whoami()}))
+    if last:
+        answer = asyncio.run(ask(socket, "/control/report", {}))["report"]
+        if answer is None:
+            raise ControlError("no report is kept yet", hint="make one with `liteferry verify`")
+    else:
+        answer = asyncio.run(_ask(socket, {**wish, "incremental": incremental, "by": whoami()}))
     samples = answer.pop("samples", [])
     written = files.write(answer, report) if report is not None else []
     if as_json:
         click.echo(to_json({**answer, "samples": samples} if detailed else answer))
     else:
         told = [*describe(answer, samples), *(f"report: {place}" for place in written)]
+        if last:
+            told = [f"{answer['kind']}, ended {answer['finished_at']}", *told]
         # the verdict is the last line
         click.echo("\n".join([*told, answer["verdict"]]))
     context.exit(0 if answer["equal"] else 1)

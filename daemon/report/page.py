@@ -76,6 +76,7 @@ def _source(source: Report) -> Iterator[str]:
             "id": source["id"],
             "positions": f"{count(source['position_before'])} to {count(source['position_after'])}",
             "in quarantine": plural(source["quarantined"], "row"),
+            "kept aside on the way back": plural(sum(t["unreturned"] for t in source["tables"]), "row"),
         }
     )
     yield '<table>\n<tr><th>table</th><th class="n">SQLite</th><th class="n">PostgreSQL</th>'

@@ -188,7 +188,9 @@ async def test_rows_that_sqlite_cannot_hold_are_told_and_are_no_difference(
     await asyncio.to_thread(running.wait_until, lambda s: "quarantine" in str(s["reasons"]))
     await asyncio.to_thread(running.ask, "/control/quarantine/accept", {"table": "t"})
     await cut_over(running)
-    on_target(target_url, "INSERT INTO t VALUES (4, 'NaN', 1), (5, 1, 1), (2, 7, 7)")
+    on_target(
+        target_url, "INSERT INTO t VALUES (4, 'NaN', 1), (5, 1, 1), (2, 7, 7);SELECT setval('t_id_seq', 5)"
+    )
     await asyncio.to_thread(running.wait_until, lambda s: "cannot be held" in str(s["rollback_reasons"]))
     for counts_only in (False, True):
         report = await verify(running, counts_only=counts_only)
