@@ -37,6 +37,7 @@ VERIFY: Parameters = {
     "samples": bool,
     "repair": bool,
     "incremental": bool,
+    "resume": bool,
     "by": (str, NoneType),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,7 @@ import structlog
 from config.errors import ConfigError, ControlError, CutoverRefused, TargetAway
 from config.settings import Settings
 from replicator import report
+from replicator.bookmarks import COMMAND, REPAIRING
 from replicator.findings import TableReport
 from replicator.pipeline import Pipeline
 from replicator.progress import Progress
@@ -86,11 +88,13 @@ class Verification:
         samples: bool = False,
         repair: bool = False,
         incremental: bool = False,
+        resume: bool = False,
         by: str | None = None,
     ) -> dict[str, Any]:
         """Compare both sides and return the report, with `samples` the first differences beside it.
 
-        `by` is who has asked. Raises ControlError while another run is under way, CutoverRefused when a
+        With `resume` it goes on where the last of all rows was interrupted, where that is right. `by` is who
+        has asked. Raises ControlError while another run is under way, CutoverRefused when a
         source does not stream yet, ConfigError for a table that no source has, TargetAway.
         """
         if self._progress is not None:
@@ -98,6 +102,8 @@ class Verification:
                 "a verification is running already", hint="wait for it, see `liteferry status`; or end it"
             )
         wish = Wish(counts_only, table, samples, repair, incremental)
+        if wish.whole and not incremental:
+            wish = replace(wish, bookmark=REPAIRING if repair else COMMAND, resume=resume)
         pipelines = self._chosen(table)
         # before the first await: two that are asked for at once must not both begin
         self._progress = _progress(pipelines, wish)
@@ -121,6 +127,8 @@ class Verification:
 
     async def _run(self, pipelines: Sequence[Pipeline], wish: Wish, by: str | None) -> dict[str, Any]:
         begun, sources, all_tables = datetime.now(UTC), [], []
+        if wish.bookmark and not wish.resume:
+            await _forget_bookmarks(pipelines)
         for pipeline in pipelines:
             before = pipeline.facts.position
             found = await Verifier(pipeline, self._progress).run(wish)
@@ -129,6 +137,8 @@ class Verification:
         order = report.Order(wish.kind, by or "", wish.table, wish.repair)
         document = report.composed(order, self._settings, begun, sources, all_tables)
         self._last = document
+        if wish.bookmark:
+            await _forget_bookmarks(pipelines)
         with contextlib.suppress(TargetAway):
             # what was found is known all the same
             kept = self._settings.verification_reports
@@ -136,6 +146,14 @@ class Verification:
         told = {name: document[name] for name in ("kind", "verdict", "seconds", "digest")}
         (log.info if document["equal"] else log.warning)("verified", **told)
         return {**document, "samples": _samples(sources, all_tables)} if wish.samples else document
+
+
+async def _forget_bookmarks(pipelines: Sequence[Pipeline]) -> None:
+    """Let nobody go on with what is at its end, or begun afresh."""
+    with contextlib.suppress(TargetAway):
+        for pipeline in pipelines:
+            for kind in (COMMAND, REPAIRING):
+                await pipeline.bookmarks.close(kind)
 
 
 def _has(pipeline: Pipeline, table: str) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
 
+from config.errors import TargetAway
+
 from . import report, structure
+from .bookmarks import BACKGROUND
 from .findings import TableReport
 from .repair import Repair
 from .status import Verified
@@ -37,6 +41,8 @@ class Comparison:
         #: Tables that the comparison under way has still to look at.
         self._left: list[int] = []
         self._found = 0
+        #: Whether it goes on where another daemon was interrupted.
+        self._resumes = False
         #: What it has found so far, by table; when it was begun, and at which position.
         self._reports: dict[int, TableReport] = {}
         self._begun, self._from = datetime.now(UTC), 0
@@ -53,6 +59,7 @@ class Comparison:
         self._routine.begin(now)
         if known:
             self._routine.press(now)
+        self._resumes = self._pipeline.bookmarks.has(BACKGROUND)
         if known and record.compared_at is None:
             self._facts.suspicion.raised(now, pressing=True)
 
@@ -94,6 +101,8 @@ class Comparison:
     async def _all(self) -> None:
         plans, suspicion = self._pipeline.plans, self._facts.suspicion
         if not self._left:
+            if not self._resumes:
+                await self._pipeline.bookmarks.close(BACKGROUND)
             self._left, self._found = sorted(plans, reverse=True), 0
             self._reports, self._begun, self._from = {}, datetime.now(UTC), self._facts.position
             suspicion.begin(time.monotonic())
@@ -109,20 +118,32 @@ class Comparison:
         await report.leave(self._pipeline, order, self._begun, self._from, told)
         suspicion.ended(now, self._found)
         self._routine.begin(now)
+        await self._closed(now)
         log.info("all tables compared", source=self._facts.path, repaired_rows=self._found)
+
+    async def _closed(self, now: float) -> None:
+        with contextlib.suppress(TargetAway):
+            await self._pipeline.bookmarks.close(BACKGROUND)
+        if self._resumes:
+            # nobody has watched before this start: what was compared earlier is looked at once more
+            self._resumes = False
+            self._routine.press(now)
 
     async def _compare(self, number: int) -> None:
         pipeline, touched, equal = self._pipeline, self._facts.touched, False
         async with pipeline.tailer.applying:
-            record = touched.begin(number, pipeline.plans[number], self._facts.suspicion.count)
+            plan = pipeline.plans[number]
+            record = touched.begin(number, plan, self._facts.suspicion.count)
+            marks = pipeline.bookmarks
+            mark = marks.find(BACKGROUND, number)
+            mark = mark or marks.begin(BACKGROUND, number, plan, TableReport(plan.name))
         try:
-            told = TableReport(pipeline.plans[number].name)
-            changed = await Repair(pipeline, number).compare(self._rest, told)
+            changed = await Repair(pipeline, number).compare(self._rest, mark)
             equal = True
         finally:
             touched.end(record, equal=equal)
         self._facts.differing.discard(number)
-        self._reports[number] = told
+        self._reports[number] = mark.report
         self._found += changed
         self._facts.repairs += bool(changed)
         self._facts.repaired_rows += changed

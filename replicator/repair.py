@@ -17,9 +17,10 @@ from triggers.session import Session
 
 from . import dml, evolution, failpoint, ledger, loader, sizes
 from .applier import Collision, refused
+from .bookmarks import Bookmark
 from .counting import quarantined
 from .findings import TableReport
-from .matching import CHUNK_ROWS, Differences, absent, differences, target_keys
+from .matching import CHUNK_ROWS, Differences, absent, differences, rows_of, rows_under, target_keys
 from .paging import Cursor, Pace
 from .plan import TablePlan
 from .quarantine import VALUE_ERRORS, store
@@ -68,37 +69,63 @@ class Repair:
         await self.compare()
         await self._finish()
 
-    async def compare(
-        self, rest: Callable[[], float] | None = None, report: TableReport | None = None
-    ) -> int:
+    async def compare(self, rest: Callable[[], float] | None = None, mark: Bookmark | None = None) -> int:
         """Make the rows equal and leave all else alone; return how many were not.
 
-        `rest` tells how long to rest after each chunk, in multiples of the time that it took; all that is
-        found is told in `report`. Raises as `run` does.
+        `rest` tells how long to rest after each chunk, in multiples of the time that it took. With a bookmark
+        it goes on there, and tells in its report what is found. Raises as `run` does.
         """
-        self._rest, self._report = rest or self._rest, report
+        self._rest = rest or self._rest
+        self._report = report = None if mark is None else mark.report
         begun, since = await self._time(), time.monotonic()
+        again = mark is not None and mark.is_begun
         async with self._pipeline.access.session() as session:
-            await self._fill(session)
-            await self._purge(session)
-            if self._collided:
-                # with what the source has no longer, whoever stood in the way may be gone
-                self._report = None
-                await self._fill(session)
-        await self._forget(begun)
-        if report is not None:
+            if mark is not None and again:
+                await self._recheck(session, list(mark.record.keys or ()))
+            if mark is None or not mark.done:
+                await self._walk(session, mark)
+        if not again:
+            # else what was met before the interruption would be taken for what was not
+            await self._forget(begun)
+        if mark is not None and report is not None:
             await self._conclude(report, time.monotonic() - since)
+            mark.reach(None, walked=True, done=True)
         changed = self.written + self.deleted
         if changed or self._reason:
             log.warning("repaired", table=self._plan.name, written=self.written, deleted=self.deleted)
         return changed
+
+    async def _walk(self, session: Session, mark: Bookmark | None) -> None:
+        await self._fill(session, mark)
+        await self._purge(session)
+        if self._collided:
+            # with what the source has no longer, whoever stood in the way may be gone
+            self._report = None
+            await self._fill(session)
+
+    async def _recheck(self, session: Session, keys: Sequence[Row]) -> None:
+        """Make rows equal again that were touched since they were compared."""
+        plan, target, done = self._plan, self._pipeline.target, 0
+        while done < len(keys):
+            part = keys[done : done + self._pace.rows]
+            look = partial(rows_of, plan=plan, keys=part)
+            async with self._pipeline.tailer.aligned(session, look) as (rows, gone):
+                await self.write(rows)
+                async with target.connection() as connection:
+                    there = await rows_under(connection, plan, plan.converter.keys(gone))
+                await self.delete([self._key(row) for row in there])
+            self._tell(0)
+            done += len(part)
+        if self._report is not None:
+            self._report.rechecked += len(keys)
 
     async def _conclude(self, report: TableReport, seconds: float) -> None:
         """Tell of the whole table, which was walked from end to end on both sides."""
         aside = await quarantined(self._pipeline.target, (self._pipeline.source_id, self._number))
         report.count((report.compared, report.compared - aside, aside))
         report.repaired = report.found
-        report.position, report.seconds = self._pipeline.facts.position, seconds
+        report.position = self._pipeline.facts.position
+        report.seconds += seconds
 
     def _meet(self, rows: Sequence[Row], found: Differences) -> None:
         if self._report is not None:
@@ -128,10 +155,10 @@ class Repair:
                 await connection.execute(CONTROL["release_unseen"], *place, begun)
             await quarantine.count(self._pipeline.target)
 
-    async def _fill(self, session: Session) -> None:
+    async def _fill(self, session: Session, mark: Bookmark | None = None) -> None:
         """Write what is missing or different."""
-        after: Cursor | None = None
-        last = False
+        after: Cursor | None = mark.cursor if mark is not None else None
+        last = mark is not None and mark.walked
         while not last:
             look = partial(
                 timed, work=partial(read_page, plan=self._plan, after=after, limit=self._pace.rows)
@@ -145,6 +172,9 @@ class Repair:
             self._pace.took(len(page.rows), slowest)
             self._tell(len(page.rows))
             after, last = page.cursor, page.last
+            if mark is not None and not self._collided:
+                mark.reach(after, walked=last)
+                await self._pipeline.bookmarks.tell()
             failpoint.reach("repair.after_chunk")
             await asyncio.sleep((reading + writing) * self._rest())
 

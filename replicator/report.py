@@ -122,8 +122,14 @@ def judged(reports: Sequence[TableReport], *, away: bool = False) -> dict[str, A
         "equal": not different,
         "verdict": verdict + (f" ({repaired} rows repaired)" if repaired else ""),
         "catches": [*(text for mode in modes for text in catches[mode]), *ALWAYS],
-        "misses": [*(text for mode in modes for text in misses[mode]), *NEVER],
+        "misses": [*(text for mode in modes for text in misses[mode]), *_unwatched(reports), *NEVER],
     }
+
+
+def _unwatched(reports: Sequence[TableReport]) -> list[str]:
+    if not any(report.taken_up for report in reports):
+        return []
+    return ["in rows compared before an interruption: what fired no trigger while no daemon was there to see"]
 
 
 def digest(document: Mapping[str, Any]) -> str:

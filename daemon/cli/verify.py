@@ -37,6 +37,7 @@ ERASE_LINE = "\r\x1b[K"
 @click.option("--incremental", is_flag=True, help="Only what was written since all was last found equal.")
 @click.option("--table", metavar="T", help="Compare one table.")
 @click.option("--repair", is_flag=True, help="Make equal on PostgreSQL exactly the rows that differ.")
+@click.option("--resume", is_flag=True, help="Go on where the last one of all rows was interrupted.")
 @click.option("--follow", is_flag=True, help="Compare what is written again and again until Ctrl-C.")
 @click.option("--every", metavar="TIME", help="Time between passes (default: recheck_interval).")
 @click.option(
@@ -63,6 +64,7 @@ def verify(
     incremental: bool,
     table: str | None,
     repair: bool,
+    resume: bool,
     follow: bool,
     every: str | None,
     report: Path | None,
@@ -89,7 +91,9 @@ def verify(
     if every is not None and not follow:
         raise click.UsageError("--every goes with --follow")
     wish = {"counts_only": counts, "table": table, "samples": detailed, "repair": repair}
-    if last and (counts or detailed or repair or incremental or follow or table is not None):
+    if resume and (counts or incremental or follow or table is not None):
+        raise click.UsageError("--resume goes with a comparison of all rows of all tables")
+    if last and (resume or counts or detailed or repair or incremental or follow or table is not None):
         raise click.UsageError("--last compares nothing: only --report and --json go with it")
     if follow:
         settings = settings_from(config, control=control, recheck_interval=every)
@@ -100,7 +104,9 @@ def verify(
         if answer is None:
             raise ControlError("no report is kept yet", hint="make one with `liteferry verify`")
     else:
-        answer = asyncio.run(_ask(socket, {**wish, "incremental": incremental, "by": whoami()}))
+        answer = asyncio.run(
+            _ask(socket, {**wish, "incremental": incremental, "resume": resume, "by": whoami()})
+        )
     samples = answer.pop("samples", [])
     written = files.write(answer, report) if report is not None else []
     if as_json:
@@ -186,6 +192,9 @@ def _compared(entry: dict[str, Any], samples: list[dict[str, Any]]) -> Iterator[
         repaired = f", {entry['repaired']:,} repaired" if entry["repaired"] else ""
         yield "  " + ", ".join(f"{entry[kind]:,} {kind}" for kind in kinds) + repaired
         yield from (_sampled(samples) if samples else (f"  {detail}" for detail in entry["details"]))
+    if entry["taken_up"]:
+        rows = plural(entry["taken_up"], "row")
+        yield f"  gone on behind {rows}; {entry['rechecked']:,} touched since were compared again"
     if entry["unreturned"]:
         yield f"  {plural(entry['unreturned'], 'row')} kept aside: SQLite cannot hold what is there"
     if entry["repair_pending"]:

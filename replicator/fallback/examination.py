@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from replicator import counting, dml
 from replicator.examination import Examination, Looked
 from replicator.faults import source_error
-from replicator.findings import Checksum, Mode
+from replicator.findings import Checksum
 from replicator.matching import Differences, absent, converted, differences, rows_of, rows_under
 from replicator.progress import Progress
 from replicator.target import Connection
@@ -31,6 +31,7 @@ from .inverse import Unspeakable
 if TYPE_CHECKING:
     from config.errors import SourceError
     from replicator.pipeline import Pipeline
+    from replicator.verifier import Wish
 
 SQL = load("replicator", "fallback.sql")
 
@@ -67,6 +68,10 @@ class HomeExamination(Examination):
     async def _target(self) -> AsyncIterator[Connection]:
         assert self._frozen is not None
         yield self._frozen
+
+    def _taken_up(self, wish: Wish) -> None:
+        # what is brought back is not in the log that a bookmark is read with
+        return None
 
     async def _fault(self, error: sqlite3.Error) -> SourceError:
         return source_error(self._session, error)
@@ -107,8 +112,7 @@ class HomeExamination(Examination):
         async with self._pipeline.target.connection() as target:
             return behind, int(await target.fetchval(SQL["kept_in"], *self._place()))
 
-    async def _some(self, keys: Sequence[Row]) -> None:
-        self.report.mode = Mode.TOUCHED
+    async def _look_at(self, keys: Sequence[Row]) -> None:
         done = 0
         while done < len(keys):
             part = list(keys[done : done + self._pace.rows])
