@@ -132,11 +132,19 @@ class Bookmarks:
         facts = self._facts
         return (
             mark.record.keys is not None
-            and self._pipeline.plans.get(mark.number) is mark.plan
+            and self._is_planned(mark)
             and mark.record.doubts == facts.suspicion.count
             and mark.schema == facts.schema_version
             and mark.number not in facts.stale
         )
+
+    def _is_planned(self, mark: Bookmark) -> bool:
+        """Tell whether its table is read as it was then; a plan that was made anew may say the same."""
+        plan = self._pipeline.plans.get(mark.number)
+        if plan is None or (plan is not mark.plan and digest(plan) != digest(mark.plan)):
+            return False
+        mark.plan = plan
+        return True
 
     def drop(self, kind: str, number: int) -> None:
         """Forget how far a table is; the target learns of it with the next save."""
@@ -285,5 +293,7 @@ def _logged(
 
 
 def digest(plan: TablePlan) -> str:
-    """Return the SHA-256 of a plan."""
-    return hashlib.sha256(json.dumps(plan.as_json(), sort_keys=True).encode()).hexdigest()
+    """Return the SHA-256 of all of a plan by which rows are read and compared."""
+    columns = [[c.source, c.target, c.pg_type, c.conversion, c.enum, list(c.labels)] for c in plan.record]
+    facts = [plan.structure(), plan.qualified, list(plan.key.columns), list(plan.paging.columns), columns]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

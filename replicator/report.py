@@ -208,10 +208,10 @@ async def leave(
     """Keep the report of a run in the background over one source; what was found is known all the same."""
     source = tables_of(pipeline, reports, before)
     document = composed(order, pipeline.settings, begun, [source], reports)
-    pipeline.facts.background = document
     with contextlib.suppress(TargetAway):
         kept = pipeline.settings.verification_reports
         await keep(pipeline.target, document, [pipeline.source_id], kept)
+    pipeline.facts.background = document
 
 
 async def last(target: Target, sources: Sequence[UUID], kinds: Sequence[str] | None) -> dict[str, Any] | None:

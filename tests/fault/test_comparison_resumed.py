@@ -96,7 +96,7 @@ async def test_the_background_goes_on_after_a_kill_and_then_looks_at_all_once_mo
         running.wait_until(lambda s: bool(s["sources"]) and s["sources"][0]["repaired_rows"] == 2, 60)
         running.wait_until(lambda s: s["verification"]["background"] is not None)
         kept = on_target(target_url, "SELECT report::text FROM liteferry.verification ORDER BY finished_at")
-        return [table(json.loads(text)) for (text,) in kept]
+        return [table(json.loads(str(text))) for (text,) in kept]
 
     found = await asyncio.to_thread(reports, third)
     resumed = found[0]
@@ -169,7 +169,7 @@ def nothing(path: Path, url: str) -> None:
 async def test_after_what_nobody_can_tell_the_rows_of_it_is_begun_afresh(
     disturb: Callable[[Path, str], None], make_source: MakeSource, target_url: str
 ) -> None:
-    """A log that is not the one, rows numbered anew, a doubt, another schema; and not after ordinary writes."""
+    """A log that is not the one, rows numbered anew, a doubt, another schema; ordinary writes are known."""
     path = make_source(script=SCHEMA)
     quiet = {"compare_interval": 0, "recheck_interval": 0}
     async with streaming(path, target_url, **quiet) as running:
