@@ -221,7 +221,6 @@ class Homeward:
         ):
             await frozen.execute(SQL["exact"])
             await self._bring(await frozen.fetchval(SQL["share"]))
-            failpoint.reach("fallback.level")
             yield frozen
 
     @asynccontextmanager

@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 from tests.compare import differences
-from tests.databases import on_target
+from tests.databases import from_source, on_target
 from tests.fault.scene import HASTY, poll
 from tests.fault.test_fallback import cut_over, home
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
@@ -202,6 +202,11 @@ async def test_rows_that_sqlite_cannot_hold_are_told_and_are_no_difference(
     assert told(await verify(running)) == {"t": (1, 0, 0)}
     # also without any write of the application
     assert (await verify(running, repair=True))["equal"]
+    # what PostgreSQL never got stays, and not what it has had under its keys since
+    on_target(target_url, "TRUNCATE t")
+    await home(running, target_url)
+    assert from_source(path, "SELECT * FROM t") == [(3, 3, "nor this")]
+    assert (await verify(running))["equal"]
 
 
 async def test_a_table_that_is_another_by_now_is_not_called_equal(
