@@ -41,7 +41,7 @@ class Limits(BaseModel):
         description="Age of the last clean verification of all tables with which a cutover may begin: by "
         "`liteferry verify`, or in the background, since the daemon started. 0: none is asked for.",
     )
-    verification_reports: int = Field(
+    verification_reports: Annotated[int, Unit("reports")] = Field(
         default=20,
         ge=1,
         le=10_000,
