@@ -15,7 +15,7 @@ from . import report, structure
 from .bookmarks import BACKGROUND
 from .findings import TableReport
 from .repair import Repair
-from .status import Verified
+from .status import Checked, Verified
 from .suspicion import Routine
 from .target import CONTROL
 from .verifier import Verifier, Wish
@@ -36,8 +36,8 @@ class Comparison:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._facts = pipeline.facts
-        self._routine = Routine(pipeline.settings.compare_interval)
-        self._between = Routine(pipeline.settings.recheck_interval)
+        self._routine = Routine(lambda: pipeline.settings.compare_interval)
+        self._between = Routine(lambda: pipeline.settings.recheck_interval)
         #: Tables that the comparison under way has still to look at.
         self._left: list[int] = []
         self._found = 0
@@ -144,6 +144,7 @@ class Comparison:
             touched.end(record, equal=equal)
         self._facts.differing.discard(number)
         self._reports[number] = mark.report
+        self._facts.checked[number] = Checked(time.time(), True, mark.report.compared)
         self._found += changed
         self._facts.repairs += bool(changed)
         self._facts.repaired_rows += changed

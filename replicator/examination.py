@@ -112,6 +112,13 @@ class Examination:
         self._facts.repairs += bool(self.report.repaired)
         self._facts.repaired_rows += self.report.repaired
 
+    async def held(self, keys: Sequence[Row]) -> None:
+        """Compare the rows under some keys of the source; the caller holds both sides where they are."""
+        self.report.mode = Mode.TOUCHED
+        rows, gone = await self._session.run(rows_of, self._plan, keys)
+        await self._compare(rows)
+        await self._refuse_rows_under(self._plan.converter.keys(gone))
+
     async def _recorded(self, wish: Wish) -> None:
         """Compare all rows, or those touched since they were equal, and note what is touched from now on."""
         touched, place = self._facts.touched, (self._number, self._plan, self._facts.suspicion.count)
@@ -163,7 +170,7 @@ class Examination:
         after: Cursor | None = mark.cursor if mark is not None else None
         last = mark is not None and mark.walked
         while not last:
-            look = partial(read_page, plan=self._plan, after=after, limit=self._pace.rows)
+            look = partial(read_page, plan=self._plan, after=after, limit=self._most())
             async with self._aligned(partial(timed, work=look)) as (page, reading):
                 # not before: waiting for the batch in hand says nothing about the size of a chunk
                 begun = time.monotonic()
@@ -179,6 +186,7 @@ class Examination:
             if mark is not None and not self._late:
                 mark.reach(after, walked=last)
                 await self._pipeline.bookmarks.tell()
+            await self._pipeline.breathe(len(page.rows), reading + comparing)
         report = self.report
         if not counts or not report.is_balanced or self._unmatched():
             await self._find_extra()
@@ -212,14 +220,16 @@ class Examination:
     async def _look_at(self, keys: Sequence[Row]) -> None:
         done = 0
         while done < len(keys):
-            part = keys[done : done + self._pace.rows]
+            part = keys[done : done + self._most()]
             async with self._aligned(partial(rows_of, plan=self._plan, keys=part)) as (rows, gone):
                 begun = time.monotonic()
                 await self._compare(rows)
                 await self._refuse_rows_under(self._plan.converter.keys(gone))
-                self._pace.took(len(part), time.monotonic() - begun)
+                comparing = time.monotonic() - begun
+                self._pace.took(len(part), comparing)
             self.report.compared += len(gone)
             done += len(part)
+            await self._pipeline.breathe(len(part), comparing)
 
     @asynccontextmanager
     async def _aligned(self, look: Callable[[sqlite3.Connection], R]) -> AsyncIterator[R]:
@@ -247,6 +257,10 @@ class Examination:
 
     async def _fault(self, error: sqlite3.Error) -> SourceError:
         return await self._pipeline.tailer.fault(self._session, error)
+
+    def _most(self) -> int:
+        """Return how many rows are looked at together."""
+        return self._pipeline.throttle.most(self._pace.rows)
 
     def _place(self) -> tuple[UUID, int]:
         return self._pipeline.source_id, self._number

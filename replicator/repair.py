@@ -53,6 +53,8 @@ class Repair:
         self._rest: Callable[[], float] = lambda: 0.0
         #: Whether rows met others that have their unique values.
         self._collided = False
+        #: Rows of the source that were looked at in the last pass.
+        self.read = 0
         self.written = 0
         self.deleted = 0
         #: What is told of a comparison; None where nobody asks.
@@ -159,10 +161,10 @@ class Repair:
         """Write what is missing or different."""
         after: Cursor | None = mark.cursor if mark is not None else None
         last = mark is not None and mark.walked
+        self.read = 0
         while not last:
-            look = partial(
-                timed, work=partial(read_page, plan=self._plan, after=after, limit=self._pace.rows)
-            )
+            most = self._pipeline.throttle.most(self._pace.rows)
+            look = partial(timed, work=partial(read_page, plan=self._plan, after=after, limit=most))
             async with self._pipeline.tailer.aligned(session, look) as (page, reading):
                 begun = time.monotonic()
                 await self.write(page.rows)
@@ -175,7 +177,9 @@ class Repair:
             if mark is not None and not self._collided:
                 mark.reach(after, walked=last)
                 await self._pipeline.bookmarks.tell()
+            self.read += len(page.rows)
             failpoint.reach("repair.after_chunk")
+            await self._pipeline.breathe(len(page.rows), reading + writing)
             await asyncio.sleep((reading + writing) * self._rest())
 
     async def write(self, rows: Sequence[Row]) -> None:
@@ -261,6 +265,7 @@ class Repair:
         async for keys in target_keys(self._pipeline.target, self._plan):
             begun = time.monotonic()
             await self._delete_absent(session, keys)
+            await self._pipeline.breathe(len(keys), time.monotonic() - begun)
             await asyncio.sleep((time.monotonic() - begun) * self._rest())
 
     async def _delete_absent(self, session: Session, keys: list[Row]) -> None:

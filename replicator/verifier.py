@@ -21,7 +21,7 @@ from .findings import Finding, Mode, TableReport
 from .plan import TablePlan
 from .progress import Progress
 from .state import State
-from .status import Verified
+from .status import Checked, Verified
 from .target import CONTROL
 
 if TYPE_CHECKING:
@@ -91,9 +91,20 @@ class Verifier:
                     if report is not None:
                         found[number] = report
         await self._structure(found)
+        self._check(found)
         if complete and self._pipeline.facts.state in (State.STREAMING, State.CUT_OVER):
             await self._note(list(found.values()))
         return list(found.values())
+
+    def _check(self, reports: dict[int, TableReport]) -> None:
+        """Remember of each table that its rows were compared; counting them is no comparison."""
+        checked = self._pipeline.facts.checked
+        for number, report in reports.items():
+            if report.mode is Mode.ROWS:
+                checked[number] = Checked(time.time(), report.equal, report.source_rows)
+            elif report.mode is Mode.TOUCHED:
+                before = checked.get(number)
+                checked[number] = Checked(time.time(), report.equal, before.rows if before else None)
 
     def _is_known(self, number: int, plan: TablePlan) -> bool:
         facts = self._pipeline.facts

@@ -17,6 +17,7 @@ from replicator import report
 from replicator.backoff import Backoff
 from replicator.faults import ours
 from replicator.findings import Mode
+from replicator.pausing import Halted
 from replicator.suspicion import Routine
 from replicator.verifier import Verifier, Wish
 
@@ -34,8 +35,8 @@ class HomeComparison:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._routine = Routine(pipeline.settings.compare_interval)
-        self._between = Routine(pipeline.settings.recheck_interval)
+        self._routine = Routine(lambda: pipeline.settings.compare_interval)
+        self._between = Routine(lambda: pipeline.settings.recheck_interval)
         self._backoff = Backoff()
 
     async def run(self, *, known: bool) -> None:
@@ -51,6 +52,8 @@ class HomeComparison:
                 # each holds several connections
                 async with self._pipeline.target.leisure:
                     await self._compare()
+            except Halted:
+                await self._pipeline.pausing.lifted()
             except Exception as raised:
                 if (error := ours(raised)) is None:
                     raise

@@ -119,7 +119,7 @@ class Homeward:
             async with self.applying:
                 if self._pipeline.facts.state is State.CUT_OVER:
                     await self.look()
-                    if self.facts.armed and not self.facts.objections and self.facts.pending:
+                    if self._may_bring():
                         await self.bring()
         except Exception as raised:
             error = ours(raised)
@@ -130,6 +130,11 @@ class Homeward:
             log.info("recovered", source=str(self._pipeline.path))
         self.facts.error = None
         return LOOK_SECONDS
+
+    def _may_bring(self) -> bool:
+        facts = self.facts
+        paused = self._pipeline.facts.paused is not None
+        return bool(facts.armed and facts.pending and not facts.objections and not paused)
 
     async def _failed(self, error: LiteferryError) -> float:
         self.facts.error = str(error)
@@ -209,8 +214,9 @@ class Homeward:
 
         The caller holds `applying`: for as long as he does, the source is what the snapshot is, but for rows
         in quarantine. Raises SchemaChanged when the source must be looked at first, CutoverRefused when the
-        application is just moved, and what `bring` raises.
+        application is just moved, Halted while a pause is ordered, and what `bring` raises.
         """
+        self._pipeline.pausing.give_way()
         if self._pipeline.facts.state is not State.CUT_OVER:
             raise CutoverRefused(
                 f"{self._pipeline.path.name} is {self._pipeline.facts.state.value}: the comparison has ended"

@@ -63,8 +63,10 @@ IN_COPIER = (
 
 IN_CUTOVER = (
     "cutover.after_journal",
+    "cutover.before_lock",
     "cutover.after_lock",
     "cutover.after_drain",
+    "cutover.after_check",
     "cutover.before_fence",
     "cutover.after_fence",
     "cutover.after_decision",
@@ -102,6 +104,7 @@ def test_every_named_point_is_in_these_tests() -> None:
         "compaction.after_commit",
         "recapture.after_install",
         "comparison.saved",
+        "tail.reading",
     )
     tested = (
         *elsewhere,
