@@ -169,6 +169,8 @@ class Bookmarks:
                 if self._marks and place[0] == self._position and not self._is_changed():
                     return
                 marks = [m for m in self._marks.values() if m.is_begun]
+                if not marks and self._position is None:
+                    return
                 fresh = {id(m): list(m.record.unsaved or ()) for m in marks}
                 for mark in marks:
                     mark.record.unsaved = []
@@ -179,7 +181,7 @@ class Bookmarks:
                     if mark.record.unsaved is not None:
                         mark.record.unsaved += fresh[id(mark)]
                 raise
-            self._position = place[0] if self._marks else None
+            self._position = place[0] if marks else None
             self._saved_at = time.monotonic()
         failpoint.reach("comparison.saved")
 

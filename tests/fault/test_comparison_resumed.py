@@ -76,7 +76,7 @@ async def test_a_command_goes_on_after_a_kill_and_compares_again_what_was_touche
         return answer.status, table(answer.json)
 
     status, found = await asyncio.to_thread(verify, "--resume")
-    assert (status, found["different"], found["compared"]) == (1, 1, 3_000)
+    assert (status, found["different"], found["compared"]) == (1, 1, 3_000), second.log
     assert found["details"] == ["different: key 3, columns name"]
     assert (0 < found["taken_up"] < 3_000, found["rechecked"]) == (True, 2)
     assert (await asyncio.to_thread(verify))[1]["different"] == 2
@@ -180,6 +180,8 @@ async def test_after_what_nobody_can_tell_the_rows_of_it_is_begun_afresh(
     path = make_source(script=SCHEMA)
     quiet = {"compare_interval": 0, "recheck_interval": 0}
     async with streaming(path, target_url, **quiet) as running:
+        await running.caught_up(head(path))
+        await asyncio.to_thread(on_source, path, "UPDATE tag SET name = name || '!' WHERE picture < 50")
         await running.caught_up(head(path))
         await interrupted(running)
         assert can_go_on(running.pipeline)
