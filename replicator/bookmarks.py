@@ -224,7 +224,8 @@ class Bookmarks:
         """Forget a comparison that has come to its end, or is begun afresh. Raises TargetAway."""
         for number in [number for known, number in self._marks if known == kind]:
             self.drop(kind, number)
-        async with self._pipeline.target.connection() as connection:
+        # not while they are just being saved
+        async with self._saving, self._pipeline.target.connection() as connection:
             if self._created or await connection.fetchval(SQL["exists"]):
                 await connection.execute(SQL["close"], self._pipeline.source_id, [kind])
 

@@ -27,6 +27,7 @@ from triggers.statements import load
 from . import keylog
 from .delivery import Ways
 from .inverse import Unspeakable
+from .level import aligned, level, requeue
 
 if TYPE_CHECKING:
     from config.errors import SourceError
@@ -43,7 +44,6 @@ class HomeExamination(Examination):
 
     def __init__(self, pipeline: Pipeline, session: Session, number: int, progress: Progress) -> None:
         super().__init__(pipeline, session, number, progress, pipeline.homeward.applying)
-        self._homeward = pipeline.homeward
         self._ways = Ways(self._plan)
         #: The snapshot in which the source has the target's rows, while both are held there.
         self._frozen: Connection | None = None
@@ -53,7 +53,7 @@ class HomeExamination(Examination):
 
     @asynccontextmanager
     async def _aligned(self, look: Callable[[sqlite3.Connection], R]) -> AsyncIterator[R]:
-        async with self._homeward.aligned(self._session, self._planned(look)) as (seen, frozen):
+        async with aligned(self._pipeline, self._session, self._planned(look)) as (seen, frozen):
             self._frozen = frozen
             try:
                 yield seen
@@ -85,8 +85,8 @@ class HomeExamination(Examination):
 
     async def _count(self) -> None:
         async with AsyncExitStack() as stack:
-            async with self._homeward.applying:
-                frozen = await stack.enter_async_context(self._homeward.level())
+            async with self._moving:
+                frozen = await stack.enter_async_context(level(self._pipeline))
                 rows = await self._session.run(self._planned(partial(counting.count_rows, plan=self._plan)))
                 aside = await self._kept_aside()
             # the stream goes on; the snapshot stays
@@ -206,7 +206,7 @@ class HomeExamination(Examination):
         left = len(wrong) + len(strays)
         # a key that the target cannot have, or that is spelled in another way, goes with the whole table only
         for part in (keys, []):
-            await self._homeward.requeue(self._number, part)
+            await requeue(self._pipeline, self._number, part)
             left_now = await self._count_unequal(keys, known)
             if not left_now:
                 break
@@ -217,7 +217,7 @@ class HomeExamination(Examination):
             left, _ = rows_of(connection, self._plan, strays)
             return self._rows(connection, keys), left
 
-        async with self._homeward.aligned(self._session, self._planned(look)) as (both, frozen):
+        async with aligned(self._pipeline, self._session, self._planned(look)) as (both, frozen):
             rows, left = both
             good, refusals = await asyncio.to_thread(converted, self._plan, rows)
             ready = [one for _, one in good]

@@ -30,7 +30,7 @@ from triggers import changelog
 
 SCHEMA = """
 CREATE TABLE picture(id INTEGER PRIMARY KEY, name TEXT, body BLOB);
-WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 3000)
+WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 1500)
     INSERT INTO picture SELECT n, 'picture ' || n, randomblob(20) FROM i;
 CREATE TABLE tag(name TEXT, picture INT, PRIMARY KEY(name, picture)) WITHOUT ROWID;
 INSERT INTO tag SELECT 'tag ' || id % 7, id FROM picture;
@@ -42,7 +42,7 @@ QUIET = {**HASTY, "LITEFERRY_COMPARE_INTERVAL": "0", "LITEFERRY_RECHECK_INTERVAL
 #: As soon as the target knows of the first rows that were compared.
 KILLED = {"LITEFERRY_FAILPOINTS": "comparison.saved=kill"}
 
-TOUCH = "UPDATE picture SET name = 'touched' WHERE id IN (3, 2900)"
+TOUCH = "UPDATE picture SET name = 'touched' WHERE id IN (3, 1400)"
 
 
 def tamper(url: str, rows: str) -> None:
@@ -76,9 +76,9 @@ async def test_a_command_goes_on_after_a_kill_and_compares_again_what_was_touche
         return answer.status, table(answer.json)
 
     status, found = await asyncio.to_thread(verify, "--resume")
-    assert (status, found["different"], found["compared"]) == (1, 1, 3_000), second.log
+    assert (status, found["different"], found["compared"]) == (1, 1, 1_500), second.log
     assert found["details"] == ["different: key 3, columns name"]
-    assert (0 < found["taken_up"] < 3_000, found["rechecked"]) == (True, 2)
+    assert (0 < found["taken_up"] < 1_500, found["rechecked"]) == (True, 2)
     assert (await asyncio.to_thread(verify))[1]["different"] == 2
     # nothing is left to go on with
     status, found = await asyncio.to_thread(verify, "--resume", "--repair")
@@ -96,7 +96,7 @@ async def test_the_background_goes_on_after_a_kill_and_then_looks_at_all_once_mo
     second = daemon(path, target_url, env={**HASTY, **KILLED})
     assert await asyncio.to_thread(second.wait_end) == -9
     on_source(path, TOUCH)
-    tamper(target_url, "4, 2999")
+    tamper(target_url, "4, 1499")
     third = daemon(path, target_url, env=HASTY)
 
     def reports(running: RunningDaemon) -> list[dict[str, Any]]:
@@ -107,14 +107,14 @@ async def test_the_background_goes_on_after_a_kill_and_then_looks_at_all_once_mo
 
     found = await asyncio.to_thread(reports, third)
     resumed = found[0]
-    assert (0 < resumed["taken_up"] < 3_000, resumed["rechecked"] >= 1) == (True, True)
-    assert (resumed["compared"], resumed["repaired"]) == (3_000, 1)
+    assert (0 < resumed["taken_up"] < 1_500, resumed["rechecked"] >= 1) == (True, True)
+    assert (resumed["compared"], resumed["repaired"]) == (1_500, 1)
     assert await differences(path, target_url) == []
 
 
 async def interrupted(running: Running, write: Callable[[], None] | None = None) -> None:
     """Compare, and give it up when the first rows are compared; keep how far it is."""
-    progress, pipeline = Progress(2, 6_000, "full"), running.pipeline
+    progress, pipeline = Progress(2, 3_000, "full"), running.pipeline
     comparing = asyncio.create_task(Verifier(pipeline, progress).run(Wish(bookmark=COMMAND)))
     await running.until(lambda: pipeline.bookmarks.has(COMMAND))
     comparing.cancel()
@@ -142,8 +142,8 @@ async def test_what_was_touched_meanwhile_is_compared_again_whoever_ended_it(
         await running.pipeline.bookmarks.save()
         assert running.pipeline.bookmarks.position == head(path)
         found = await Verifier(running.pipeline).run(Wish(bookmark=COMMAND, resume=True))
-        assert [(r.different, r.compared, r.rechecked) for r in found] == [(1, 3_000, 2), (0, 3_000, 0)]
-        assert found[0].source_rows == found[0].target_rows == 3_000
+        assert [(r.different, r.compared, r.rechecked) for r in found] == [(1, 1_500, 2), (0, 1_500, 0)]
+        assert found[0].source_rows == found[0].target_rows == 1_500
 
 
 def emptied(path: Path, url: str) -> None:
@@ -195,7 +195,7 @@ async def test_after_what_nobody_can_tell_the_rows_of_it_is_begun_afresh(
             await running.pipeline.bookmarks.save()
             assert await asyncio.to_thread(on_target, target_url, "SELECT * FROM liteferry.comparison") == []
         found = await Verifier(running.pipeline).run(Wish(bookmark=COMMAND, resume=True))
-        assert [(r.equal, r.compared, r.taken_up) for r in found] == [(True, 3_000, 0)] * 2
+        assert [(r.equal, r.compared, r.taken_up) for r in found] == [(True, 1_500, 0)] * 2
 
 
 def test_what_was_found_so_far_is_taken_up_as_it_was() -> None:
