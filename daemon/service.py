@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import faulthandler
 import gc
+import io
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,8 @@ async def serve_forever(settings: Settings, specs: Sequence[SourceSpec], read_ag
     Raises LiteferryError for what a person must mend.
     """
     # a watchdog that ends us leaves behind where every thread was: names of functions, never a value
-    faulthandler.enable()
+    with contextlib.suppress(io.UnsupportedOperation):  # standard error is no file of the system's
+        faulthandler.enable()
     # Rows come by the ten thousand as fresh tuples: the default of 700 would look through them all the time.
     gc.set_threshold(50_000, 20, 50)
     supervisor = Supervisor(settings, specs, Notifier.from_environment(), read_again)
