@@ -129,7 +129,7 @@ class Profile:
     def _is_mixed(self, place: int) -> bool:
         """Tell whether a column has shown values that are not its likely ones."""
         counts = self._counts[place]
-        return sum(count > 0 for count in counts[: len(CLASSES)]) > 1 or counts[_BEYOND] > 0
+        return bool(sum(count > 0 for count in counts[: len(CLASSES)]) > 1 or counts[_BEYOND] > 0)
 
     def _count_all(
         self, connection: sqlite3.Connection, places: Sequence[int], page: str, parameters: Sequence[Value]
