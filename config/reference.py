@@ -70,6 +70,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "ready_max_pending",
         "ready_max_age",
         "verify_max_age",
+        "verification_reports",
         "wal_warn_mb",
         "disk_min_free_mb",
         "disk_critical_mb",

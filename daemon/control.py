@@ -42,6 +42,7 @@ VERIFY: Parameters = {
     "samples": bool,
     "repair": bool,
     "incremental": bool,
+    "resume": bool,
     "by": (str, NoneType),
 }
 
@@ -60,6 +61,7 @@ def build_control(supervisor: Supervisor) -> web.Application:
     app.router.add_post("/control/throttle", _answering(supervisor.throttling.throttle, THROTTLE))
     app.router.add_post("/control/aftercare", _answering(supervisor.aftercare, {}))
     app.router.add_post("/control/verify", _answering(supervisor.verification.run, VERIFY, attended=True))
+    app.router.add_post("/control/report", _answering(supervisor.verification.report, {}))
     for name, known in QUARANTINE.items():
         app.router.add_post(f"/control/quarantine/{name}", _answering(_quarantine(supervisor, name), known))
     return app

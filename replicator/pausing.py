@@ -60,6 +60,11 @@ class Pausing:
         self._ordered.clear()
         self._lifted.set()
 
+    async def lifted(self) -> None:
+        """Wait until no pause is ordered."""
+        while self.ordered:
+            await self._lifted.wait()
+
     def give_way(self) -> None:
         """Raise Halted while a pause is ordered."""
         if self.ordered:

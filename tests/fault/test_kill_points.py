@@ -109,6 +109,7 @@ def test_every_named_point_is_in_these_tests() -> None:
         "compaction.before_commit",
         "compaction.after_commit",
         "recapture.after_install",
+        "comparison.saved",
         "tail.reading",
     )
     tested = (
