@@ -114,7 +114,8 @@ class Moves:
         """
         found = self._readiness.back_reasons()
         if dry_run:
-            return {"outcome": "dry_run", "can_rollback": not found, "reasons": found}
+            notices = self._readiness.left_there()
+            return {"outcome": "dry_run", "can_rollback": not found, "reasons": found, "notices": notices}
         async with self._alone():
             found = self._readiness.back_reasons()
             if found:
@@ -160,4 +161,7 @@ class Moves:
         """
         async with self._alone():
             await self._tidying.stop()
-            return await Finish(self._target, self._roster.pipelines).run()
+            report = await Finish(self._target, self._roster.pipelines).run()
+        # what the target remembered is gone: where nobody has kept the answer, the log has it
+        log.info("finish", **report)
+        return report

@@ -274,7 +274,12 @@ class Supervisor:
             "last_event": self._journal.last,
             "clock_jumps": self._schedule.clock_jumps if self._schedule else 0,
             "stalled": self._liveness.trouble,
-            "notices": [*self._reload.notices, *self._roster.notices, *self._tidying.notices],
+            "notices": [
+                *self._reload.notices,
+                *self._roster.notices,
+                *self._tidying.notices,
+                *self._readiness.left_there(),
+            ],
             "throttle": summed(p.facts.throttle.as_dict() for p in self._pipelines),
             "sources": [p.facts.as_dict() for p in self._pipelines],
         }

@@ -78,10 +78,12 @@ def describe(report: dict[str, Any]) -> list[str]:
 def _dry(report: dict[str, Any]) -> Iterator[str]:
     yield "ready for rollback" if report["can_rollback"] else "not ready for rollback:"
     yield from (f"  {reason}" for reason in report["reasons"])
+    yield from (f"notice: {notice}" for notice in report["notices"])
 
 
 def _done(report: dict[str, Any]) -> Iterator[str]:
     yield from phases(report)
+    yield from (f"notice: {notice}" for notice in report.get("notices", ()))
     pause = duration(report["pause_seconds"])
     if report["outcome"] == "rehearsed":
         yield f"rehearsed: writers waited {pause}; PostgreSQL goes on taking writes, nothing was changed"
