@@ -66,6 +66,13 @@ test-systemd: $(VENV)/.dev .cache/systemd.tar wheels ## boot a machine and prove
 	LITEFERRY_SYSTEMD_ROOT="$(CURDIR)/.cache/systemd.tar" LITEFERRY_WHEELS="$(CURDIR)/.cache/wheels" \
 	    $(BIN)/pytest -n 0 tests/systemd $(ARGS)
 
+IMAGE ?= liteferry:test
+BUILD ?=
+
+test-image: $(VENV)/.dev ## build the image and prove it beside an application (docker); BUILD="--network=host" goes to the build
+	docker build $(BUILD) --tag $(IMAGE) .
+	LITEFERRY_IMAGE=$(IMAGE) $(BIN)/pytest -n 0 -p no:randomly tests/image $(ARGS)
+
 fuzz-schemas: $(VENV)/.dev ## random schemas with hostile rows go the whole way: make fuzz-schemas EXAMPLES=5000 SEED=7
 	LITEFERRY_FUZZ_EXAMPLES=$(EXAMPLES) LITEFERRY_FUZZ_SEED=$(SEED) $(BIN)/pytest -p no:randomly \
 	    --hypothesis-show-statistics tests/fidelity/test_schemas_property.py $(ARGS)
