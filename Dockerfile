@@ -31,7 +31,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends binutils \
     && rm -rf /usr/local/include /usr/local/share /usr/local/lib/pkgconfig /opt/liteferry/include \
     # sqlite-utils asks for it, to install plugins of its own
     && rm -rf /opt/liteferry/lib/python3.12/site-packages/pip* /opt/liteferry/bin/pip* \
-    && find /usr/local/bin -type f ! -name python3.12 -delete \
+    && find /usr/local/bin ! -type d ! -name python ! -name python3 ! -name python3.12 -delete \
     && find /opt/liteferry -type f \( -name '*.c' -o -name '*.h' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' \
         -o -name '*.pyi' \) -delete \
     && find /opt/liteferry/lib -depth -type d \( -name tests -o -name test \) -exec rm -rf {} + \

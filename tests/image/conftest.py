@@ -34,7 +34,7 @@ while True:
 
 
 def docker(*arguments: str, check: bool = True, errors: bool = False) -> str:
-    """Run docker; return what it printed, with its `errors` if asked. Fails when it does, unless told not to."""
+    """Run docker; return what it printed, with its `errors` if asked. Fails as it does, if to `check`."""
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=PATIENCE)
     if check and done.returncode:
         raise AssertionError(f"docker {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
