@@ -2,8 +2,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint bench soak test-pg test-matrix test-systemd test-image fuzz-schemas fuzz-sqlite \
-    wheels clean
+.PHONY: help demo test check lint reference bench soak test-pg test-matrix test-systemd test-image fuzz-schemas \
+    fuzz-sqlite wheels clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -45,6 +45,12 @@ lint: $(VENV)/.dev ## ruff (rules and format) and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+reference: $(VENV)/.dev ## write the references that are made of the code: commands, settings, the example file
+	$(BIN)/python -m daemon.cli.reference > docs/reference/cli.md.new
+	$(BIN)/python -m config.reference settings > docs/reference/settings.md.new
+	$(BIN)/python -m config.reference example > liteferry.example.toml.new
+	for file in docs/reference/cli.md docs/reference/settings.md liteferry.example.toml; do mv $$file.new $$file; done
 
 bench: $(VENV)/.dev ## measure snapshot, streaming and cutover
 	$(BIN)/python -m bench $(ARGS)

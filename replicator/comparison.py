@@ -9,7 +9,7 @@ import structlog
 
 from . import structure
 from .repair import Repair
-from .status import Verified
+from .status import Checked, Verified
 from .suspicion import Routine
 from .target import CONTROL
 from .verifier import Verifier, Wish
@@ -102,11 +102,13 @@ class Comparison:
         async with pipeline.tailer.applying:
             record = touched.begin(number, pipeline.plans[number], self._facts.suspicion.count)
         try:
-            changed = await Repair(pipeline, number).compare(self._rest)
+            repair = Repair(pipeline, number)
+            changed = await repair.compare(self._rest)
             equal = True
         finally:
             touched.end(record, equal=equal)
         self._facts.differing.discard(number)
+        self._facts.checked[number] = Checked(time.time(), True, repair.read)
         self._found += changed
         self._facts.repairs += bool(changed)
         self._facts.repaired_rows += changed

@@ -201,6 +201,7 @@ class Tailer:
             facts.table_changes[number] = facts.table_changes.get(number, 0) + entries
         if batch.complete:
             facts.pending, facts.oldest, facts.measured_at = 0, 0.0, now
+            facts.table_pending = {}
         facts.capacity.applied(batch.entries, seconds)
         facts.applied.add(now, facts.changes)
         log.debug("batch applied", entries=batch.entries, rows=batch.spool.rows, seconds=round(seconds, 4))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
@@ -40,6 +40,14 @@ class Target(BaseModel):
         "systemd credential named `target-password` is found without this setting (`LoadCredential=`). It is "
         "an error if the URL has a password too.",
         examples=["/run/secrets/liteferry/password"],
+    )
+
+    pooler: Literal["auto", "none", "transaction"] = Field(
+        default="auto",
+        description="Whether a connection pooler stands before PostgreSQL. With `transaction` nothing is "
+        "left in a session, as PgBouncer in transaction mode asks for; that is right for every other pooler "
+        "too, and a little slower. `auto` does so where a pooler is met. `none` prepares statements in the "
+        "server's session: only for the server itself, or a pooler that lends whole sessions.",
     )
 
     @field_validator("target")
