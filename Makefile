@@ -46,11 +46,13 @@ lint: $(VENV)/.dev ## ruff (rules and format) and mypy
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-reference: $(VENV)/.dev ## write the references that are made of the code: commands, settings, the example file
+reference: $(VENV)/.dev ## write the references that are made of the code: commands, settings, the example file, the units
 	$(BIN)/python -m daemon.cli.reference > docs/reference/cli.md.new
 	$(BIN)/python -m config.reference settings > docs/reference/settings.md.new
 	$(BIN)/python -m config.reference example > liteferry.example.toml.new
 	for file in docs/reference/cli.md docs/reference/settings.md liteferry.example.toml; do mv $$file.new $$file; done
+	$(BIN)/python -m daemon.unit liteferry > systemd/liteferry.service
+	$(BIN)/python -m daemon.unit liteferry@ > systemd/liteferry@.service
 
 bench: $(VENV)/.dev ## measure snapshot, streaming and cutover
 	$(BIN)/python -m bench $(ARGS)

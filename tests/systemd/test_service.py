@@ -144,11 +144,15 @@ def test_a_wedged_tailer_is_restarted_and_streams_on(service: Service) -> None:
     assert machine.psql("SELECT count(*) FROM public.t") == "3"
 
 
-def test_a_target_that_is_away_is_no_reason_to_restart(service: Service) -> None:
-    """The watchdog is pinged all the while."""
-    machine = service.machine
+def test_waiting_for_others_is_no_reason_to_restart(service: Service) -> None:
+    """The watchdog is pinged all the while, be the target away or the stream paused."""
+    machine, control = service.machine, ("--control", "/run/liteferry/liteferry.sock")
     service.override("[Service]\nWatchdogSec=4\n")
     service.start()
+    machine.run("/opt/liteferry/bin/liteferry", "pause", *control)
+    machine.until(lambda: service.shown("StatusText").startswith("paused, "), "pause")
+    machine.run("sleep", "12")
+    machine.run("/opt/liteferry/bin/liteferry", "resume", *control)
     machine.run("systemctl", "stop", "postgresql")
     machine.sqlite(SOURCE, "INSERT INTO t(name) VALUES ('meanwhile')")
     machine.until(lambda: "the target is away" in service.shown("StatusText"), "news of the outage")

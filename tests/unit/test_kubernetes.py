@@ -69,6 +69,10 @@ def test_each_probe_asks_what_is_served() -> None:
             """Return nothing."""
             return []
 
+        def events(self, after: int = 0) -> list[Object]:
+            """Return nothing."""
+            return []
+
     served = {route.resource.canonical for route in build_app(View()).router.routes() if route.resource}
     ports = {port["name"]: port["containerPort"] for port in sidecar()["ports"]}
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
