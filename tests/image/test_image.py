@@ -40,6 +40,9 @@ def test_a_migration_goes_the_whole_way_in_it(scene: Scene) -> None:
     assert "Read-only" in scene.inside("sh", "-c", "touch /opt/x 2>&1; true")
     assert scene.inside("id", "-u") == "10001"
 
+    docker("kill", "--signal", "HUP", scene.ferry)
+    told = "settings read again"
+    until(lambda: told in docker("logs", scene.ferry, errors=True), "reload", scene.ferry)
     report = json.loads(scene.inside("liteferry", "cutover", "--wait", "--yes", "--json"))
     assert report["pause_seconds"] < 5
     scene.wait_for("cut_over")
