@@ -119,20 +119,37 @@ async def ask(socket: Path, path: str, body: dict[str, Any] | None = None) -> di
 
     Raises ControlError when nobody answers, and the daemon's own error when it refused.
     """
+    status, content = await _asked(socket, path, body)
+    try:
+        answer: dict[str, Any] = json.loads(content)
+    except json.JSONDecodeError as error:
+        raise _unanswered(socket, error) from None
+    if status >= 400 and "error" in answer:
+        raise _revived(answer)
+    return answer
+
+
+async def read(socket: Path, path: str) -> bytes:
+    """Read what is no JSON from the daemon behind a control socket. Raises ControlError as `ask` does."""
+    return (await _asked(socket, path, None))[1]
+
+
+async def _asked(socket: Path, path: str, body: dict[str, Any] | None) -> tuple[int, bytes]:
     connector = aiohttp.UnixConnector(path=str(socket))
     try:
         async with aiohttp.ClientSession(connector=connector, timeout=PATIENCE) as session:
             method = "GET" if body is None else "POST"
             async with session.request(method, f"http://liteferry{path}", json=body) as response:
-                answer: dict[str, Any] = json.loads(await response.read())
-    except (aiohttp.ClientError, OSError, json.JSONDecodeError) as error:
-        raise ControlError(
-            f"no liteferry answers on the control socket {str(socket)!r}: {type(error).__name__}",
-            hint="start it with `liteferry run`, or give its socket with --control",
-        ) from None
-    if response.status >= 400 and "error" in answer:
-        raise _revived(answer)
-    return answer
+                return response.status, await response.read()
+    except (aiohttp.ClientError, OSError) as error:
+        raise _unanswered(socket, error) from None
+
+
+def _unanswered(socket: Path, error: Exception) -> ControlError:
+    return ControlError(
+        f"no liteferry answers on the control socket {str(socket)!r}: {type(error).__name__}",
+        hint="start it with `liteferry run`, or give its socket with --control",
+    )
 
 
 def _revived(answer: dict[str, Any]) -> LiteferryError:

@@ -14,6 +14,7 @@ from . import INTERRUPTED
 from .check import check
 from .cutover import cutover
 from .demo import demo
+from .doctor import doctor
 from .finish import finish
 from .options import exit_status
 from .pause import pause, resume
@@ -39,6 +40,7 @@ VERBS: tuple[click.Command, ...] = (
     pause,
     resume,
     throttle,
+    doctor,
     uninstall,
     demo,
 )
