@@ -67,4 +67,4 @@ def load(config: Path | None = None, **overrides: Any) -> Settings:
         # not chained: the original carries the values, passwords among them
         in_file = layers.TomlFile(Settings, file)() if file else ()
         raise in_words(error, Given(given, in_file, file), Settings.model_fields) from None
-    return settings.completed()
+    return settings.completed().with_token()

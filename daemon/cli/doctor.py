@@ -16,7 +16,7 @@ from config.settings import Settings, origins
 from daemon.doctor import archive
 from daemon.doctor.gathering import gather
 
-from .options import control_option, json_option, settings_from
+from .options import control_option, daemon_of, json_option, settings_from
 from .text import plural, size, to_json
 
 
@@ -72,7 +72,8 @@ async def _gathered(
         socket = given["control"] or default_control()
         return await gather(error, None, socket, redact_names=redact_names)
     said = origins(config, **{name: value for name, value in given.items() if value})
-    return await gather(settings, said, settings.control, redact_names=redact_names)
+    where = daemon_of(config, given["control"])
+    return await gather(settings, said, where, redact_names=redact_names)
 
 
 def describe(document: Mapping[str, Any]) -> list[str]:

@@ -11,11 +11,11 @@ from typing import Any
 import click
 
 from config.errors import ControlError
-from daemon.control import ask
+from daemon.control import Where, ask
 from daemon.report import files
 from daemon.whoami import whoami
 
-from .options import control_option, json_option, settings_from
+from .options import control_option, daemon_of, json_option
 from .text import count, duration, percent, plural, to_json
 
 #: Between two looks at how far the daemon is.
@@ -68,7 +68,7 @@ def verify(
         if counts and one:
             raise click.UsageError(f"--counts and {other} cannot be combined")
     wish = {"counts_only": counts, "table": table, "samples": detailed, "repair": repair}
-    socket = settings_from(config, control=control).control
+    socket = daemon_of(config, control)
     answer = asyncio.run(_ask(socket, {**wish, "incremental": incremental, "by": whoami()}))
     samples = answer.pop("samples", [])
     written = files.write(answer, report) if report is not None else []
@@ -81,7 +81,7 @@ def verify(
     context.exit(0 if answer["equal"] else 1)
 
 
-async def _ask(socket: Path, wish: dict[str, Any]) -> dict[str, Any]:
+async def _ask(socket: Where, wish: dict[str, Any]) -> dict[str, Any]:
     """Have the daemon compare; on a terminal tell how far it is."""
     if not sys.stderr.isatty():
         return await ask(socket, "/control/verify", wish)
@@ -93,7 +93,7 @@ async def _ask(socket: Path, wish: dict[str, Any]) -> dict[str, Any]:
         click.echo(ERASE_LINE, nl=False, err=True)
 
 
-async def _tell(socket: Path) -> None:
+async def _tell(socket: Where) -> None:
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         try:

@@ -14,7 +14,7 @@ from config.errors import LiteferryError
 from config.problems import Given
 from config.settings import Settings
 from config.sources import resolve_sources
-from daemon.control import ask, read
+from daemon.control import Address, Where, ask, read
 from replicator.diagnosis import source_facts, target_facts
 
 from .environment import settings_of, variables, versions
@@ -29,13 +29,13 @@ DAEMON_SECONDS = 10.0
 
 
 async def gather(
-    settings: Settings | LiteferryError, given: Given | None, control: Path, *, redact_names: bool
+    settings: Settings | LiteferryError, given: Given | None, where: Where, *, redact_names: bool
 ) -> tuple[dict[str, Any], str]:
     """Return the report, and the metrics as text; nothing in either is a secret, a key or a row.
 
     Where the settings cannot be read the error is taken in their place, and what depends on them is missing.
     """
-    daemon, metrics = await _daemon(control)
+    daemon, metrics = await _daemon(where)
     document: dict[str, Any] = {
         "format": FORMAT,
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -64,8 +64,8 @@ async def gather(
     return document, metrics
 
 
-async def _daemon(control: Path) -> tuple[dict[str, Any], str]:
-    told: dict[str, Any] = {"control": str(control)}
+async def _daemon(control: Where) -> tuple[dict[str, Any], str]:
+    told: dict[str, Any] = {"control": control.url if isinstance(control, Address) else str(control)}
     try:
         async with asyncio.timeout(DAEMON_SECONDS):
             told["status"] = await ask(control, "/api/status")
@@ -93,6 +93,7 @@ def _configured(settings: Settings, document: dict[str, Any]) -> list[Path]:
 
 
 def _secrets(settings: Settings) -> Iterator[str]:
+    yield settings.token or ""
     if settings.target is not None:
         parts = urlsplit(settings.target.get_secret_value())
         user = parts.netloc.rpartition("@")[0]
