@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import aiohttp
 from aiohttp import web
@@ -19,7 +19,10 @@ from config.errors import ControlError, LiteferryError
 from .gate import Gate
 from .http import build_app
 from .patience import BODY_SECONDS
-from .supervisor import Supervisor
+
+if TYPE_CHECKING:
+    # half a second to import, and those who only ask need none of it
+    from .supervisor import Supervisor
 
 #: A cutover that waits for readiness, or a verification of a large table, answers when it is done.
 PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=5)

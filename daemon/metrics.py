@@ -432,6 +432,12 @@ METRICS: tuple[Metric, ...] = (
         "Changes of the source, or of its schema, that may have changed rows without firing a trigger.",
         "source",
     ),
+    _counter(
+        "changes_captured_total",
+        _source("changes_captured"),
+        "Changes that the triggers have written down, heartbeats with them.",
+        "source",
+    ),
     _counter("changes_applied_total", _source("changes_applied"), "Changes applied to the target.", "source"),
     _counter(
         "batches_applied_total",

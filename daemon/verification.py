@@ -21,6 +21,7 @@ from replicator.pausing import Halted
 from replicator.pipeline import Pipeline
 from replicator.progress import Progress
 from replicator.state import State
+from replicator.status import Checked
 from replicator.target import Target
 from replicator.verifier import Verifier, Wish
 
@@ -64,6 +65,19 @@ class Verification:
         with contextlib.suppress(TargetAway):
             known = [p.registration.source_id for p in self._pipelines()]
             self._last = await report.last(self._target, [one for one in known if one is not None])
+        if self._last is not None:
+            self._take_up(self._last)
+
+    def _take_up(self, document: dict[str, Any]) -> None:
+        """Tell of each table what the report has."""
+        at = datetime.fromisoformat(document["finished_at"]).timestamp()
+        told = {one["id"]: {t["name"]: t for t in one["tables"]} for one in document["sources"]}
+        for pipeline in self._pipelines():
+            tables = told.get(str(pipeline.registration.source_id), {})
+            for number, plan in pipeline.plans.items():
+                checked = Checked.of(tables[plan.name], at) if plan.name in tables else None
+                if checked is not None:
+                    pipeline.facts.checked[number] = checked
 
     async def run(
         self,

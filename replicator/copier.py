@@ -29,6 +29,7 @@ from triggers.connection import connect
 from . import failpoint, ledger
 from .lanes import Lane
 from .paging import Pace, decode, encode
+from .pooler import Pooler
 from .presence import Identity, refuse_absence
 from .reader import read_page
 from .target import Target, describe
@@ -61,6 +62,7 @@ class Work:
     """What all lanes of one copier share."""
 
     url: str
+    pooler: Pooler
     path: Path
     #: The file that is copied, whatever stands under its name by the time that somebody opens that.
     identity: Identity
@@ -174,7 +176,7 @@ async def _serve() -> None:
     work.refuse_absence()
     with closing(connect(work.path)) as connection:
         work.refuse_absence()
-        async with Target(work.url, size=1) as target:
+        async with Target(work.url, size=1, pooler=work.pooler) as target:
             inbox = Inbox(stream)
             while True:
                 plan, lane = await inbox.take()

@@ -57,6 +57,7 @@ class Copying:
         pipeline, settings = self._pipeline, self._settings
         work = Work(
             settings.target_url(),
+            settings.pooler if not pipeline.target.pooled else "transaction",
             pipeline.path,
             pipeline.identity,
             pipeline.source_id,

@@ -26,6 +26,7 @@ from .access import Access
 from .applier import Collision
 from .checks import Placed
 from .copying import Copying
+from .counting import expected_seconds
 from .crew import Crew, Slots
 from .fallback.homeward import AWAY, Homeward
 from .faults import source_error
@@ -50,6 +51,7 @@ from .tailer import Tailer, Wake
 from .target import CONTROL, Target
 from .throttle import Throttle
 from .waiting import Waiting
+from .witness import Witness
 
 log = structlog.get_logger("liteferry.pipeline")
 
@@ -95,6 +97,8 @@ class Pipeline:
         self.registration = Registration(self)
         #: Tables of the plan that fit none of the source's after a restart.
         self.drifted: set[int] = set()
+        #: What was last seen of the file, on the writing connection.
+        self.witness = Witness()
         self.healer = Healer(self)
         self._follower = Follower(self)
         self._stream = Stream(self)
@@ -149,6 +153,9 @@ class Pipeline:
     def enter(self, state: State) -> None:
         """Go to a state. Raises ValueError when it may not follow the present one."""
         before, self.facts.state = self.facts.state, advance(self.facts.state, state)
+        if state is State.CUT_OVER and before is not State.REVERSING:
+            # what is touched from now on is told by the keys of the other side
+            self._forget_touched()
         if before is not state:
             log.info("state", source=str(self.path), state=state.value, before=before.value)
 
@@ -320,11 +327,14 @@ class Pipeline:
     def returned(self) -> None:
         """Stream again: the source has the application's writes back."""
         self._returned = True
-        for number in self.plans:
-            # what came back was not told of there
-            self.facts.touched.forget(number)
+        self.facts.differing.clear()
+        self._forget_touched()
         for state in (State.ROLLED_BACK, State.CATCH_UP):
             self.enter(state)
+
+    def _forget_touched(self) -> None:
+        for number in self.plans:
+            self.facts.touched.forget(number)
 
     async def _heal(self, error: CaptureBroken | Collision) -> None:
         if isinstance(error, Collision):
@@ -400,6 +410,8 @@ class Pipeline:
         facts.tables = {r.table_id: CopyProgress.of(r, self.plans[r.table_id]) for r in records}
         facts.table_changes = {r.table_id: r.changes for r in records}
         facts.notes = [dict(note) for r in records for note in r.notes]
+        expected = sum(expected_seconds(plan) for plan in self.plans.values())
+        facts.check_seconds = min(self.settings.cutover_check, expected)
         facts.stale = {r.table_id: r.stale for r in records if r.stale}
 
     async def take_up_again(self) -> bool:

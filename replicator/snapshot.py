@@ -268,9 +268,9 @@ class Snapshot:
 
     async def _send(self, connection: Connection, plan: TablePlan, chunk: Chunk) -> None:
         """COPY the rows; the turn is given on as soon as the last is encoded."""
-        copying = _copy_to(connection, plan, chain(chunk.ready, _told(chunk.encoded)), chunk.size)
+        rows = chain(chunk.ready, _told(chunk.encoded))
         async with self.slots.turn:
-            task = asyncio.ensure_future(copying)
+            task = asyncio.ensure_future(_copy_to(connection, plan, rows, chunk.size))
             task.add_done_callback(lambda _: chunk.encoded.set())
             try:
                 await chunk.encoded.wait()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from .fallback.readiness import Fallback
+from .fallback.readiness import Fallback, differing
 from .lag import Capacity, Rate, predicted_pause
 from .lanes import CopyProgress
 from .state import Paused, State
@@ -26,6 +26,25 @@ class Verified:
     #: Whether rows and structure were equal, at the latest after a repair.
     equal: bool
 
+
+@dataclass(frozen=True)
+class Checked:
+    """That all rows of one table were compared: when as Unix time, the result, and how many there were."""
+
+    at: float
+    equal: bool
+    rows: int | None = None
+
+    @classmethod
+    def of(cls, report: Mapping[str, Any], at: float) -> Checked | None:
+        """Take up what a kept report tells of a table; None where its rows were not compared."""
+        if report["compared_by"] not in ("rows", "touched"):
+            return None
+        return cls(at, report["equal"], report["source_rows"] if report["compared_by"] == "rows" else None)
+
+
+#: Over how many seconds the pace of one table's copy is taken: chunks come unevenly.
+COPY_WINDOW = 30.0
 
 #: In which there is a way back to be told of.
 FALLBACK_STATES = (State.CUT_OVER, State.REVERSING)
@@ -68,12 +87,20 @@ class Facts:
     #: Why the disk is too full for us to write what can be left out; empty when it is not.
     disk_trouble: str = ""
     changes: int = 0
+    #: The same of changes that the triggers have written down.
+    captured: int = 0
     batches: int = 0
     #: Reasons of the source's own against a cutover, such as a table that appeared after the plan.
     objections: list[str] = field(default_factory=list)
     notes: list[dict[str, str]] = field(default_factory=list)
     tables: dict[int, CopyProgress] = field(default_factory=dict)
     table_changes: dict[int, int] = field(default_factory=dict)
+    #: What waits of each table; None while there is too much to count.
+    table_pending: dict[int, int] | None = field(default_factory=dict)
+    #: Tables that were compared, each with what came of it.
+    checked: dict[int, Checked] = field(default_factory=dict)
+    #: The pace of tables that are being copied.
+    paces: dict[int, Rate] = field(default_factory=dict)
     #: Tables that must be read again and repaired, and why; with the time, as the target has it.
     stale: dict[int, str] = field(default_factory=dict)
     #: Rows that the target cannot hold, by table; and those of them that no operator has accepted.
@@ -100,6 +127,8 @@ class Facts:
     repaired_rows: int = 0
     #: The way back, once the target has the application's writes.
     fallback: Fallback = field(default_factory=Fallback)
+    #: How long the comparison in the pause of a cutover takes: estimated, then as measured.
+    check_seconds: float = 0.0
     throttle: Throttle = field(default_factory=Throttle)
     capacity: Capacity = field(default_factory=Capacity)
     incoming: Rate = field(default_factory=Rate)
@@ -114,6 +143,22 @@ class Facts:
     def oldest_now(self, now: float) -> float:
         """Return the age of the oldest pending change at `now` on the monotonic clock."""
         return self.oldest + (now - self.measured_at) if self.pending else 0.0
+
+    def note_copying(self, now: float) -> None:
+        """Note how far each table's copy is, for its pace."""
+        for number, table in self.tables.items():
+            if table.active and not table.copied:
+                self.paces.setdefault(number, Rate(COPY_WINDOW)).add(now, table.rows)
+            else:
+                self.paces.pop(number, None)
+
+    def copy_left(self, now: float) -> float | None:
+        """Estimate the seconds until all tables are copied; None while nothing tells."""
+        left = sum(_rows(t) - t.rows for t in self.tables.values() if not t.copied)
+        if all(t.copied for t in self.tables.values()):
+            return 0.0
+        pace = self.copied.per_second(now)
+        return left / pace if left and pace > 0 else None
 
     def catch_up(self, now: float) -> float | None:
         """Estimate the seconds until nothing is pending; None while nobody can tell what is."""
@@ -150,11 +195,14 @@ class Facts:
             "log_compacted": self.log_compacted,
             "disk_free_bytes": self.disk_free,
             "disk_low": bool(self.disk_trouble),
+            "changes_captured": max(self.captured, self.changes),
             "changes_applied": self.changes,
             "batches_applied": self.batches,
             "rows_copied": self.rows_copied,
+            "capture_rate": round(self.incoming.per_second(now), 1),
             "apply_rate": round(self.applied.per_second(now), 1),
             "copy_rate": round(self.copied.per_second(now), 1),
+            "copy_remaining_seconds": _rounded(self.copy_left(now)),
             "quarantined": sum(self.quarantined.values()),
             "stale_tables": len(self.stale),
             "unexplained_changes": self.suspicion.count,
@@ -165,7 +213,7 @@ class Facts:
             "repaired_rows": self.repaired_rows,
             "fallback": self.fallback.as_dict(now) if self.state in FALLBACK_STATES else None,
             "notes": self.notes,
-            "tables": [self._table(number, t) for number, t in sorted(self.tables.items())],
+            "tables": [self._table(number, t, now) for number, t in sorted(self.tables.items())],
         }
 
     def _comparison_age(self) -> float | None:
@@ -174,7 +222,8 @@ class Facts:
         # the time is PostgreSQL's
         return round(max(0.0, time.time() - self.compared_at), 1)
 
-    def _table(self, number: int, table: CopyProgress) -> dict[str, Any]:
+    def _table(self, number: int, table: CopyProgress, now: float) -> dict[str, Any]:
+        checked, waiting = self.checked.get(number), None if self.absence else self.table_pending
         return {
             "name": table.plan.name,
             "target": table.plan.qualified,
@@ -182,9 +231,39 @@ class Facts:
             "stale": self.stale.get(number),
             "quarantined": self.quarantined.get(number, 0),
             "rows_copied": table.rows,
-            "rows_estimate": max(table.rows, table.plan.rows),
+            "rows_estimate": _rows(table),
+            "rows": checked.rows if checked and checked.rows is not None else _rows(table),
+            "copy_remaining_seconds": _rounded(self._table_left(number, table, now)),
+            "pending_changes": None if waiting is None else waiting.get(number, 0),
             "changes_applied": self.table_changes.get(number, 0),
+            **_told(self.checked.get(number)),
         }
+
+    def _table_left(self, number: int, table: CopyProgress, now: float) -> float | None:
+        """Estimate the seconds until a table is copied; None while it waits or nothing tells."""
+        if table.copied:
+            return 0.0
+        pace = self.paces.get(number)
+        speed = 0.0 if pace is None else pace.per_second(now)
+        left = _rows(table) - table.rows
+        return left / speed if left and speed > 0 else None
+
+
+def _told(checked: Checked | None) -> dict[str, Any]:
+    age = None if checked is None else round(max(0.0, time.time() - checked.at), 1)
+    return {
+        "verification_age_seconds": age,
+        "verification_equal": None if checked is None else checked.equal,
+    }
+
+
+def _rows(table: CopyProgress) -> int:
+    """Return how many rows a table has, as far as is known."""
+    return max(table.rows, table.plan.rows)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def _paused(paused: Paused | None) -> dict[str, Any] | None:
@@ -255,10 +334,8 @@ def _reasons(facts: Facts, gates: Gates, now: float) -> list[str]:
 
 def _unverified(facts: Facts, most: float, now: float) -> list[str]:
     """Return why what is known of the rows is not good enough, or not recent enough."""
-    known = [repr(facts.tables[n].plan.name) for n in sorted(facts.differing) if n in facts.tables]
-    if known:
-        shown = ", ".join(known[:3]) + (" ..." if len(known) > 3 else "")
-        return [f"a verification has found other rows in {shown}: see `liteferry verify --repair`"]
+    if known := differing(facts.differing, {n: table.plan.name for n, table in facts.tables.items()}):
+        return known
     if not most:
         return []
     if facts.verified is None:
@@ -280,4 +357,4 @@ def _kept_back(facts: Facts) -> list[str]:
 
 def pause_of(facts: Facts, now: float) -> float | None:
     """Predict the cutover pause of one source in seconds, None when unknown."""
-    return predicted_pause(facts.catch_up(now), facts.capacity.batch_seconds)
+    return predicted_pause(facts.catch_up(now), facts.capacity.batch_seconds, facts.check_seconds)

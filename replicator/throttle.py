@@ -26,9 +26,9 @@ USED_SECONDS = 2.0
 class Allowance:
     """The operator's limit in rows per second, shared by all that reads rows; time is given to it."""
 
-    def __init__(self, setting: int = 0) -> None:
-        """Take the limit of the settings, 0 for none."""
-        self.setting = setting
+    def __init__(self, setting: Callable[[], int] = lambda: 0) -> None:
+        """Take what tells the limit of the settings, 0 for none; they may change meanwhile."""
+        self._setting = setting
         self._ordered: int | None = None
         self._since: float | None = None
         self._due = float("-inf")
@@ -36,7 +36,7 @@ class Allowance:
     @property
     def rate(self) -> int | None:
         """Return the limit that counts, None for none."""
-        return (self.setting if self._ordered is None else self._ordered) or None
+        return (self._setting() if self._ordered is None else self._ordered) or None
 
     @property
     def since(self) -> float | None:

@@ -70,6 +70,7 @@ async def _daemon(control: Where) -> tuple[dict[str, Any], str]:
         async with asyncio.timeout(DAEMON_SECONDS):
             told["status"] = await ask(control, "/api/status")
             told["history"] = await ask(control, "/api/history")
+            told["journal"] = await ask(control, "/api/journal")
             return told, (await read(control, "/metrics")).decode("utf-8", "replace")
     except LiteferryError as error:
         return {**told, "error": str(error)}, ""

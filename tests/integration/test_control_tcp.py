@@ -22,7 +22,16 @@ from tests.fixtures.sqlite import MakeSource
 
 TOKEN = "0123456789abcdef-0123456789abcdef"
 ROW, PASSWORD = "hostile-row-4711", "s3cr3t-p@ss"
-READ_ONLY = ("/", "/metrics", "/healthz", "/readyz", "/api/status", "/api/history", "/nowhere")
+READ_ONLY = (
+    "/",
+    "/metrics",
+    "/healthz",
+    "/readyz",
+    "/api/status",
+    "/api/history",
+    "/api/journal",
+    "/nowhere",
+)
 
 #: Rows that are kept aside with a reason, in tables whose keys are as secret as the rest.
 SCRIPT = f"""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
+import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +41,7 @@ def full() -> dict[str, Any]:
         "log_compacted": 23, "disk_low": True, "stale_tables": 24, "repaired_rows": 25,
         "unexplained_changes": 26, "comparison_age_seconds": 27.5,
         "verification_age_seconds": 30.5, "verification_equal": True, "quarantined": 29,
+        "changes_captured": 36,
         "changes_applied": 11, "batches_applied": 12, "rows_copied": 13, "apply_rate": 14.5,
         "copy_rate": 15.5, "tables": [orders],
         "fallback": {
@@ -107,6 +110,7 @@ EXPECTED: Series = {
     ("liteferry_quarantined_rows", SOURCE): 29,
     ("liteferry_clock_jumps_total", ()): 28,
     ("liteferry_disk_free_bytes", SOURCE): 10,
+    ("liteferry_changes_captured_total", SOURCE): 36,
     ("liteferry_changes_applied_total", SOURCE): 11,
     ("liteferry_batches_applied_total", SOURCE): 12,
     ("liteferry_rows_copied_total", SOURCE): 13,
@@ -208,6 +212,14 @@ def test_names_follow_the_conventions(metric: Any) -> None:
     assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
     assert not re.search(r"_(ms|milliseconds|minutes|kb|mb|percent|count)\b", metric.name)
     assert re.match("[A-Z1]", metric.help) and metric.help.endswith(".") and "|" not in metric.help
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_prometheus_finds_nothing_to_say_about_them() -> None:
+    """By its own tool: names, types and help texts."""
+    text = generate_latest(build_registry(full))
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_no_name_is_declared_twice() -> None:
