@@ -90,6 +90,11 @@ class Throttle:
         """Tell whether rows are being read."""
         return self._clock() - self._used_at < USED_SECONDS
 
+    @property
+    def active(self) -> bool:
+        """Tell whether anything holds it back."""
+        return self.allowance.rate is not None or self.easing.factor < 1
+
     def most(self, rows: int) -> int:
         """Return how many of `rows` may be read at once: fewer where long rests follow."""
         self._used_at = self._clock()
