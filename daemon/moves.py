@@ -95,7 +95,7 @@ class Moves:
             self.last_cutover = await attempt.run(rehearse=rehearse)
         except LiteferryError as error:
             outcome = "refused" if isinstance(error, CutoverRefused) else "failed"
-            self.last_cutover = attempt.timeline.report(outcome, str(error))
+            self.last_cutover = attempt.timeline.report(outcome, error.public)
             await self._turns.failed(str(error))
             raise
         log.info("cutover", **{k: v for k, v in self.last_cutover.items() if k != "notes"})
@@ -144,7 +144,7 @@ class Moves:
             self.last_rollback = await attempt.run(rehearse=rehearse)
         except LiteferryError as error:
             outcome = "refused" if isinstance(error, CutoverRefused) else "failed"
-            self.last_rollback = attempt.timeline.report(outcome, str(error))
+            self.last_rollback = attempt.timeline.report(outcome, error.public)
             await self._turns.failed(str(error))
             raise
         log.info("rollback", **self.last_rollback)

@@ -13,10 +13,10 @@ from typing import Any
 import click
 
 from config.errors import ControlError
-from daemon.control import ask
+from daemon.control import Where, ask
 
 from . import aftercare
-from .options import control_option, json_option, settings_from
+from .options import control_option, daemon_of, json_option
 from .text import count, duration, percent, size, table, to_json
 
 WATCH_SECONDS = 1.0
@@ -54,7 +54,7 @@ def status(
     """
     if watch and (as_json or after):
         raise click.UsageError("--watch cannot be combined with --json or --after-cutover")
-    socket = settings_from(config, control=control).control
+    socket = daemon_of(config, control)
     if after:
         found = asyncio.run(ask(socket, "/control/aftercare", {}))
         click.echo(to_json(found) if as_json else "\n".join(aftercare.describe(found)))
@@ -65,12 +65,12 @@ def status(
         _show(socket, as_json)
 
 
-def _show(socket: Path, raw: bool) -> None:
+def _show(socket: Where, raw: bool) -> None:
     found = asyncio.run(ask(socket, "/api/status"))
     click.echo(to_json(found) if raw else "\n".join(describe(found)))
 
 
-def _watch(socket: Path) -> None:
+def _watch(socket: Where) -> None:
     """Refresh until interrupted; a daemon that goes away meanwhile may come back."""
     lines = describe(asyncio.run(ask(socket, "/api/status")))
     try:
