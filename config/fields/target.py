@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal, Self
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from config.errors import ConfigError
 from config.layers import read_password
+from config.passfile import password_for
 from config.secret import check_target, has_password, mask_text, with_password
 from config.values import absolute
 
@@ -63,10 +65,14 @@ class Target(BaseModel):
         return self.target.get_secret_value()
 
     def completed(self) -> Self:
-        """Return these settings with the password of `target_password_file` in the target."""
-        if self.target_password_file is None or self.target is None:
+        """Return these settings with the password of `target_password_file` or a .pgpass in the target."""
+        if self.target is None:
             return self
         url = self.target.get_secret_value()
+        if self.target_password_file is None:
+            looked_up = not has_password(url) and not os.environ.get("PGPASSWORD")
+            found = password_for(url) if looked_up else None
+            return self.model_copy(update={"target": SecretStr(with_password(url, found))}) if found else self
         if has_password(url):
             raise ConfigError(
                 "target has a password and target_password_file is set: only one of them may give it",
