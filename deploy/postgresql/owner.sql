@@ -12,6 +12,10 @@ SELECT to_regnamespace('liteferry') IS NOT NULL AS unfinished \gset
     SELECT 1 / 0 AS "run liteferry finish first";
 \endif
 
+-- foreign keys are checked as the owner of their table, who has to reach the one that they refer to
+SELECT format('GRANT USAGE, CREATE ON SCHEMA %I TO %I', n.nspname, :'owner') FROM pg_namespace AS n
+WHERE EXISTS (SELECT FROM pg_class AS c WHERE c.relnamespace = n.oid AND c.relowner = :'role'::regrole) \gexec
+
 REASSIGN OWNED BY :"role" TO :"owner";
 -- what is left are its own rights, and those that it would have given to coming tables
 DROP OWNED BY :"role";
