@@ -283,5 +283,7 @@ def describe(error: BaseException) -> str:
         facts: list[Any] = [error.sqlstate]
         facts += [getattr(error, part, None) for part in ("table_name", "column_name", "constraint_name")]
         return f"{name} ({', '.join(str(f) for f in facts if f)})"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{name} ({error.verify_message})"
     number = getattr(error, "errno", None)
     return f"{name} (errno {number})" if number else name

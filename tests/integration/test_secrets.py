@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +24,7 @@ CREATE TABLE item(id INTEGER PRIMARY KEY, body TEXT);
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
     INSERT INTO item SELECT i, 'row ' || i FROM n;
 """
+NOBODY = 65534
 COPIERS = {"LITEFERRY_LANE_ROWS": "1000"}
 
 #: In every form in which it could slip out.
@@ -57,12 +60,24 @@ def told_by_processes(pid: int) -> Iterator[bytes]:
                 yield (folder / "cmdline").read_bytes()
 
 
+def metrics(path: Path) -> str:
+    """Return what the daemon measures, from its socket."""
+    with socket.socket(socket.AF_UNIX) as line, line.makefile("rb") as answer:
+        line.settimeout(10)
+        line.connect(str(path))
+        line.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        told = answer.read().decode()
+    assert "liteferry_" in told
+    return told
+
+
 def everything(daemon: RunningDaemon, liteferry: Liteferry) -> str:
     """Return all that a daemon tells: log, status, metrics, command lines, and the verbs that ask it."""
     at = ("--control", daemon.socket)
     answers = [liteferry(*verb, *at) for verb in (("status",), ("status", "--json"), ("verify", "--json"))]
     texts = [f"{answer.output}{answer.errors}" for answer in answers]
     texts += [str(daemon.ask(path)) for path in ("/api/status", "/api/history")]
+    texts.append(metrics(daemon.socket))
     texts += [line.decode(errors="replace") for line in told_by_processes(daemon.pid)]
     return "\n".join([*texts, daemon.log])
 
@@ -78,6 +93,8 @@ def test_a_password_of_a_file_is_told_nowhere(
     secure.show("good")
     source = make_source(script=SCRIPT)
     source.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(source, NOBODY, NOBODY)
     env = {**COPIERS, "LITEFERRY_TARGET_PASSWORD_FILE": str(password_file), "LITEFERRY_LOG_LEVEL": "debug"}
     running = daemon(source, secure.url("secretive"), env=env, args=["--schema", "secrets"])
     seen = b"".join(told_by_processes(running.pid))
@@ -86,6 +103,7 @@ def test_a_password_of_a_file_is_told_nowhere(
     assert stat.S_IMODE(running.socket.stat().st_mode) == 0o600
     for beside in source.parent.glob("app.db*"):
         assert stat.S_IMODE(beside.stat().st_mode) == 0o640, beside
+        assert beside.stat().st_uid == (NOBODY if os.geteuid() == 0 else os.geteuid()), beside
     told = everything(running, liteferry) + seen.decode(errors="replace")
     assert running.stop() == 0
     told += running.log

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config.errors import TargetError
+from config.errors import TargetAway, TargetError
 from replicator.target import Target
 from tests.fixtures.cli import Answer, Liteferry
 from tests.fixtures.sqlite import MakeSource
@@ -25,11 +25,15 @@ async def refused(url: str) -> tuple[str, str]:
         told = str(error), error.hint
     else:
         raise AssertionError("it was not refused")
+    collect()
+    return told
+
+
+def collect() -> None:
+    """Rid of the sockets that the driver leaves to the collector when TLS fails."""
     with warnings.catch_warnings():
-        # the driver leaves its socket to the collector when TLS fails
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
-    return told
 
 
 async def test_a_verified_connection(secure: Secure) -> None:
@@ -56,6 +60,21 @@ async def test_a_wrong_certificate_is_refused(secure: Secure, shown: str, reason
     text, hint = await refused(url)
     assert reason in text
     assert "sslrootcert" in hint
+
+
+async def test_a_certificate_that_expires_is_waited_for(secure: Secure) -> None:
+    """A running daemon says so, and goes on when it is renewed."""
+    secure.show("good")
+    url = secure.url(sslmode="verify-full", sslrootcert=secure.certificate("ca.crt"))
+    async with Target(url, size=2) as target, target.connection():
+        secure.show("expired")
+        with pytest.raises(TargetAway, match="certificate has expired"):
+            async with target.connection():
+                pass
+        secure.show("good")
+        async with target.connection() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+    collect()
 
 
 async def test_a_server_without_tls_is_refused(target_url: str) -> None:
