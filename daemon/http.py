@@ -27,14 +27,8 @@ DASHBOARD = Path(__file__).parent / "dashboard"
 ASSETS = {
     "index.html": "text/html",
     "style.css": "text/css",
-    "app.js": "text/javascript",
-    "model.js": "text/javascript",
-    "view.js": "text/javascript",
-    "sources.js": "text/javascript",
-    "dom.js": "text/javascript",
-    "chart.js": "text/javascript",
-    "format.js": "text/javascript",
     "favicon.svg": "image/svg+xml",
+    **{script.name: "text/javascript" for script in sorted(DASHBOARD.glob("*.js"))},
 }
 METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -67,7 +61,10 @@ class StatusView(Protocol):
         """Return the status as documented in docs/reference/http.md."""
 
     def history(self) -> list[dict[str, Any]]:
-        """Return the last minutes of lag, newest last: at, pending, oldest, heartbeat, applied."""
+        """Return the last minutes of lag, newest last, as documented there."""
+
+    def events(self, after: int = 0) -> list[dict[str, Any]]:
+        """Return what has happened lately, behind the event of a number, oldest first."""
 
 
 def build_app(view: StatusView) -> web.Application:
@@ -81,6 +78,7 @@ def build_app(view: StatusView) -> web.Application:
     app.router.add_get("/readyz", pages.readyz)
     app.router.add_get("/api/status", pages.status)
     app.router.add_get("/api/history", pages.history)
+    app.router.add_get("/api/journal", pages.journal)
     # a HEAD would never end
     app.router.add_get("/api/events", events.handle, allow_head=False)
     app.on_response_prepare.append(_add_headers)
@@ -102,9 +100,10 @@ class Pages:
         )
 
     async def healthz(self, request: web.Request) -> web.Response:
-        """Answer 200 unless the migration failed: a restart does not help before that."""
-        failed = self._view.status()["state"] == "failed"
-        return web.Response(text="failed\n" if failed else "ok\n", status=503 if failed else 200)
+        """Answer 200 unless the migration failed or is stuck: a restart does not help before that."""
+        status = self._view.status()
+        wrong = "failed" if status["state"] == "failed" else status.get("stalled")
+        return web.Response(text=f"{wrong or 'ok'}\n", status=503 if wrong else 200)
 
     async def readyz(self, request: web.Request) -> web.Response:
         """Answer 200 when every source is streaming or cut over, else 503 with the reasons."""
@@ -118,6 +117,13 @@ class Pages:
     async def history(self, request: web.Request) -> web.Response:
         """Answer with the lag of the last minutes."""
         return _json(self._view.history())
+
+    async def journal(self, request: web.Request) -> web.Response:
+        """Answer with the events behind `?after=NUMBER`, with all that are kept without it."""
+        after = request.query.get("after", "0")
+        if not (after.isascii() and after.isdigit()):
+            raise web.HTTPBadRequest(text="after is the number of an event\n")
+        return _json(self._view.events(int(after)))
 
 
 def unready_reasons(status: dict[str, Any]) -> list[str]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -16,6 +17,9 @@ from config.secret import MASK, is_secret_name, mask_text
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "json", "console"]
+Listener = Callable[[str, str, Mapping[str, Any]], None]
+
+_listeners: list[Listener] = []
 
 # these tell of every job run and every request, which at our rhythm is several lines a second
 CHATTY = ("apscheduler", "aiohttp.access", "asyncio")
@@ -29,6 +33,8 @@ def configure(level: Level = "info", format: Format = "auto", stream: TextIO | N
     console = format == "console" or (format == "auto" and stream.isatty())
     structlog.configure(
         processors=[
+            # first: whoever listens hears it whatever the level of the log
+            _tell,
             structlog.stdlib.filter_by_level,
             *_common(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
@@ -51,6 +57,23 @@ def mask_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
     for name, value in event.items():
         if not name.startswith("_"):  # structlog's own: the record, the logger
             event[name] = MASK if is_secret_name(name) and value is not None else _masked(value)
+    return event
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Have each line told to a listener while inside: its level, its event, and its key-values."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def _tell(_: Any, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if level != "debug":
+        for listener in _listeners:
+            listener(level, str(event.get("event", "")), event)
     return event
 
 

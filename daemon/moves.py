@@ -9,8 +9,9 @@ from typing import Any
 
 import structlog
 
-from config.errors import CutoverRefused, LiteferryError
+from config.errors import CutoverRefused, LiteferryError, TargetAway
 from config.settings import Settings
+from replicator.afterwards import last_moves
 from replicator.cutover import Cutover
 from replicator.fallback.finish import Finish
 from replicator.fallback.rollback import Rollback
@@ -51,6 +52,13 @@ class Moves:
         #: The reports of the last ones.
         self.last_cutover: dict[str, Any] | None = None
         self.last_rollback: dict[str, Any] | None = None
+
+    async def recall(self) -> None:
+        """Learn of the last ones that another daemon has made; what the target does not tell now is left."""
+        ids = [p.registration.source_id for p in self._roster.pipelines]
+        with contextlib.suppress(TargetAway):
+            known = [one for one in ids if one is not None]
+            self.last_cutover, self.last_rollback = await last_moves(self._target, known)
 
     async def cutover(
         self,

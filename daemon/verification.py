@@ -12,14 +12,16 @@ from uuid import uuid4
 
 import structlog
 
-from config.errors import ConfigError, ControlError, CutoverRefused, TargetAway
+from config.errors import CommandRefused, ConfigError, ControlError, CutoverRefused, TargetAway
 from config.secret import without_secrets
 from config.settings import Settings
 from replicator import report
 from replicator.findings import TableReport
+from replicator.pausing import Halted
 from replicator.pipeline import Pipeline
 from replicator.progress import Progress
 from replicator.state import State
+from replicator.status import Checked
 from replicator.target import Target
 from replicator.verifier import Verifier, Wish
 
@@ -63,6 +65,19 @@ class Verification:
         with contextlib.suppress(TargetAway):
             known = [p.registration.source_id for p in self._pipelines()]
             self._last = await report.last(self._target, [one for one in known if one is not None])
+        if self._last is not None:
+            self._take_up(self._last)
+
+    def _take_up(self, document: dict[str, Any]) -> None:
+        """Tell of each table what the report has."""
+        at = datetime.fromisoformat(document["finished_at"]).timestamp()
+        told = {one["id"]: {t["name"]: t for t in one["tables"]} for one in document["sources"]}
+        for pipeline in self._pipelines():
+            tables = told.get(str(pipeline.registration.source_id), {})
+            for number, plan in pipeline.plans.items():
+                checked = Checked.of(tables[plan.name], at) if plan.name in tables else None
+                if checked is not None:
+                    pipeline.facts.checked[number] = checked
 
     async def run(
         self,
@@ -109,7 +124,11 @@ class Verification:
         begun, sources, all_tables = datetime.now(UTC), [], []
         for pipeline in pipelines:
             before = pipeline.facts.position
-            found = await Verifier(pipeline, self._progress).run(wish)
+            try:
+                found = await Verifier(pipeline, self._progress).run(wish)
+            except Halted:
+                hint = "`liteferry resume` lets it go on; then ask again"
+                raise CommandRefused(f"{pipeline.path} was paused while it was compared", hint=hint) from None
             all_tables += found
             sources.append(report.tables_of(pipeline, found, before))
         document = report.sealed(

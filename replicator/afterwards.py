@@ -29,6 +29,18 @@ async def untold(target: Target, sources: Sequence[UUID]) -> dict[UUID, dict[str
     return {row["cutover_id"]: json.loads(row["report"] or "{}") for row in rows}
 
 
+async def last_moves(
+    target: Target, sources: Sequence[UUID]
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Return the reports of the last cutover and of the last rollback, None without. Raises TargetAway."""
+    async with target.connection() as connection:
+        cutover = await connection.fetchval(SQL["last_cutover"], list(sources))
+        rollback = None
+        if await connection.fetchval(SQL["knows_rollbacks"]):
+            rollback = await connection.fetchval(SQL["last_rollback"], list(sources))
+    return json.loads(cutover) if cutover else None, json.loads(rollback) if rollback else None
+
+
 async def told(target: Target, cutover: UUID) -> None:
     """Note that the hook behind a cutover has been run. Raises TargetAway."""
     async with target.connection() as connection:

@@ -9,7 +9,7 @@ import structlog
 
 from . import structure
 from .repair import Repair
-from .status import Verified
+from .status import Checked, Verified
 from .suspicion import Routine
 from .target import CONTROL
 from .verifier import Verifier, Wish
@@ -30,8 +30,8 @@ class Comparison:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._facts = pipeline.facts
-        self._routine = Routine(pipeline.settings.compare_interval)
-        self._between = Routine(pipeline.settings.recheck_interval)
+        self._routine = Routine(lambda: pipeline.settings.compare_interval)
+        self._between = Routine(lambda: pipeline.settings.recheck_interval)
         #: Tables that the comparison under way has still to look at.
         self._left: list[int] = []
         self._found = 0
@@ -102,11 +102,13 @@ class Comparison:
         async with pipeline.tailer.applying:
             record = touched.begin(number, pipeline.plans[number], self._facts.suspicion.count)
         try:
-            changed = await Repair(pipeline, number).compare(self._rest)
+            repair = Repair(pipeline, number)
+            changed = await repair.compare(self._rest)
             equal = True
         finally:
             touched.end(record, equal=equal)
         self._facts.differing.discard(number)
+        self._facts.checked[number] = Checked(time.time(), True, repair.read)
         self._found += changed
         self._facts.repairs += bool(changed)
         self._facts.repaired_rows += changed

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-from .fallback.readiness import Fallback
+from .fallback.readiness import Fallback, differing
 from .lag import Capacity, Rate, predicted_pause
 from .lanes import CopyProgress
-from .state import State
+from .state import Paused, State
 from .suspicion import Suspicion
+from .throttle import Throttle
 from .touched import Touched
 
 
@@ -24,6 +26,25 @@ class Verified:
     #: Whether rows and structure were equal, at the latest after a repair.
     equal: bool
 
+
+@dataclass(frozen=True)
+class Checked:
+    """That all rows of one table were compared: when as Unix time, the result, and how many there were."""
+
+    at: float
+    equal: bool
+    rows: int | None = None
+
+    @classmethod
+    def of(cls, report: Mapping[str, Any], at: float) -> Checked | None:
+        """Take up what a kept report tells of a table; None where its rows were not compared."""
+        if report["compared_by"] not in ("rows", "touched"):
+            return None
+        return cls(at, report["equal"], report["source_rows"] if report["compared_by"] == "rows" else None)
+
+
+#: Over how many seconds the pace of one table's copy is taken: chunks come unevenly.
+COPY_WINDOW = 30.0
 
 #: In which there is a way back to be told of.
 FALLBACK_STATES = (State.CUT_OVER, State.REVERSING)
@@ -47,12 +68,18 @@ class Facts:
     consistent: bool = False
     connected: bool = False
     error: str | None = None
+    #: Set while the operator wants nothing of it carried over.
+    paused: Paused | None = None
     #: Why the file that is followed is out of reach, None while it stands under its name.
     absence: str | None = None
     retries: int = 0
     journal_mode: str = ""
     source_bytes: int = 0
     wal_bytes: int = 0
+    #: What of it the present log takes up.
+    wal_used: int = 0
+    #: Seconds that the write lock was waited for when it was measured last; None while it is not.
+    write_wait: float | None = None
     log_entries: int = 0
     #: Entries that compaction has deleted since the daemon started.
     log_compacted: int = 0
@@ -60,12 +87,20 @@ class Facts:
     #: Why the disk is too full for us to write what can be left out; empty when it is not.
     disk_trouble: str = ""
     changes: int = 0
+    #: The same of changes that the triggers have written down.
+    captured: int = 0
     batches: int = 0
     #: Reasons of the source's own against a cutover, such as a table that appeared after the plan.
     objections: list[str] = field(default_factory=list)
     notes: list[dict[str, str]] = field(default_factory=list)
     tables: dict[int, CopyProgress] = field(default_factory=dict)
     table_changes: dict[int, int] = field(default_factory=dict)
+    #: What waits of each table; None while there is too much to count.
+    table_pending: dict[int, int] | None = field(default_factory=dict)
+    #: Tables that were compared, each with what came of it.
+    checked: dict[int, Checked] = field(default_factory=dict)
+    #: The pace of tables that are being copied.
+    paces: dict[int, Rate] = field(default_factory=dict)
     #: Tables that must be read again and repaired, and why; with the time, as the target has it.
     stale: dict[int, str] = field(default_factory=dict)
     #: Rows that the target cannot hold, by table; and those of them that no operator has accepted.
@@ -92,6 +127,9 @@ class Facts:
     repaired_rows: int = 0
     #: The way back, once the target has the application's writes.
     fallback: Fallback = field(default_factory=Fallback)
+    #: How long the comparison in the pause of a cutover takes: estimated, then as measured.
+    check_seconds: float = 0.0
+    throttle: Throttle = field(default_factory=Throttle)
     capacity: Capacity = field(default_factory=Capacity)
     incoming: Rate = field(default_factory=Rate)
     applied: Rate = field(default_factory=Rate)
@@ -106,6 +144,22 @@ class Facts:
         """Return the age of the oldest pending change at `now` on the monotonic clock."""
         return self.oldest + (now - self.measured_at) if self.pending else 0.0
 
+    def note_copying(self, now: float) -> None:
+        """Note how far each table's copy is, for its pace."""
+        for number, table in self.tables.items():
+            if table.active and not table.copied:
+                self.paces.setdefault(number, Rate(COPY_WINDOW)).add(now, table.rows)
+            else:
+                self.paces.pop(number, None)
+
+    def copy_left(self, now: float) -> float | None:
+        """Estimate the seconds until all tables are copied; None while nothing tells."""
+        left = sum(_rows(t) - t.rows for t in self.tables.values() if not t.copied)
+        if all(t.copied for t in self.tables.values()):
+            return 0.0
+        pace = self.copied.per_second(now)
+        return left / pace if left and pace > 0 else None
+
     def catch_up(self, now: float) -> float | None:
         """Estimate the seconds until nothing is pending; None while nobody can tell what is."""
         return None if self.absence else self.capacity.catch_up(self.pending, self.incoming.per_second(now))
@@ -118,6 +172,7 @@ class Facts:
             "path": self.path,
             "schema": self.schema,
             "state": self.state.value,
+            "paused": _paused(self.paused),
             # of a file that is not there nobody can tell what is pending
             "pending_changes": None if self.absence else self.pending,
             "oldest_unapplied_seconds": None if self.absence else round(self.oldest_now(now), 3),
@@ -132,15 +187,22 @@ class Facts:
             "journal_mode": self.journal_mode,
             "source_bytes": self.source_bytes,
             "wal_bytes": self.wal_bytes,
+            "wal_used_bytes": self.wal_used,
+            "write_wait_seconds": None if self.write_wait is None else round(self.write_wait, 4),
+            "throttle": self.throttle.as_dict(),
+            "throttled_seconds": round(self.throttle.rested, 3),
             "log_entries": self.log_entries,
             "log_compacted": self.log_compacted,
             "disk_free_bytes": self.disk_free,
             "disk_low": bool(self.disk_trouble),
+            "changes_captured": max(self.captured, self.changes),
             "changes_applied": self.changes,
             "batches_applied": self.batches,
             "rows_copied": self.rows_copied,
+            "capture_rate": round(self.incoming.per_second(now), 1),
             "apply_rate": round(self.applied.per_second(now), 1),
             "copy_rate": round(self.copied.per_second(now), 1),
+            "copy_remaining_seconds": _rounded(self.copy_left(now)),
             "quarantined": sum(self.quarantined.values()),
             "stale_tables": len(self.stale),
             "unexplained_changes": self.suspicion.count,
@@ -151,7 +213,7 @@ class Facts:
             "repaired_rows": self.repaired_rows,
             "fallback": self.fallback.as_dict(now) if self.state in FALLBACK_STATES else None,
             "notes": self.notes,
-            "tables": [self._table(number, t) for number, t in sorted(self.tables.items())],
+            "tables": [self._table(number, t, now) for number, t in sorted(self.tables.items())],
         }
 
     def _comparison_age(self) -> float | None:
@@ -160,7 +222,8 @@ class Facts:
         # the time is PostgreSQL's
         return round(max(0.0, time.time() - self.compared_at), 1)
 
-    def _table(self, number: int, table: CopyProgress) -> dict[str, Any]:
+    def _table(self, number: int, table: CopyProgress, now: float) -> dict[str, Any]:
+        checked, waiting = self.checked.get(number), None if self.absence else self.table_pending
         return {
             "name": table.plan.name,
             "target": table.plan.qualified,
@@ -168,9 +231,46 @@ class Facts:
             "stale": self.stale.get(number),
             "quarantined": self.quarantined.get(number, 0),
             "rows_copied": table.rows,
-            "rows_estimate": max(table.rows, table.plan.rows),
+            "rows_estimate": _rows(table),
+            "rows": checked.rows if checked and checked.rows is not None else _rows(table),
+            "copy_remaining_seconds": _rounded(self._table_left(number, table, now)),
+            "pending_changes": None if waiting is None else waiting.get(number, 0),
             "changes_applied": self.table_changes.get(number, 0),
+            **_told(self.checked.get(number)),
         }
+
+    def _table_left(self, number: int, table: CopyProgress, now: float) -> float | None:
+        """Estimate the seconds until a table is copied; None while it waits or nothing tells."""
+        if table.copied:
+            return 0.0
+        pace = self.paces.get(number)
+        speed = 0.0 if pace is None else pace.per_second(now)
+        left = _rows(table) - table.rows
+        return left / speed if left and speed > 0 else None
+
+
+def _told(checked: Checked | None) -> dict[str, Any]:
+    age = None if checked is None else round(max(0.0, time.time() - checked.at), 1)
+    return {
+        "verification_age_seconds": age,
+        "verification_equal": None if checked is None else checked.equal,
+    }
+
+
+def _rows(table: CopyProgress) -> int:
+    """Return how many rows a table has, as far as is known."""
+    return max(table.rows, table.plan.rows)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+def _paused(paused: Paused | None) -> dict[str, Any] | None:
+    if paused is None:
+        return None
+    since = datetime.fromtimestamp(paused.since, UTC).isoformat(timespec="seconds")
+    return {"since": since.replace("+00:00", "Z"), "before": paused.before.value}
 
 
 def _table_state(table: CopyProgress, state: State) -> str:
@@ -203,6 +303,8 @@ def _reasons(facts: Facts, gates: Gates, now: float) -> list[str]:
     stale = [f"table {facts.tables[n].plan.name!r} is read again: {r}" for n, r in facts.stale.items()]
     if facts.absence is not None:
         return [facts.absence]
+    if facts.paused is not None:
+        return ["is paused: `liteferry resume` lets it go on", *stale]
     if facts.state is not State.STREAMING:
         return [f"is {facts.state.value}, not streaming", *stale]
     found = [*facts.objections, *stale, *_kept_back(facts)]
@@ -232,10 +334,8 @@ def _reasons(facts: Facts, gates: Gates, now: float) -> list[str]:
 
 def _unverified(facts: Facts, most: float, now: float) -> list[str]:
     """Return why what is known of the rows is not good enough, or not recent enough."""
-    known = [repr(facts.tables[n].plan.name) for n in sorted(facts.differing) if n in facts.tables]
-    if known:
-        shown = ", ".join(known[:3]) + (" ..." if len(known) > 3 else "")
-        return [f"a verification has found other rows in {shown}: see `liteferry verify --repair`"]
+    if known := differing(facts.differing, {n: table.plan.name for n, table in facts.tables.items()}):
+        return known
     if not most:
         return []
     if facts.verified is None:
@@ -257,4 +357,4 @@ def _kept_back(facts: Facts) -> list[str]:
 
 def pause_of(facts: Facts, now: float) -> float | None:
     """Predict the cutover pause of one source in seconds, None when unknown."""
-    return predicted_pause(facts.catch_up(now), facts.capacity.batch_seconds)
+    return predicted_pause(facts.catch_up(now), facts.capacity.batch_seconds, facts.check_seconds)

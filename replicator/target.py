@@ -80,6 +80,8 @@ class Target:
         #: Whether nothing may be left in a session; None while nobody knows.
         self._pooled: bool | None = {"none": False, "transaction": True}.get(pooler)
         self._pool: Pool | None = None
+        #: Held by what is compared in the background behind the cutover: one source at a time.
+        self.leisure = asyncio.Lock()
         #: Pools of before a pooler came, which those who work with their connections may finish with.
         self._retired: list[Pool] = []
         self._renewing = asyncio.Lock()

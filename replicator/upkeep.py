@@ -16,7 +16,6 @@ from .fallback.homeward import AWAY
 from .faults import source_error
 from .pipeline import Pipeline
 from .state import State
-from .witness import Sight, Witness
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,8 +23,11 @@ R = TypeVar("R")
 #: How long a heartbeat asks for the write lock; asking stalls nobody.
 BEAT_SECONDS = 0.5
 
+#: More entries are not counted by table: it would take longer than a glance may.
+COUNTED = 20_000
+
 #: States in which the change log is written and read.
-LIVE = (State.SNAPSHOT, State.CATCH_UP, State.STREAMING)
+LIVE = (State.SNAPSHOT, State.CATCH_UP, State.STREAMING, State.PAUSED)
 
 
 class Upkeep:
@@ -34,8 +36,7 @@ class Upkeep:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._facts = pipeline.facts
-        self._witness = Witness()
-        self._sight: Sight | None = None
+        self._witness = pipeline.witness
 
     async def check_drift(self) -> None:
         """Look for a lost log, and for an edit of the schema that SQLite's own count does not show."""
@@ -61,10 +62,7 @@ class Upkeep:
         if not self._captured:
             # what was seen before a cutover that is undone is remembered: a change may come in between
             return
-        before = self._sight
-        sight = await self._ask(self._pipeline.writer, self._witness.look)
-        self._sight = sight
-        if before is not None and not sight.explains(before):
+        if not await self._ask(self._pipeline.writer, self._witness.is_explained):
             self._pipeline.healer.suspect("a change of the file fired no trigger")
 
     async def measure(self) -> None:
@@ -72,14 +70,22 @@ class Upkeep:
         facts = self._facts
         if not self._pipeline.tailing or facts.state in AWAY:
             return
-        position = facts.position
+        position, changes = facts.position, facts.changes
         lag = await self._ask(self._pipeline.watcher, changelog.lag, position)
+        waiting = await self._waiting(position) if lag.entries else {}
         now = time.monotonic()
-        facts.incoming.add(now, facts.changes + lag.positions)
+        facts.captured = max(facts.captured, changes + lag.positions)
+        facts.incoming.add(now, facts.captured)
         facts.copied.add(now, facts.rows_copied)
         facts.applied.add(now, facts.changes)
+        facts.note_copying(now)
         if position == facts.position or lag.entries == 0:
             facts.pending, facts.oldest, facts.measured_at = lag.entries, lag.oldest, now
+            facts.table_pending = waiting
+
+    async def _waiting(self, position: int) -> dict[int, int] | None:
+        """Count what waits by table, where that is cheap."""
+        return await self._ask(self._pipeline.watcher, changelog.waiting, position, COUNTED)
 
     async def count_log(self) -> int:
         """Return how many entries the change log holds, 0 before it is installed."""

@@ -109,6 +109,15 @@ def lag(connection: sqlite3.Connection, position: int) -> Lag:
     return Lag(positions - gone, max(0.0, (now - at) * 86400.0), positions)
 
 
+def waiting(connection: sqlite3.Connection, position: int, most: int) -> dict[int, int] | None:
+    """Return the number of entries per table behind `position`; None where they are more than `most`."""
+    high = head(connection)
+    if high - position > most:
+        return None
+    found = connection.execute(SQL["touched"], {"low": position, "high": high})
+    return {table: entries for table, entries in found if table != HEARTBEAT}
+
+
 def entries(connection: sqlite3.Connection) -> int:
     """Return how many entries the log holds, but for what somebody else has deleted from it."""
     with reading(connection):

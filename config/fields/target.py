@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
@@ -13,6 +14,16 @@ from config.layers import read_password
 from config.passfile import password_for
 from config.secret import check_target, has_password, mask_text, with_password
 from config.values import absolute
+
+#: What the password is called where the service manager hands it over: `LoadCredential=target-password:FILE`.
+CREDENTIAL = "target-password"
+
+
+def credential(environ: Mapping[str, str]) -> Path | None:
+    """Return the file with the password that the service manager has handed over, if there is one."""
+    folder = environ.get("CREDENTIALS_DIRECTORY", "")
+    file = Path(folder) / CREDENTIAL
+    return file if folder and os.path.lexists(file) else None
 
 
 class Target(BaseModel):
@@ -26,10 +37,10 @@ class Target(BaseModel):
     )
     target_password_file: Path | None = Field(
         default=None,
-        description="File whose first line is the password for `target`, for example a systemd credential "
-        "(`/run/credentials/liteferry.service/target-password`) or a container secret. It is an error if the "
-        "URL has a password too.",
-        examples=["/run/credentials/liteferry.service/target-password"],
+        description="File whose first line is the password for `target`, for example a container secret. A "
+        "systemd credential named `target-password` is found without this setting (`LoadCredential=`). It is "
+        "an error if the URL has a password too.",
+        examples=["/run/secrets/liteferry/password"],
     )
 
     pooler: Literal["auto", "none", "transaction"] = Field(
@@ -65,18 +76,21 @@ class Target(BaseModel):
         return self.target.get_secret_value()
 
     def completed(self) -> Self:
-        """Return these settings with the password of `target_password_file` or a .pgpass in the target."""
+        """Return these settings with the password in the target: a file's, a credential's or a .pgpass's."""
         if self.target is None:
             return self
+        named = self.target_password_file
+        file = named or credential(os.environ)
         url = self.target.get_secret_value()
-        if self.target_password_file is None:
+        if file is None:
             looked_up = not has_password(url) and not os.environ.get("PGPASSWORD")
             found = password_for(url) if looked_up else None
             return self.model_copy(update={"target": SecretStr(with_password(url, found))}) if found else self
         if has_password(url):
+            what = "target_password_file is set" if named else f"there is a credential {CREDENTIAL!r}"
             raise ConfigError(
-                "target has a password and target_password_file is set: only one of them may give it",
+                f"target has a password and {what}: only one of them may give it",
                 hint="take the password out of the URL",
             )
-        password = read_password(self.target_password_file)
+        password = read_password(file)
         return self.model_copy(update={"target": SecretStr(with_password(url, password))})

@@ -81,3 +81,8 @@ def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent: s
 def to_json(value: Any) -> str:
     """Return JSON as every verb prints it; ASCII, so that no terminal and no pipe can object."""
     return json.dumps(value, indent=2)
+
+
+def to_line(value: Any) -> str:
+    """Return JSON on one line, for a stream of objects."""
+    return json.dumps(value)

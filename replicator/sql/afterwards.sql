@@ -9,6 +9,20 @@ WHERE i.indrelid = to_regclass($1) AND c.relname = $2
 SELECT cutover_id, report FROM liteferry.cutover
 WHERE state = 'decided' AND NOT told AND sources && $1::uuid[] ORDER BY started_at
 
+-- last_cutover --
+-- the report of the last cutover of some sources, or rehearsal of one, that was carried out
+SELECT report FROM liteferry.cutover WHERE sources && $1::uuid[] AND report IS NOT NULL
+ORDER BY started_at DESC LIMIT 1
+
+-- last_rollback --
+-- the same of a rollback
+SELECT report FROM liteferry.rollback WHERE sources && $1::uuid[] AND report IS NOT NULL
+ORDER BY started_at DESC LIMIT 1
+
+-- knows_rollbacks --
+-- whether there is a table for them: a target that an older version has set up has none before the first
+SELECT to_regclass('liteferry.rollback') IS NOT NULL
+
 -- told --
 -- the hook behind a cutover has been run
 UPDATE liteferry.cutover SET told = true WHERE cutover_id = $1
