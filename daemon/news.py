@@ -87,7 +87,8 @@ def _recovered(_: str, values: Values) -> str:
 
 def _move(event: str, values: Values) -> str:
     """Return a cutover or rollback with the seconds of its phases."""
-    outcome = str(values.get("outcome", "")).replace("_", " ")
+    outcome = str(values.get("outcome", ""))
+    outcome = "done" if outcome in ("cut_over", "rolled_back") else outcome
     pause = values.get("pause_seconds")
     waited = "" if pause is None else f", writers waited {pause * 1000:.0f} ms"
     phases = ", ".join(f"{p['name']} {p['seconds'] * 1000:.0f} ms" for p in values.get("phases", ()))
