@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint bench soak test-pg test-matrix fuzz-schemas fuzz-sqlite clean
+.PHONY: help demo test check lint bench screenshots soak test-pg test-matrix fuzz-schemas fuzz-sqlite clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -47,6 +47,9 @@ lint: $(VENV)/.dev ## ruff (rules and format) and mypy
 
 bench: $(VENV)/.dev ## measure snapshot, streaming and cutover
 	$(BIN)/python -m bench $(ARGS)
+
+screenshots: $(VENV)/.dev ## take the pictures of the dashboard in docs/images anew (needs chromium)
+	$(BIN)/python -m tests.web.screenshots $(ARGS)
 
 soak: $(VENV)/.dev ## the long runs, off by default
 	$(BIN)/pytest -m soak $(ARGS)
