@@ -18,6 +18,7 @@
     ├── ValueRefused           one value cannot arrive equal to what it was
     ├── PositionConflict       another daemon moved the position
     ├── CutoverRefused         a gate is closed; nothing was changed
+    ├── CommandRefused         the state does not allow a command; nothing was changed
     └── ControlError           the running daemon cannot be reached or refused the command
 
 `retryable` is decided by class, never by text.
@@ -122,6 +123,10 @@ class PositionConflict(LiteferryError):
 
 class CutoverRefused(LiteferryError):
     """A gate of the cutover is closed; nothing was changed."""
+
+
+class CommandRefused(LiteferryError):
+    """The state does not allow a command; nothing was changed."""
 
 
 class ControlError(LiteferryError):

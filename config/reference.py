@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from .layers import MAPS, NOT_IN_FILE
 from .names import SHARED_NAMES, key_of, variable_of
+from .reload import CHANGEABLE
 from .settings import Settings
 from .values import Unit, format_duration
 
@@ -25,6 +26,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Where it goes": (
         "target",
         "target_password_file",
+        "pooler",
         "schema_name",
         "names",
         "existing_tables",
@@ -39,6 +41,11 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "batch_memory_mb",
         "read_slice_ms",
         "read_slice_ms_rollback",
+    ),
+    "How far the copy holds itself back": (
+        "throttle_rows_per_second",
+        "throttle_wal_mb",
+        "throttle_write_latency_ms",
     ),
     "How often": (
         "poll_interval",
@@ -59,6 +66,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Limits": (
         "install_timeout",
         "max_pause",
+        "cutover_check",
         "ready_max_pending",
         "ready_max_age",
         "verify_max_age",
@@ -100,8 +108,12 @@ A table such as `schema_map` is joined entry by entry; any other setting is repl
   folder.
 - An empty variable counts as not set, but for `LITEFERRY_HTTP`, where it switches HTTP off.
 
-A setting that is unknown or out of range is an error before anything is opened. Nothing changes while the
-daemon runs: restart it to apply changes; it goes on where it stopped.
+A setting that is unknown or out of range is an error before anything is opened.
+
+`systemctl reload liteferry`, or SIGHUP, has the file read again. What says "at a reload" below is changed
+while the daemon runs; a change of anything else is refused, with an error in the log and a notice in the
+status, and is taken at the next start. A file with an error in it changes nothing. The command line and the
+variables of the process stay what they were, and still go over the file.
 """
 
 _EXAMPLE_HEAD = """\
@@ -160,6 +172,7 @@ _KINDS = {
 def _entry(name: str, field: FieldInfo) -> str:
     variables = ", ".join(f"`{v}`" for v in (variable_of(name), SHARED_NAMES.get(name)) if v)
     facts = [f"- kind: {_kind(name, field)}", f"- default: {_default(field)}", f"- variable: {variables}"]
+    facts.append(f"- changed: {'at a reload' if name in CHANGEABLE else 'at the next start'}")
     examples = [f"- example: `{_assignment(name, field.examples[0])}`"] if field.examples else []
     return "\n".join([f"\n### {key_of(name)}\n", f"{field.description}\n", *facts, *examples, ""])
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import aiohttp
 from aiohttp import web
@@ -16,7 +16,10 @@ from config import errors
 from config.errors import ControlError, LiteferryError
 
 from .http import build_app
-from .supervisor import Supervisor
+
+if TYPE_CHECKING:
+    # half a second to import, and those who only ask need none of it
+    from .supervisor import Supervisor
 
 #: A cutover that waits for readiness, or a verification of a large table, answers when it is done.
 PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=5)
@@ -26,6 +29,8 @@ Command = Callable[..., Awaitable[dict[str, Any]]]
 
 #: What a command takes, and of which type.
 CUTOVER: Parameters = {"max_pause": (float, int, NoneType), "rehearse": bool, "dry_run": bool}
+THROTTLE: Parameters = {"rows_per_second": (int, NoneType), "reset": bool}
+PAUSE: Parameters = {"source": (str, NoneType)}
 QUARANTINE: dict[str, Parameters] = {
     "list": {"table": (str, NoneType), "limit": int},
     "retry": {"table": (str, NoneType)},
@@ -50,6 +55,9 @@ def build_control(supervisor: Supervisor) -> web.Application:
     app.router.add_post("/control/cutover", _answering(supervisor.moves.cutover, CUTOVER))
     app.router.add_post("/control/rollback", _answering(supervisor.moves.rollback, CUTOVER))
     app.router.add_post("/control/finish", _answering(supervisor.moves.finish, {}))
+    app.router.add_post("/control/pause", _answering(supervisor.pauses.pause, PAUSE))
+    app.router.add_post("/control/resume", _answering(supervisor.pauses.resume, PAUSE))
+    app.router.add_post("/control/throttle", _answering(supervisor.throttling.throttle, THROTTLE))
     app.router.add_post("/control/aftercare", _answering(supervisor.aftercare, {}))
     app.router.add_post("/control/verify", _answering(supervisor.verification.run, VERIFY, attended=True))
     for name, known in QUARANTINE.items():

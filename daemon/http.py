@@ -100,9 +100,10 @@ class Pages:
         )
 
     async def healthz(self, request: web.Request) -> web.Response:
-        """Answer 200 unless the migration failed: a restart does not help before that."""
-        failed = self._view.status()["state"] == "failed"
-        return web.Response(text="failed\n" if failed else "ok\n", status=503 if failed else 200)
+        """Answer 200 unless the migration failed or is stuck: a restart does not help before that."""
+        status = self._view.status()
+        wrong = "failed" if status["state"] == "failed" else status.get("stalled")
+        return web.Response(text=f"{wrong or 'ok'}\n", status=503 if wrong else 200)
 
     async def readyz(self, request: web.Request) -> web.Response:
         """Answer 200 when every source is streaming or cut over, else 503 with the reasons."""

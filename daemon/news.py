@@ -122,6 +122,17 @@ def _followed(_: str, values: Values) -> str:
     return f"schema change followed: {values.get('table')}: {values.get('change')}"
 
 
+def _slower(event: str, values: Values) -> str:
+    return f"{event}, at {values.get('share', 0):.0%} of full speed: {values.get('reason')}"
+
+
+def _limit(_: str, values: Values) -> str:
+    rate = values.get("rows_per_second")
+    return (
+        f"copying and comparing limited to {rate:,} rows/s" if rate else "copying and comparing not limited"
+    )
+
+
 #: What of the log is told, by its event: of what kind it is, and how it is said.
 TOLD: dict[str, tuple[str, Callable[[str, Values], str]]] = {
     "state": ("state", _state),
@@ -163,6 +174,12 @@ TOLD: dict[str, tuple[str, Callable[[str, Values], str]]] = {
     "the WAL is large": ("disk", _plain),
     "foreign keys and statistics are done": ("cutover", _plain),
     "index built": ("cutover", _plain),
+    "paused": ("state", _plain),
+    "resumed": ("state", _plain),
+    "throttle": ("throttle", _limit),
+    "copying and comparing more slowly": ("throttle", _slower),
+    "copying and comparing at full speed again": ("throttle", _plain),
+    "settings read again": ("daemon", _plain),
     "the clock has jumped": ("daemon", _plain),
     "stopped": ("daemon", _plain),
 }

@@ -25,6 +25,7 @@ class Notifier:
         self.address = f"\0{address[1:]}" if address.startswith("@") else address
         self.watchdog_interval = watchdog_interval
         self._failed = False
+        self._shown = ""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Notifier:
@@ -40,51 +41,64 @@ class Notifier:
         """Tell whether anybody listens."""
         return bool(self.address)
 
+    @property
+    def watchdog_seconds(self) -> float | None:
+        """Return the time within which a ping must come; None when no watchdog is set."""
+        return None if self.watchdog_interval is None else self.watchdog_interval * 2
+
     def ready(self, status: str = "") -> None:
         """Say that the start, or a reload, is complete."""
         self._send("READY=1", *_status(status))
 
     def status(self, text: str) -> None:
-        """Set the line that `systemctl status` shows."""
-        self._send(*_status(text))
+        """Set the line that `systemctl status` shows, if it is another one."""
+        if text != self._shown and self._send(*_status(text), wait=0):
+            self._shown = text
 
     def reloading(self) -> None:
         """Say that the configuration is being read again; `ready` ends it."""
         # Type=notify-reload wants the time as well, to tell one reload from another
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
-    def stopping(self, status: str = "") -> None:
-        """Say that shutdown has begun."""
-        self._send("STOPPING=1", *_status(status))
+    def stopping(self, status: str = "", seconds: float = 0) -> None:
+        """Say that shutdown has begun, and how many seconds it may take if that is longer than usual."""
+        extend = [f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}"] if seconds else []
+        self._send("STOPPING=1", *extend, *_status(status))
 
     def watchdog(self) -> None:
         """Say that we are alive."""
-        self._send("WATCHDOG=1")
+        self._send("WATCHDOG=1", wait=0)
 
     async def keep_alive(self, healthy: Callable[[], bool] = lambda: True) -> None:
         """Ping the watchdog for as long as *healthy* says so; return at once when none is set.
 
-        Run it on the loop that does the work: a loop that hangs then misses its pings and is restarted.
+        Run it on the loop that does the work: a loop that hangs then misses its pings and is restarted, and
+        so is one that turns while a thread of it is stuck, if *healthy* knows of it.
         """
         while self.watchdog_interval is not None:
             if healthy():
                 self.watchdog()
             await asyncio.sleep(self.watchdog_interval)
 
-    def _send(self, *assignments: str) -> None:
+    def _send(self, *assignments: str, wait: float = SEND_TIMEOUT) -> bool:
+        """Send a message, waiting for a slow reader for so many seconds; tell whether it was sent."""
         if not self.address:
-            return
+            return False
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-                channel.settimeout(SEND_TIMEOUT)
+                channel.settimeout(wait)
                 channel.sendto("\n".join(assignments).encode(), self.address)
+        except BlockingIOError:
+            # it has plenty to read; what we do shall not wait for that, and the next one comes soon
+            return False
         except OSError as error:
             # said once: it would come again with every ping
             if not self._failed:
                 logger.warning("the service manager cannot be told our state: %s", error)
             self._failed = True
-        else:
-            self._failed = False
+            return False
+        self._failed = False
+        return True
 
 
 def _status(text: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from config.settings import Settings
-from replicator.fallback.readiness import BackGates
+from replicator.fallback.readiness import BackGates, differing
 from replicator.fallback.readiness import reasons as back_reasons
 from replicator.state import State
 from replicator.status import Gates, pause_of, reasons
@@ -49,8 +49,11 @@ class Readiness:
             names = {number: plan.name for number, plan in pipeline.plans.items()}
             state, facts = pipeline.facts.state, pipeline.facts.fallback
             why = [f"is {state.value}, not cut over"]
-            if state is State.CUT_OVER:
+            if state is State.CUT_OVER and pipeline.facts.paused is not None:
+                why = ["its way back is paused: `liteferry resume` lets it go on"]
+            elif state is State.CUT_OVER:
                 why = back_reasons(facts, names, gates, time.monotonic())
+                why += differing(pipeline.facts.differing, names)
             found += [f"{pipeline.path}: {reason}" for reason in why]
         return found
 

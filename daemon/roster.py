@@ -37,6 +37,7 @@ from replicator.policy import check_names
 from replicator.presence import Identity
 from replicator.state import State, overall
 from replicator.target import Target
+from replicator.throttle import Allowance
 from triggers.schema import Table
 
 from .admission import Admission
@@ -86,6 +87,11 @@ class Roster:
     def pipelines(self) -> list[Pipeline]:
         """Return those that are followed."""
         return self._followed.pipelines
+
+    @property
+    def allowance(self) -> Allowance:
+        """Return how many rows per second may be read."""
+        return self._followed.allowance
 
     @property
     def state(self) -> State:
@@ -241,7 +247,7 @@ class Roster:
         while True:
             for pipeline in self.pipelines:
                 present(pipeline)
-            if not any(p.facts.state in PAST for p in self.pipelines):
+            if self._may_join():
                 await self._admission.look(admit)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
@@ -249,6 +255,12 @@ class Roster:
             # several events are one piece of news
             await asyncio.sleep(LOOK_SECONDS / 10)
             self._news.clear()
+
+    def _may_join(self) -> bool:
+        """Tell whether newcomers are let in: not behind the cutover, nor while all that there is rests."""
+        if any(p.facts.state in PAST for p in self.pipelines):
+            return False
+        return not self.pipelines or any(p.facts.paused is None for p in self.pipelines)
 
     async def decided(self) -> None:
         """Wait, for some seconds at most, until it is clear which files of the folders are sources."""

@@ -21,6 +21,7 @@ from replicator.compacting import Compacting
 from replicator.disk import DiskGuard
 from replicator.pipeline import Pipeline
 from replicator.pruning import Pruning
+from replicator.restraint import Restraint
 from replicator.upkeep import Upkeep
 
 from .attendance import present
@@ -49,6 +50,8 @@ class Schedule:
         self._fail = fail
         self._remember = remember
         self._jobs: dict[Pipeline, list[Job]] = {}
+        #: What says how many seconds lie between two runs of a job.
+        self._intervals: dict[str, Callable[[], float]] = {}
         self._scheduler = AsyncIOScheduler(
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
@@ -98,25 +101,33 @@ class Schedule:
     def remove(self, pipeline: Pipeline) -> None:
         """Run a source's jobs no more; one that is just running finds its file closed."""
         for job in self._jobs.pop(pipeline, []):
+            del self._intervals[job.id]
             job.remove()
+
+    def retime(self) -> None:
+        """Run each job at the interval that the settings have now."""
+        for job in (job for jobs in self._jobs.values() for job in jobs):
+            seconds = self._intervals[job.id]()
+            if job.trigger.interval.total_seconds() != seconds:
+                job.reschedule("interval", seconds=seconds)
 
     def add(self, pipeline: Pipeline) -> None:
         """Run the jobs of one more source."""
         upkeep, settings = Upkeep(pipeline), self._settings
-        self._add(upkeep.measure, MEASURE_SECONDS, pipeline)
-        self._add(upkeep.watch_bypass, MEASURE_SECONDS, pipeline)
-        self._add(upkeep.beat, settings.heartbeat_interval, pipeline)
-        self._add(Pruning(pipeline).run, settings.prune_interval, pipeline)
-        self._add(Compacting(pipeline).run, settings.prune_interval, pipeline)
-        self._add(upkeep.check_drift, settings.drift_interval, pipeline)
-        self._add(
-            partial(self._watch, pipeline, upkeep, DiskGuard(pipeline)), settings.watch_interval, pipeline
-        )
+        watch = partial(self._watch, pipeline, upkeep, DiskGuard(pipeline))
+        self._add(upkeep.measure, lambda: MEASURE_SECONDS, pipeline)
+        self._add(Restraint(pipeline).look, lambda: MEASURE_SECONDS, pipeline)
+        self._add(upkeep.watch_bypass, lambda: MEASURE_SECONDS, pipeline)
+        self._add(upkeep.beat, lambda: settings.heartbeat_interval, pipeline)
+        self._add(Pruning(pipeline).run, lambda: settings.prune_interval, pipeline)
+        self._add(Compacting(pipeline).run, lambda: settings.prune_interval, pipeline)
+        self._add(upkeep.check_drift, lambda: settings.drift_interval, pipeline)
+        self._add(watch, lambda: settings.watch_interval, pipeline)
 
     def _add(
         self,
         work: Callable[[], Awaitable[None]],
-        seconds: float,
+        interval: Callable[[], float],
         pipeline: Pipeline,
     ) -> None:
         async def job() -> None:
@@ -135,7 +146,9 @@ class Schedule:
                     self._fail(error)
 
         # the first time at once: nobody should wait an interval for the first heartbeat
-        added = self._scheduler.add_job(job, "interval", seconds=seconds, next_run_time=datetime.now(UTC))
+        begin = datetime.now(UTC)
+        added = self._scheduler.add_job(job, "interval", seconds=interval(), next_run_time=begin)
+        self._intervals[added.id] = interval
         self._jobs.setdefault(pipeline, []).append(added)
 
     async def _watch(self, pipeline: Pipeline, upkeep: Upkeep, guard: DiskGuard) -> None:

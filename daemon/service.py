@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 
 import structlog
@@ -17,16 +19,22 @@ from config.sources import SourceSpec
 from .control import build_control
 from .http import build_app, serve, serve_unix
 from .notify import Notifier
+from .reload import Read
 from .supervisor import Supervisor
 
 log = structlog.get_logger("liteferry")
 
 
-async def serve_forever(settings: Settings, specs: Sequence[SourceSpec]) -> None:
-    """Run the daemon until SIGTERM or SIGINT. Raises LiteferryError for what a person must mend."""
+async def serve_forever(settings: Settings, specs: Sequence[SourceSpec], read_again: Read) -> None:
+    """Run the daemon until SIGTERM or SIGINT; at SIGHUP the settings are those that are then read.
+
+    Raises LiteferryError for what a person must mend.
+    """
+    # a watchdog that ends us leaves behind where every thread was: names of functions, never a value
+    faulthandler.enable()
     # Rows come by the ten thousand as fresh tuples: the default of 700 would look through them all the time.
     gc.set_threshold(50_000, 20, 50)
-    supervisor = Supervisor(settings, specs, Notifier.from_environment())
+    supervisor = Supervisor(settings, specs, Notifier.from_environment(), read_again)
     stop = asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
         settings.control.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -54,14 +62,24 @@ def _signals(stop: asyncio.Event, supervisor: Supervisor) -> Iterator[None]:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop_once)
-    loop.add_signal_handler(signal.SIGUSR1, cut_over)
+    handlers = {
+        signal.SIGTERM: stop_once,
+        signal.SIGINT: stop_once,
+        signal.SIGUSR1: cut_over,
+        # at a terminal it says that the terminal is gone, else that the settings have changed
+        signal.SIGHUP: stop_once if _has_terminal() else supervisor.reload,
+    }
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
     try:
         yield
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        for number in handlers:
             loop.remove_signal_handler(number)
+
+
+def _has_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 async def _cut_over(supervisor: Supervisor) -> None:

@@ -28,15 +28,21 @@ from replicator.pipeline import Pipeline
 from replicator.state import State
 from replicator.status import FALLBACK_STATES
 from replicator.target import Target
+from replicator.throttle import summed
 
 from .course import Course
 from .journal import Journal
+from .line import line
+from .liveness import Liveness
 from .log import listening
 from .moves import Moves
 from .notify import Notifier
+from .pauses import Pauses
 from .readiness import Readiness
+from .reload import Read, Reload
 from .roster import Roster
 from .schedule import Schedule
+from .throttling import Throttling
 from .tidying import Tidying
 from .turns import Turns
 from .verification import Verification
@@ -72,11 +78,21 @@ class Stopped(Exception):
 class Supervisor:
     """Runs the migration of some sources into one target."""
 
-    def __init__(self, settings: Settings, specs: Sequence[SourceSpec], notifier: Notifier) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        specs: Sequence[SourceSpec],
+        notifier: Notifier,
+        read_again: Read | None = None,
+    ) -> None:
         self.settings = settings
         self._notifier = notifier
+        self._liveness = Liveness(notifier.watchdog_seconds)
+        self._reload = Reload(settings, read_again or (lambda: settings), self._retime)
         self._specs = specs
-        self._target = Target(settings.target_url(), size=connections(settings, len(specs)))
+        self._target = Target(
+            settings.target_url(), size=connections(settings, len(specs)), pooler=settings.pooler
+        )
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._history: deque[dict[str, Any]] = deque(maxlen=HISTORY)
         self._failure: asyncio.Future[None] | None = None
@@ -90,6 +106,8 @@ class Supervisor:
         both = self._target, self._roster
         self._tidying = Tidying(settings, *both, self._turns, self._moving)
         self.moves = Moves(settings, *both, self._readiness, self._turns, self._tidying, self._moving)
+        self.pauses = Pauses(*both, self._verification, self._moving)
+        self.throttling = Throttling(*both)
         self.ready = asyncio.Event()
         self._journal, self._course = Journal(), Course()
 
@@ -115,7 +133,7 @@ class Supervisor:
             group.create_task(self._stopped(stop), name="stop")
             group.create_task(self._failed(), name="failure")
             group.create_task(self._migrate(group), name="migrate")
-            group.create_task(self._notifier.keep_alive(), name="watchdog")
+            group.create_task(self._notifier.keep_alive(self._liveness.healthy), name="watchdog")
 
     def _hear(self, level: str, event: str, values: Mapping[str, Any]) -> None:
         """Keep what the log tells; a state may be over before anybody looks."""
@@ -125,10 +143,10 @@ class Supervisor:
 
     async def _stopped(self, stop: asyncio.Event) -> None:
         await stop.wait()
-        self._notifier.stopping("stopping")
+        settings = self.settings
+        self._notifier.stopping("stopping", settings.max_pause + 2 * settings.shutdown_timeout)
         if self._moving.locked():
             log.warning("a cutover is under way; stopping when it is over")
-        settings = self.settings
         with contextlib.suppress(TimeoutError):
             # one that waits for a target which never answers is resolved at the next start
             async with asyncio.timeout(settings.max_pause + settings.shutdown_timeout):
@@ -162,7 +180,7 @@ class Supervisor:
             stack.enter_context(schedule.running())
             self._schedule = schedule
             group.create_task(schedule.watch_clock(), name="clock")
-            self._notifier.ready("copying")
+            self._notifier.ready(self._line())
             async with asyncio.TaskGroup() as work:
                 work.create_task(self._roster.run(wakeup, schedule), name="sources")
                 work.create_task(self._announce(), name="announce")
@@ -206,16 +224,30 @@ class Supervisor:
                 log.info("not ready for cutover", reasons=found[:3])
             if self.state is not State.STREAMING:
                 self._turns.unsettled()
-            self._notifier.status(self._line(found))
+            self._liveness.healthy()
+            self._notifier.status(self._line())
             await asyncio.sleep(ANNOUNCE_SECONDS)
 
-    def _line(self, found: Sequence[str]) -> str:
-        if self.state is State.CUT_OVER:
-            waiting = sum(p.facts.fallback.pending for p in self._pipelines)
-            return f"cut over, {waiting} changes to bring back"
-        pending = sum(p.facts.pending for p in self._pipelines)
-        ready = "ready for cutover" if not found else found[0]
-        return f"{self.state.value}, {pending} changes pending, {ready}"
+    def _line(self) -> str:
+        facts = [p.facts for p in self._pipelines]
+        shown = line(self.state, facts, self._readiness.reasons(), time.monotonic())
+        return f"{self._liveness.trouble}; {shown}" if self._liveness.trouble else shown
+
+    def reload(self) -> None:
+        """Read the settings again, and take over those that may change while we run."""
+        # before the start is complete READY=1 would say that it is
+        begun = self._schedule is not None
+        if begun:
+            self._notifier.reloading()
+        self._reload.run()
+        if begun:
+            self._notifier.ready(self._line())
+
+    def _retime(self) -> None:
+        if self._schedule is not None:
+            self._schedule.retime()
+        for pipeline in self._pipelines:
+            pipeline.healer.look()
 
     @property
     def state(self) -> State:
@@ -241,7 +273,9 @@ class Supervisor:
             "timeline": self._course.as_list(),
             "last_event": self._journal.last,
             "clock_jumps": self._schedule.clock_jumps if self._schedule else 0,
-            "notices": [*self._roster.notices, *self._tidying.notices],
+            "stalled": self._liveness.trouble,
+            "notices": [*self._reload.notices, *self._roster.notices, *self._tidying.notices],
+            "throttle": summed(p.facts.throttle.as_dict() for p in self._pipelines),
             "sources": [p.facts.as_dict() for p in self._pipelines],
         }
 

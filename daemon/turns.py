@@ -27,10 +27,14 @@ class Turns:
         self._settings = settings
         self._target = target
         self._pipelines = pipelines
-        self._hooks = Hooks(settings.hooks, settings.hook_timeout)
         #: Those that nobody waits for.
         self._running: set[asyncio.Task[Outcome | None]] = set()
         self._announced = False
+
+    @property
+    def _hooks(self) -> Hooks:
+        # of the settings as they are by now
+        return Hooks(self._settings.hooks, self._settings.hook_timeout)
 
     def _facts(self, cutover: UUID | None = None, **more: object) -> dict[str, object]:
         pipelines = self._pipelines()

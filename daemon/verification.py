@@ -12,11 +12,12 @@ from uuid import uuid4
 
 import structlog
 
-from config.errors import ConfigError, ControlError, CutoverRefused, TargetAway
+from config.errors import CommandRefused, ConfigError, ControlError, CutoverRefused, TargetAway
 from config.secret import without_secrets
 from config.settings import Settings
 from replicator import report
 from replicator.findings import TableReport
+from replicator.pausing import Halted
 from replicator.pipeline import Pipeline
 from replicator.progress import Progress
 from replicator.state import State
@@ -123,7 +124,11 @@ class Verification:
         begun, sources, all_tables = datetime.now(UTC), [], []
         for pipeline in pipelines:
             before = pipeline.facts.position
-            found = await Verifier(pipeline, self._progress).run(wish)
+            try:
+                found = await Verifier(pipeline, self._progress).run(wish)
+            except Halted:
+                hint = "`liteferry resume` lets it go on; then ask again"
+                raise CommandRefused(f"{pipeline.path} was paused while it was compared", hint=hint) from None
             all_tables += found
             sources.append(report.tables_of(pipeline, found, before))
         document = report.sealed(

@@ -26,7 +26,7 @@ log = structlog.get_logger("liteferry.compaction")
 R = TypeVar("R")
 
 #: States in which changes wait in the log.
-WAITING = (State.SNAPSHOT, State.CATCH_UP, State.STREAMING)
+WAITING = (State.SNAPSHOT, State.CATCH_UP, State.STREAMING, State.PAUSED)
 
 #: A burst that is on its way is none of our business; what has been waiting for as long is.
 WAITING_SECONDS = 3.0

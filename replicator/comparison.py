@@ -30,8 +30,8 @@ class Comparison:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._facts = pipeline.facts
-        self._routine = Routine(pipeline.settings.compare_interval)
-        self._between = Routine(pipeline.settings.recheck_interval)
+        self._routine = Routine(lambda: pipeline.settings.compare_interval)
+        self._between = Routine(lambda: pipeline.settings.recheck_interval)
         #: Tables that the comparison under way has still to look at.
         self._left: list[int] = []
         self._found = 0

@@ -57,6 +57,7 @@ class Copying:
         pipeline, settings = self._pipeline, self._settings
         work = Work(
             settings.target_url(),
+            settings.pooler if not pipeline.target.pooled else "transaction",
             pipeline.path,
             pipeline.identity,
             pipeline.source_id,
@@ -73,6 +74,7 @@ class Copying:
             settings.lane_rows if self._facts.journal_mode == "wal" else None,
             pipeline.quarantine,
             pipeline.halts_on_refusal,
+            pipeline.throttle,
             self._waiting.failed,
             self._waiting.recovered,
         )

@@ -22,7 +22,7 @@ log = structlog.get_logger("liteferry.disk")
 MIB = 1 << 20
 
 #: States in which the capture may be taken out: not in the middle of a cutover, and not after it.
-CAPTURING = (State.SNAPSHOT, State.CATCH_UP, State.STREAMING)
+CAPTURING = (State.SNAPSHOT, State.CATCH_UP, State.STREAMING, State.PAUSED)
 
 
 class Space(enum.Enum):

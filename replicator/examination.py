@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
-from config.errors import SchemaChanged
+from config.errors import SchemaChanged, SourceError
 from triggers.session import Session
 
 from .applier import Collision
@@ -57,7 +57,14 @@ class Looked:
 class Examination:
     """Compares the rows of one table; the stream rests for as long as one chunk takes."""
 
-    def __init__(self, pipeline: Pipeline, session: Session, number: int, progress: Progress) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        session: Session,
+        number: int,
+        progress: Progress,
+        gate: asyncio.Lock | None = None,
+    ) -> None:
         self._pipeline = pipeline
         self._session = session
         self._number = number
@@ -68,6 +75,9 @@ class Examination:
         self._pace.bound(self._plan.row_bytes, 8 << 20)
         self._repair = Repair(pipeline, number)
         self._mends = self._samples = False
+        self._rest = 0.0
+        #: Held while the sides are moved on.
+        self._moving = pipeline.tailer.applying if gate is None else gate
         #: Keys whose rows collide with another that may yet turn out to be one too many.
         self._late: list[Row] = []
         self.report = TableReport(self._plan.name)
@@ -75,7 +85,7 @@ class Examination:
     async def run(self, wish: Wish) -> TableReport:
         """Compare them. Raises SchemaChanged when the table is to be looked at first, TargetAway."""
         begun, report = time.monotonic(), self.report
-        self._mends, self._samples = wish.repair, wish.samples
+        self._mends, self._samples, self._rest = wish.repair, wish.samples, wish.rest
         self._progress.next(self._plan.name)
         if wish.counts_only:
             report.mode = Mode.COUNTS
@@ -99,10 +109,17 @@ class Examination:
         self._facts.repairs += bool(self.report.repaired)
         self._facts.repaired_rows += self.report.repaired
 
+    async def held(self, keys: Sequence[Row]) -> None:
+        """Compare the rows under some keys of the source; the caller holds both sides where they are."""
+        self.report.mode = Mode.TOUCHED
+        rows, gone = await self._session.run(rows_of, self._plan, keys)
+        await self._compare(rows)
+        await self._refuse_rows_under(self._plan.converter.keys(gone))
+
     async def _recorded(self, *, incremental: bool) -> None:
         """Compare all rows, or those touched since they were equal, and note what is touched from now on."""
         touched, place = self._facts.touched, (self._number, self._plan, self._facts.suspicion.count)
-        async with self._pipeline.tailer.applying:
+        async with self._moving:
             known = incremental and self._number not in self._facts.stale
             keys = touched.since(*place) if known else None
             record = touched.begin(*place)
@@ -114,13 +131,13 @@ class Examination:
             touched.end(record, equal=equal)
 
     async def _all(self) -> None:
-        counts = is_counted(self._plan, self._facts.journal_mode)
+        counts = self._are_counted()
         if counts:
             await self._count()
         after: Cursor | None = None
         last = False
         while not last:
-            look = partial(read_page, plan=self._plan, after=after, limit=self._pace.rows)
+            look = partial(read_page, plan=self._plan, after=after, limit=self._most())
             async with self._aligned(partial(timed, work=look)) as (page, reading):
                 # not before: waiting for the batch in hand says nothing about the size of a chunk
                 begun = time.monotonic()
@@ -131,15 +148,25 @@ class Examination:
             self._pace.took(len(page.rows), slowest)
             # outside of the time in which the stream rests
             self.report.sum(looked.good, looked.found)
+            await asyncio.sleep((reading + comparing) * self._rest)
             after, last = page.cursor, page.last
+            await self._pipeline.breathe(len(page.rows), reading + comparing)
         report = self.report
-        if not counts or report.source_rows != report.target_rows + report.quarantined or report.missing:
+        if not counts or not report.is_balanced or self._unmatched():
             await self._find_extra()
         await self._mend_late()
         if not counts:
             await self._infer_counts()
         elif report.repaired:
             await self._count()
+
+    def _are_counted(self) -> bool:
+        """Tell whether a count of both sides is quick enough to save a walk over the target."""
+        return is_counted(self._plan, self._facts.journal_mode)
+
+    def _unmatched(self) -> int:
+        """Return how many rows of the source have none on the target."""
+        return self.report.missing
 
     async def _infer_counts(self) -> None:
         """Take from the rows that were met how many each side has; both were walked from end to end."""
@@ -153,19 +180,27 @@ class Examination:
         self.report.mode = Mode.TOUCHED
         done = 0
         while done < len(keys):
-            part = keys[done : done + self._pace.rows]
+            part = keys[done : done + self._most()]
             async with self._aligned(partial(rows_of, plan=self._plan, keys=part)) as (rows, gone):
                 begun = time.monotonic()
                 await self._compare(rows)
                 await self._refuse_rows_under(self._plan.converter.keys(gone))
-                self._pace.took(len(part), time.monotonic() - begun)
+                comparing = time.monotonic() - begun
+                self._pace.took(len(part), comparing)
             self.report.compared += len(gone)
             done += len(part)
+            await self._pipeline.breathe(len(part), comparing)
         await self._mend_late()
 
     @asynccontextmanager
     async def _aligned(self, look: Callable[[sqlite3.Connection], R]) -> AsyncIterator[R]:
         """Look at the source, and hold the target at the state that was seen, for the plan that we have."""
+
+        async with self._pipeline.tailer.aligned(self._session, self._planned(look)) as seen:
+            yield seen
+
+    def _planned(self, look: Callable[[sqlite3.Connection], R]) -> Callable[[sqlite3.Connection], R]:
+        """Return a look that is refused once the table is read by another plan."""
 
         def looked(connection: sqlite3.Connection) -> R:
             # the follower has changed it since: another plan reads other columns
@@ -173,8 +208,20 @@ class Examination:
                 raise SchemaChanged(f"table {self._plan.name!r} was changed while it was compared")
             return look(connection)
 
-        async with self._pipeline.tailer.aligned(self._session, looked) as seen:
-            yield seen
+        return looked
+
+    @asynccontextmanager
+    async def _target(self) -> AsyncIterator[Connection]:
+        """Lend a connection that sees the target as it is held."""
+        async with self._pipeline.target.connection() as target:
+            yield target
+
+    async def _fault(self, error: sqlite3.Error) -> SourceError:
+        return await self._pipeline.tailer.fault(self._session, error)
+
+    def _most(self) -> int:
+        """Return how many rows are looked at together."""
+        return self._pipeline.throttle.most(self._pace.rows)
 
     def _place(self) -> tuple[UUID, int]:
         return self._pipeline.source_id, self._number
@@ -198,7 +245,7 @@ class Examination:
     async def _look(self, rows: list[Row]) -> Looked:
         plan = self._plan
         good, refusals = converted(plan, rows)
-        async with self._pipeline.target.connection() as target:
+        async with self._target() as target:
             try:
                 found = await differences(target, plan, [ready for _, ready in good])
             except VALUE_ERRORS:
@@ -270,20 +317,23 @@ class Examination:
         """Look for rows of the target that the source does not have."""
         async for keys in target_keys(self._pipeline.target, self._plan):
             try:
-                missing = await self._session.run(absent, self._plan, keys)
+                missing = await self._session.run(self._absent, keys)
             except sqlite3.Error as error:
-                raise await self._pipeline.tailer.fault(self._session, error) from error
+                raise await self._fault(error) from error
             if missing:
                 # most often a row that was deleted while we were looking: only side by side it can be told
-                async with self._aligned(partial(absent, plan=self._plan, keys=missing)) as still:
+                async with self._aligned(partial(self._absent, keys=missing)) as still:
                     await self._refuse_rows_under(still)
+
+    def _absent(self, connection: sqlite3.Connection, keys: list[Row]) -> list[Row]:
+        return absent(connection, self._plan, keys)
 
     async def _refuse_rows_under(self, keys: list[Row]) -> None:
         """Count rows that the target has under keys that the source has not, and delete them on demand."""
         if not keys:
             return
         plan, report = self._plan, self.report
-        async with self._pipeline.target.connection() as target:
+        async with self._target() as target:
             rows = await rows_under(target, plan, keys)
         for row in rows:
             report.extra += 1

@@ -95,6 +95,8 @@ class TableReport:
     repaired: int = 0
     #: Rows that are kept aside because the target cannot hold them.
     quarantined: int = 0
+    #: Rows of the target that the source cannot hold, and that are kept aside on their way back.
+    unreturned: int = 0
     #: The repair was left to the background, which reads the whole table again.
     handed_over: bool = False
     details: list[str] = field(default_factory=list)
@@ -113,10 +115,15 @@ class TableReport:
         return self.missing + self.different + self.extra
 
     @property
+    def is_balanced(self) -> bool:
+        """Tell whether both sides have as many rows, those that are kept aside counted in."""
+        return self.source_rows + self.unreturned == self.target_rows + self.quarantined
+
+    @property
     def rows_equal(self) -> bool:
         """Tell whether nothing was found in the rows that has not been made equal."""
         counted = self.mode in (Mode.TOUCHED, Mode.STRUCTURE)
-        counted = counted or self.source_rows == self.target_rows + self.quarantined
+        counted = counted or self.is_balanced
         return counted and self.found == self.repaired and not self.handed_over
 
     @property
@@ -170,6 +177,7 @@ class TableReport:
             "extra": self.extra,
             "repaired": self.repaired,
             "quarantined": self.quarantined,
+            "unreturned": self.unreturned,
             "repair_pending": self.handed_over,
             "source_checksum": str(self.source_sum) if summed else None,
             "target_checksum": str(self.target_sum) if summed else None,

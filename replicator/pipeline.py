@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -21,11 +21,12 @@ from triggers.capture import Captured
 from triggers.connection import journal_mode
 from triggers.schema import Table
 
-from . import failpoint, loader
+from . import failpoint, loader, orders
 from .access import Access
 from .applier import Collision
 from .checks import Placed
 from .copying import Copying
+from .counting import expected_seconds
 from .crew import Crew, Slots
 from .fallback.homeward import AWAY, Homeward
 from .faults import source_error
@@ -35,6 +36,7 @@ from .keying import Keying
 from .lanes import CopyProgress
 from .ledger import SourceRecord, TableRecord
 from .naming import Naming, named
+from .pausing import Halted, Pausing
 from .plan import SourcePlan, TablePlan
 from .policy import Policy
 from .preflight import make_plan, structure
@@ -47,7 +49,9 @@ from .stream import Stream
 from .succession import Succession
 from .tailer import Tailer, Wake
 from .target import CONTROL, Target
+from .throttle import Throttle
 from .waiting import Waiting
+from .witness import Witness
 
 log = structlog.get_logger("liteferry.pipeline")
 
@@ -81,14 +85,20 @@ class Pipeline:
         self.plans: dict[int, TablePlan] = {}
         self.captured: list[Captured] = []
         self._tailer: Tailer | None = None
+        self.pausing = Pausing(self)
         self._waiting = Waiting(self.facts)
         #: Does some work until it is done, waiting out whatever a retry may mend.
         self.retrying = self._waiting.retrying
-        self._crew = Crew(slots or Slots(asyncio.Semaphore(settings.parallel)))
+        slots = slots or Slots(asyncio.Semaphore(settings.parallel))
+        self._crew = Crew(slots)
+        #: Holds back what is copied and compared.
+        self.throttle = self.facts.throttle = Throttle(slots.allowance)
         self._copying = Copying(self, self._crew, self._waiting)
         self.registration = Registration(self)
         #: Tables of the plan that fit none of the source's after a restart.
         self.drifted: set[int] = set()
+        #: What was last seen of the file, on the writing connection.
+        self.witness = Witness()
         self.healer = Healer(self)
         self._follower = Follower(self)
         self._stream = Stream(self)
@@ -143,6 +153,9 @@ class Pipeline:
     def enter(self, state: State) -> None:
         """Go to a state. Raises ValueError when it may not follow the present one."""
         before, self.facts.state = self.facts.state, advance(self.facts.state, state)
+        if state is State.CUT_OVER and before is not State.REVERSING:
+            # what is touched from now on is told by the keys of the other side
+            self._forget_touched()
         if before is not state:
             log.info("state", source=str(self.path), state=state.value, before=before.value)
 
@@ -238,11 +251,30 @@ class Pipeline:
         self._hold(plans)
         fenced = await self.reader.run(fence.fenced_by)
         await self._adopt(record, await self.registration.tables())
+        await self._recall()
         self.healer.comparison.taken_up(record, known=known)
         if record.state in (State.CUT_OVER, State.FINISHED):
             self.enter(record.state)
         elif fenced is not None:
             self.enter(State.CUTTING_OVER)
+
+    async def _recall(self) -> None:
+        """Learn what was ordered before a restart. Raises TargetAway."""
+        async with self.target.connection() as connection:
+            ordered = await orders.recall(connection, self.source_id)
+        if ordered.paused is not None:
+            self.pausing.order(ordered.paused)
+        if ordered.rows_per_second is not None:
+            self.throttle.allowance.order(ordered.rows_per_second, ordered.limited_at)
+
+    async def breathe(self, rows: int, seconds: float) -> None:
+        """Give way between two chunks that are compared: to a pause, and as the throttle asks. Raises Halted.
+
+        To be told how many rows were looked at, and in how many seconds.
+        """
+        self.pausing.give_way()
+        await self.throttle.rest(rows, seconds)
+        self.pausing.give_way()
 
     async def run(self, wake: Wake) -> None:
         """Copy what is not copied, catch up, and stream until cancelled; follow and heal on the way.
@@ -262,12 +294,14 @@ class Pipeline:
 
     async def _forward(self, wake: Wake) -> None:
         """Bring changes to the target until it has the application's writes."""
-        if self._returned:
-            await self.retrying(self.resume)
-            self._returned = False
         while self.facts.state not in AWAY:
             try:
+                if self._returned:
+                    await self._halting(self.resume)
+                    self._returned = False
                 await self._carry(wake)
+            except Halted:
+                await self.pausing.rest()
             except SchemaChanged:
                 self._interrupted()
                 # before a fence of ours, which is a change of the schema too, has become a state
@@ -277,6 +311,10 @@ class Pipeline:
                 if not self._is_cutting_over():
                     # else the cutover meets the same under its lock, and is refused
                     await self._heal(error)
+
+    async def _halting(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what `retrying` does, but for a pause. Raises Halted."""
+        await self._waiting.retrying(work, self.pausing.give_way)
 
     def _interrupted(self) -> None:
         """Close the gates of the cutover at once: what is done now must be over before one begins."""
@@ -289,11 +327,14 @@ class Pipeline:
     def returned(self) -> None:
         """Stream again: the source has the application's writes back."""
         self._returned = True
-        for number in self.plans:
-            # what came back was not told of there
-            self.facts.touched.forget(number)
+        self.facts.differing.clear()
+        self._forget_touched()
         for state in (State.ROLLED_BACK, State.CATCH_UP):
             self.enter(state)
+
+    def _forget_touched(self) -> None:
+        for number in self.plans:
+            self.facts.touched.forget(number)
 
     async def _heal(self, error: CaptureBroken | Collision) -> None:
         if isinstance(error, Collision):
@@ -304,22 +345,24 @@ class Pipeline:
             raise error
 
     async def _carry(self, wake: Wake) -> None:
+        pausing = self.pausing
         if self.facts.state is State.CUTTING_OVER:
             # nothing may be changed now; soon it is over, or streams again
             await asyncio.sleep(MOMENT_SECONDS)
             return
-        await self.retrying(self._follower.follow)
+        # what may be cancelled gives way to a pause at once, the rest when it is done
+        await self._halting(self._follower.follow)
         if any(not t.copied for t in self.facts.tables.values()):
             self.enter(State.SNAPSHOT)
-            await self._copying.run()
+            await pausing.unless(self._copying.run())
         self.enter(State.CATCH_UP)
         keying = Keying(self.target, self.reader, self.quarantine, halt=self.halts_on_refusal)
-        await self.retrying(lambda: keying.add(self.plans))
-        await self._stream.catch_up()
-        await self.retrying(self._add_indexes)
-        await self._stream.catch_up()
+        await self._halting(lambda: keying.add(self.plans))
+        await pausing.unless(self._stream.catch_up())
+        await self._halting(self._add_indexes)
+        await pausing.unless(self._stream.catch_up())
         failpoint.reach("pipeline.streaming")
-        await self._stream.run(wake)
+        await pausing.unless(self._stream.run(wake))
 
     def alarm(self, error: CaptureBroken) -> None:
         """Have the stream look at what a periodic check has found."""
@@ -367,6 +410,8 @@ class Pipeline:
         facts.tables = {r.table_id: CopyProgress.of(r, self.plans[r.table_id]) for r in records}
         facts.table_changes = {r.table_id: r.changes for r in records}
         facts.notes = [dict(note) for r in records for note in r.notes]
+        expected = sum(expected_seconds(plan) for plan in self.plans.values())
+        facts.check_seconds = min(self.settings.cutover_check, expected)
         facts.stale = {r.table_id: r.stale for r in records if r.stale}
 
     async def take_up_again(self) -> bool:

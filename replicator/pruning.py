@@ -37,8 +37,8 @@ PATIENCE_ENTRIES = 100_000
 #: Share of its interval that a turn may take: the scheduler complains about one that is still running.
 TURN = 0.9
 
-#: States in which the position moves.
-MOVING = (State.CATCH_UP, State.STREAMING)
+#: States in which the position moves, or has moved.
+MOVING = (State.CATCH_UP, State.STREAMING, State.PAUSED)
 
 
 def rest(held: float, least: float = 0) -> float:

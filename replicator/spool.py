@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Self
 
+from triggers import pulse
+
 from .values import Row
 
 _HEAD = struct.Struct(">BQ")
@@ -55,6 +57,7 @@ class Spool:
         self._file.write(data)
         self._end = self._file.tell()
         self.rows += len(block.gone) + len(block.rows)
+        pulse.beat()
 
     def __iter__(self) -> Iterator[Block]:
         """Read all blocks from the start, whether or not an earlier reading came to its end."""
@@ -65,6 +68,7 @@ class Spool:
             load = marshal.loads if kind == MARSHALLED else pickle.loads
             number, gone, rows = load(self._file.read(length))
             place = self._file.tell()
+            pulse.beat()
             yield Block(number, gone, rows, length)
 
     def close(self) -> None:

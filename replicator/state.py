@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 
 class State(enum.Enum):
@@ -38,7 +39,15 @@ class State(enum.Enum):
 _NEXT: dict[State, frozenset[State]] = {
     State.NEW: frozenset({State.PREFLIGHT}),
     State.PREFLIGHT: frozenset(
-        {State.SNAPSHOT, State.CATCH_UP, State.CUTTING_OVER, State.CUT_OVER, State.FINISHED}
+        {
+            State.SNAPSHOT,
+            State.CATCH_UP,
+            State.CUTTING_OVER,
+            State.CUT_OVER,
+            State.FINISHED,
+            # it was when the daemon ended
+            State.PAUSED,
+        }
     ),
     State.SNAPSHOT: frozenset({State.CATCH_UP, State.PAUSED}),
     State.CATCH_UP: frozenset({State.STREAMING, State.PAUSED}),
@@ -48,7 +57,8 @@ _NEXT: dict[State, frozenset[State]] = {
     State.REVERSING: frozenset({State.CUT_OVER, State.ROLLED_BACK}),
     State.ROLLED_BACK: frozenset({State.CATCH_UP, State.FINISHED}),
     State.FINISHED: frozenset(),
-    State.PAUSED: frozenset({State.SNAPSHOT, State.CATCH_UP, State.STREAMING}),
+    # the target may be anything by then: whether it streams is found out on the way
+    State.PAUSED: frozenset({State.SNAPSHOT, State.CATCH_UP}),
     State.FAILED: frozenset({State.PREFLIGHT}),
 }
 
@@ -67,6 +77,20 @@ _ORDER = (
     State.CUT_OVER,
     State.FINISHED,
 )
+
+
+@dataclass(frozen=True)
+class Paused:
+    """That nothing of a source is carried over: since when, in Unix time, and what state it was in."""
+
+    since: float
+    before: State
+
+
+def may_pause(now: State) -> bool:
+    """Tell whether an operator may stop the stream, in either direction, in this state."""
+    # what comes home rests without leaving the state: which side has the writes must be seen
+    return now is State.PAUSED or State.PAUSED in _NEXT[now] or now is State.CUT_OVER
 
 
 def advance(now: State, to: State) -> State:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-from .fallback.readiness import Fallback
+from .fallback.readiness import Fallback, differing
 from .lag import Capacity, Rate, predicted_pause
 from .lanes import CopyProgress
-from .state import State
+from .state import Paused, State
 from .suspicion import Suspicion
+from .throttle import Throttle
 from .touched import Touched
 
 
@@ -66,12 +68,18 @@ class Facts:
     consistent: bool = False
     connected: bool = False
     error: str | None = None
+    #: Set while the operator wants nothing of it carried over.
+    paused: Paused | None = None
     #: Why the file that is followed is out of reach, None while it stands under its name.
     absence: str | None = None
     retries: int = 0
     journal_mode: str = ""
     source_bytes: int = 0
     wal_bytes: int = 0
+    #: What of it the present log takes up.
+    wal_used: int = 0
+    #: Seconds that the write lock was waited for when it was measured last; None while it is not.
+    write_wait: float | None = None
     log_entries: int = 0
     #: Entries that compaction has deleted since the daemon started.
     log_compacted: int = 0
@@ -119,6 +127,9 @@ class Facts:
     repaired_rows: int = 0
     #: The way back, once the target has the application's writes.
     fallback: Fallback = field(default_factory=Fallback)
+    #: How long the comparison in the pause of a cutover takes: estimated, then as measured.
+    check_seconds: float = 0.0
+    throttle: Throttle = field(default_factory=Throttle)
     capacity: Capacity = field(default_factory=Capacity)
     incoming: Rate = field(default_factory=Rate)
     applied: Rate = field(default_factory=Rate)
@@ -161,6 +172,7 @@ class Facts:
             "path": self.path,
             "schema": self.schema,
             "state": self.state.value,
+            "paused": _paused(self.paused),
             # of a file that is not there nobody can tell what is pending
             "pending_changes": None if self.absence else self.pending,
             "oldest_unapplied_seconds": None if self.absence else round(self.oldest_now(now), 3),
@@ -175,6 +187,10 @@ class Facts:
             "journal_mode": self.journal_mode,
             "source_bytes": self.source_bytes,
             "wal_bytes": self.wal_bytes,
+            "wal_used_bytes": self.wal_used,
+            "write_wait_seconds": None if self.write_wait is None else round(self.write_wait, 4),
+            "throttle": self.throttle.as_dict(),
+            "throttled_seconds": round(self.throttle.rested, 3),
             "log_entries": self.log_entries,
             "log_compacted": self.log_compacted,
             "disk_free_bytes": self.disk_free,
@@ -250,6 +266,13 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
 
 
+def _paused(paused: Paused | None) -> dict[str, Any] | None:
+    if paused is None:
+        return None
+    since = datetime.fromtimestamp(paused.since, UTC).isoformat(timespec="seconds")
+    return {"since": since.replace("+00:00", "Z"), "before": paused.before.value}
+
+
 def _table_state(table: CopyProgress, state: State) -> str:
     if table.copied:
         return "copied" if state in (State.SNAPSHOT, State.CATCH_UP) else "streaming"
@@ -280,6 +303,8 @@ def _reasons(facts: Facts, gates: Gates, now: float) -> list[str]:
     stale = [f"table {facts.tables[n].plan.name!r} is read again: {r}" for n, r in facts.stale.items()]
     if facts.absence is not None:
         return [facts.absence]
+    if facts.paused is not None:
+        return ["is paused: `liteferry resume` lets it go on", *stale]
     if facts.state is not State.STREAMING:
         return [f"is {facts.state.value}, not streaming", *stale]
     found = [*facts.objections, *stale, *_kept_back(facts)]
@@ -309,10 +334,8 @@ def _reasons(facts: Facts, gates: Gates, now: float) -> list[str]:
 
 def _unverified(facts: Facts, most: float, now: float) -> list[str]:
     """Return why what is known of the rows is not good enough, or not recent enough."""
-    known = [repr(facts.tables[n].plan.name) for n in sorted(facts.differing) if n in facts.tables]
-    if known:
-        shown = ", ".join(known[:3]) + (" ..." if len(known) > 3 else "")
-        return [f"a verification has found other rows in {shown}: see `liteferry verify --repair`"]
+    if known := differing(facts.differing, {n: table.plan.name for n, table in facts.tables.items()}):
+        return known
     if not most:
         return []
     if facts.verified is None:
@@ -334,4 +357,4 @@ def _kept_back(facts: Facts) -> list[str]:
 
 def pause_of(facts: Facts, now: float) -> float | None:
     """Predict the cutover pause of one source in seconds, None when unknown."""
-    return predicted_pause(facts.catch_up(now), facts.capacity.batch_seconds)
+    return predicted_pause(facts.catch_up(now), facts.capacity.batch_seconds, facts.check_seconds)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 #: Between two comparisons, in multiples of the time that one takes: they cost the machine a twentieth.
 REST = 20.0
 SHORTEST_REST = 5.0
@@ -72,19 +75,21 @@ class Suspicion:
 class Routine:
     """When all tables are compared though nothing speaks for it, given the time."""
 
-    def __init__(self, interval: float) -> None:
-        """Take the seconds between two comparisons; 0 for never."""
+    def __init__(self, interval: Callable[[], float]) -> None:
+        """Take what says how many seconds lie between two comparisons, which may change; 0 for never."""
         self._interval = interval
-        self._next: float | None = None
+        #: When the last one ended; long ago for one that is wanted at once.
+        self._ended: float | None = None
 
     def begin(self, now: float) -> None:
         """Count from a comparison, or a copy, that has just ended."""
-        self._next = now + self._interval if self._interval else None
+        self._ended = now
 
     def press(self, now: float) -> None:
         """Have one soon, if any are wanted."""
-        self._next = now if self._interval else None
+        self._ended = -math.inf
 
     def due_in(self, now: float) -> float | None:
         """Return the seconds until a comparison is due, None when none is wanted."""
-        return None if self._next is None else max(0.0, self._next - now)
+        interval = self._interval()
+        return max(0.0, self._ended + interval - now) if interval and self._ended is not None else None

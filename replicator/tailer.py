@@ -12,12 +12,12 @@ from typing import TypeVar
 import structlog
 
 from config.errors import LiteferryError, SchemaChanged, SourceError, SourceMissing, TargetAway
-from triggers import changelog, refit
+from triggers import changelog, pulse, refit
 from triggers.changelog import Place
 from triggers.connection import is_busy, reading
 from triggers.session import Session
 
-from . import ledger
+from . import failpoint, ledger, sizes
 from .applier import Applier, Entangled
 from .backoff import Backoff
 from .faults import ours
@@ -25,12 +25,15 @@ from .faults import source_error as source_error
 from .plan import TablePlan
 from .quarantine import Quarantine
 from .reader import Batch, read_batch, refuse_changed
-from .target import Target
+from .target import CONNECT_SECONDS, Target
 
 log = structlog.get_logger("liteferry.tail")
 
 #: Entries per read of a file without WAL, where our read lock keeps the writer from committing.
 ROLLBACK_ENTRIES = 2_000
+
+#: How long a batch may wait for the target without a sign; the driver bounds it, a large row takes long.
+BATCH_PATIENCE = CONNECT_SECONDS + sizes.seconds(sizes.LARGEST_ROW)
 
 #: Waits for a sign that the file has changed, up to some seconds; True when one came.
 Wake = Callable[[float], Awaitable[bool]]
@@ -83,7 +86,8 @@ class Tailer:
         """
         try:
             async with self.applying:
-                done = await self.drain(self._session)
+                with pulse.work(f"a batch of {self._facts.path!r}", BATCH_PATIENCE):
+                    done = await self.drain(self._session)
         except (SchemaChanged, SourceMissing):
             raise
         except LiteferryError as error:
@@ -160,7 +164,12 @@ class Tailer:
     def _reading(self, most: int | None) -> Callable[[sqlite3.Connection], Batch | None]:
         place = Place(self._facts.position, self._facts.mark)
         memory, schema = self._memory, self.schema
-        return lambda connection: read_batch(connection, self._plans, place, memory, most, schema)
+
+        def read(connection: sqlite3.Connection) -> Batch | None:
+            failpoint.reach("tail.reading")
+            return read_batch(connection, self._plans, place, memory, most, schema)
+
+        return read
 
     async def _ask(self, session: Session, work: Callable[[sqlite3.Connection], R]) -> R:
         try:
@@ -232,9 +241,11 @@ class Tailer:
     async def wait(self, wake: Wake, seconds: float) -> None:
         """Return at a sign of `wake`, or after `seconds` in which the file's data_version tells of news."""
         try:
-            while not await wake(seconds):
-                if await self._session.run(self._changed):
-                    return
+            with pulse.work(f"watching {self._facts.path!r}", seconds) as watching:
+                while not await wake(seconds):
+                    if await self._session.run(self._changed):
+                        return
+                    watching.beat()
         except sqlite3.Error as error:
             raise source_error(self._session, error) from error
 

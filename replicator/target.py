@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
@@ -16,6 +17,7 @@ from config.errors import ConfigError, TargetAway, TargetError
 from triggers.statements import load
 
 from .codecs import set_codecs
+from .pooler import OPTIONS, Pooled, Pooler, PoolerAppeared, is_pooled, refuse_pooler
 
 if TYPE_CHECKING:
     Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
@@ -69,11 +71,19 @@ _AWAY = (
 class Target:
     """A pool of connections to one target database."""
 
-    def __init__(self, url: str, *, size: int) -> None:
-        """Take the address and the most connections to hold at once."""
+    def __init__(self, url: str, *, size: int, pooler: Pooler = "auto") -> None:
+        """Take the address, the most connections to hold at once, and whether a pooler is in the way."""
         self._url = url
         self._size = size
+        self._pooler = pooler
+        #: Whether nothing may be left in a session; None while nobody knows.
+        self._pooled: bool | None = {"none": False, "transaction": True}.get(pooler)
         self._pool: Pool | None = None
+        #: Held by what is compared in the background behind the cutover: one source at a time.
+        self.leisure = asyncio.Lock()
+        #: Pools of before a pooler came, which those who work with their connections may finish with.
+        self._retired: list[Pool] = []
+        self._renewing = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -84,34 +94,52 @@ class Target:
     ) -> None:
         await self.close()
 
+    @property
+    def pooled(self) -> bool:
+        """Tell whether a pooler may lend another session of the server to each transaction."""
+        return bool(self._pooled)
+
     async def connect(self) -> None:
         """Open the pool. Raises TargetAway, or TargetError when the server will never do."""
-        try:
-            self._pool = await asyncpg.create_pool(
-                self._url,
-                min_size=1,
-                max_size=self._size,
-                timeout=CONNECT_SECONDS,
-                command_timeout=COMMAND_SECONDS,
-                init=_prepare,
-                server_settings={"application_name": "liteferry"},
-            )
-        except _AWAY as error:
-            raise _away(error) from error
-        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
-            # InvalidPasswordError is one of the former; the text names the role or database, no secret
-            raise TargetError(
-                f"the target refused the connection: {error.args[0] if error.args else type(error).__name__}",
-                hint="check user, password and database of DATABASE_URL",
-            ) from None
-        except OSError as error:
-            raise _away(error) from error
-        except (ValueError, asyncpg.ClientConfigurationError) as error:
-            raise ConfigError(
-                f"target: not an address of PostgreSQL ({type(error).__name__})",
-                hint="write it as postgresql://user:password@host:5432/database",
-            ) from None
+        if self._pooler == "auto":
+            self._pooled = None
+        with _refusals():
+            self._pool = await self._open()
         await self._check_version()
+
+    async def _open(self) -> Pool:
+        options: dict[str, Any] = {"timeout": CONNECT_SECONDS, "command_timeout": COMMAND_SECONDS}
+        options["server_settings"] = {"application_name": "liteferry"}
+        if self._pooled is None:
+            first = await asyncpg.connect(self._url, **OPTIONS, **options)
+            try:
+                self._pooled = await is_pooled(first)
+            finally:
+                await first.close(timeout=CONNECT_SECONDS)
+        if self._pooled:
+            options |= {"connection_class": Pooled, **OPTIONS}
+        pool: Pool = await asyncpg.create_pool(
+            self._url, min_size=1, max_size=self._size, init=self._prepare, **options
+        )
+        return pool
+
+    async def _prepare(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        _watch_line(connection)
+        if self._pooler == "auto" and not self._pooled:
+            await refuse_pooler(connection)
+        await set_codecs(connection)
+
+    async def _renew(self) -> None:
+        """Open a pool for the pooler that has come, unless somebody else just did."""
+        async with self._renewing:
+            if self._pool is not None and not self._pooled:
+                self._pooled = True
+                self._retired.append(self._pool)
+                try:
+                    self._pool = await self._open()
+                except BaseException:
+                    self._pooled, self._pool = False, self._retired.pop()
+                    raise
 
     async def _check_version(self) -> None:
         async with self.connection() as connection:
@@ -126,6 +154,8 @@ class Target:
     async def close(self) -> None:
         """Close all connections, those that hang after a while by force."""
         pool, self._pool = self._pool, None
+        while self._retired:
+            self._retired.pop().terminate()
         if pool is not None:
             try:
                 await asyncio.wait_for(pool.close(), 5)
@@ -139,8 +169,8 @@ class Target:
 
     def terminate(self) -> None:
         """Cut all connections without a word: whoever waits for an answer gets an error instead."""
-        if self._pool is not None:
-            self._pool.terminate()
+        for pool in (*self._retired, *filter(None, [self._pool])):
+            pool.terminate()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -151,6 +181,10 @@ class Target:
         try:
             async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
                 yield connection
+        except PoolerAppeared as error:
+            with _refusals():
+                await self._renew()
+            raise _away(error) from error
         except (*_AWAY, OSError) as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -158,7 +192,8 @@ class Target:
                 raise asyncio.CancelledError from error
             if isinstance(error, _AWAY) or isinstance(error.__cause__, ConnectionError):
                 raise _away(error) from error
-            if isinstance(error, OSError) and error.errno is None:
+            # a certificate can be renewed
+            if isinstance(error, OSError) and (error.errno is None or isinstance(error, ssl.SSLError)):
                 raise _away(error) from error
             raise
 
@@ -175,9 +210,55 @@ class Target:
             yield connection
 
 
-async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    _watch_line(connection)
-    await set_codecs(connection)
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Put into words why no connection can be had: TargetAway, TargetError or ConfigError."""
+    try:
+        yield
+    except asyncpg.ProtocolViolationError as error:
+        raise _violation(error) from None
+    except ssl.SSLError as error:
+        raise _insecure(error) from None
+    except _AWAY as error:
+        if "rejected SSL upgrade" in str(error):
+            raise TargetError(
+                "the target does not speak TLS, which sslmode asks for",
+                hint="switch `ssl` on in postgresql.conf; sslmode=disable would send everything in the clear",
+            ) from None
+        raise _away(error) from error
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+        # InvalidPasswordError is one of the former; the text names the role or database, no secret
+        raise TargetError(
+            f"the target refused the connection: {error.args[0] if error.args else type(error).__name__}",
+            hint="check user, password and database of DATABASE_URL",
+        ) from None
+    except OSError as error:
+        raise _away(error) from error
+    except (ValueError, asyncpg.ClientConfigurationError) as error:
+        raise ConfigError(
+            f"target: not an address of PostgreSQL ({type(error).__name__})",
+            hint="write it as postgresql://user:password@host:5432/database",
+        ) from None
+
+
+def _violation(error: asyncpg.ProtocolViolationError) -> TargetError:
+    """Poolers have one code for everything that they refuse; the text names no more than a parameter."""
+    text = str(error.args[0]) if error.args else ""
+    if "startup parameter" in text:
+        return TargetError(
+            f"the pooler refused the connection: {text}",
+            hint="take the parameter out of the URL, or name it in PgBouncer's ignore_startup_parameters",
+        )
+    return _away(error)
+
+
+def _insecure(error: ssl.SSLError) -> TargetError:
+    reason = getattr(error, "verify_message", "") or error.reason or type(error).__name__
+    return TargetError(
+        f"no secure connection to the target: {reason}",
+        hint="check sslmode, sslrootcert, sslcert and sslkey of the URL, and the server's certificate: "
+        "docs/howto/tls.md",
+    )
 
 
 def _watch_line(connection: asyncpg.Connection[asyncpg.Record]) -> None:

@@ -8,13 +8,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from config.errors import SchemaChanged, TargetAway
+import asyncpg
+
+from config.errors import SchemaChanged, SourceBusy, TargetAway
 from triggers.session import Session
 
 from . import structure
 from .backoff import Backoff
 from .examination import Examination
-from .findings import Mode, TableReport
+from .fallback.examination import HomeExamination
+from .findings import Finding, Mode, TableReport
 from .plan import TablePlan
 from .progress import Progress
 from .state import State
@@ -46,6 +49,8 @@ class Wish:
     incremental: bool = False
     #: Leave out tables of which that is not known.
     known_only: bool = False
+    #: How long to rest after each chunk, in multiples of the time that it took.
+    rest: float = 0.0
 
     @property
     def kind(self) -> str:
@@ -66,7 +71,7 @@ class Verifier:
         self._progress = progress or Progress(0, 0, "full")
 
     async def run(self, wish: Wish | None = None) -> list[TableReport]:
-        """Compare all tables, or one; after the cutover only their structure.
+        """Compare all tables, or one, with the side that has the application's writes.
 
         Raises TargetAway when the target is away, SourceError for trouble with the source.
         """
@@ -83,7 +88,7 @@ class Verifier:
                         found[number] = report
         await self._structure(found)
         self._check(found)
-        if complete and self._pipeline.facts.state is State.STREAMING:
+        if complete and self._pipeline.facts.state in (State.STREAMING, State.CUT_OVER):
             await self._note(list(found.values()))
         return list(found.values())
 
@@ -104,7 +109,7 @@ class Verifier:
     async def _note(self, reports: Sequence[TableReport]) -> None:
         """Remember that all was compared, unless something has come up that another must look into."""
         facts = self._pipeline.facts
-        if facts.suspicion.open or facts.stale:
+        if facts.state is State.STREAMING and (facts.suspicion.open or facts.stale):
             return
         facts.verified = Verified(time.monotonic(), all(report.equal for report in reports))
         if not facts.differing and all(report.mode is Mode.ROWS for report in reports):
@@ -119,13 +124,20 @@ class Verifier:
         async def compare() -> TableReport | None:
             nonlocal repaired
             plan = self._pipeline.plans.get(number)
-            if plan is None or self._pipeline.facts.state is State.CUT_OVER:
-                return None if plan is None else TableReport(plan.name, Mode.STRUCTURE)
-            one = Examination(self._pipeline, session, number, self._progress)
+            if plan is None:
+                return None
+            one = await self._examination(session, number)
+            if one is None:
+                return TableReport(plan.name, Mode.STRUCTURE)
             try:
                 return await one.run(wish)
             except (SchemaChanged, TargetAway):
                 repaired += one.report.repaired
+                raise
+            except asyncpg.PostgresError:
+                # the application may have changed its table under our hands
+                if self._pipeline.facts.state is State.CUT_OVER and await self._is_unlike():
+                    return TableReport(plan.name, Mode.STRUCTURE)
                 raise
 
         report = await _patiently(compare)
@@ -133,10 +145,34 @@ class Verifier:
             report.note(f"{repaired} more rows were repaired before the comparison was begun anew")
         return report
 
+    async def _examination(self, session: Session, number: int) -> Examination | None:
+        """Return what compares a table's rows in the direction that they go; None where nothing can."""
+        place = self._pipeline, session, number, self._progress
+        if self._pipeline.facts.state is not State.CUT_OVER:
+            return Examination(*place)
+        return None if await self._is_unlike() else HomeExamination(*place)
+
+    async def _is_unlike(self) -> bool:
+        """Tell whether nothing comes back from the target, whose tables are no longer those of the plan."""
+        await self._pipeline.homeward.look(closely=True)
+        back = self._pipeline.facts.fallback
+        return not back.armed or bool(back.objections)
+
     async def _structure(self, reports: dict[int, TableReport]) -> None:
         found = await _patiently(lambda: structure.check(self._pipeline, list(reports)))
         for number, report in reports.items():
             report.structure = found.get(number, [])
+            if report.mode is Mode.STRUCTURE:
+                report.structure = [*report.structure, *self._not_compared(report.name)]
+
+    def _not_compared(self, table: str) -> list[Finding]:
+        """Return why the rows of a table were not looked at: no verdict says more than it knows."""
+        back = self._pipeline.facts.fallback
+        hint = "see `rollback_reasons` in `liteferry status`: undo the change, or give the way back up"
+        if not back.armed:
+            hint = "the cutover has armed no way back: the source stands still, and need not be equal"
+        why = "; ".join(back.objections[:1]) or "nothing comes back from PostgreSQL"
+        return [Finding(table, "rows", f"were not compared: {why}", hint, harmless=not back.armed)]
 
 
 async def _patiently(work: Callable[[], Awaitable[R]]) -> R:
@@ -146,10 +182,10 @@ async def _patiently(work: Callable[[], Awaitable[R]]) -> R:
         begun = time.monotonic()
         try:
             return await work()
-        except (SchemaChanged, TargetAway) as error:
+        except (SchemaChanged, SourceBusy, TargetAway) as error:
             # one that has gone well for long may try for as long again
             deadline += time.monotonic() - begun
             if time.monotonic() > deadline:
                 raise
-            pause = MOMENT_SECONDS if isinstance(error, SchemaChanged) else backoff.failed()
+            pause = backoff.failed() if isinstance(error, TargetAway) else MOMENT_SECONDS
         await asyncio.sleep(pause)

@@ -23,14 +23,18 @@ class Waiting:
         self._facts = facts
         self._telling = Backoff()
 
-    async def retrying(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def retrying(
+        self, work: Callable[[], Awaitable[None]], give_way: Callable[[], None] = lambda: None
+    ) -> None:
         """Do some work until it is done, waiting out whatever a retry may mend.
 
+        What `give_way` raises before a try ends it.
         Raises SchemaChanged and SourceMissing at once, for then other work is to be done, and what is not
         retryable.
         """
         backoff = Backoff()
         while True:
+            give_way()
             try:
                 await work()
                 break

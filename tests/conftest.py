@@ -16,6 +16,7 @@ if (
 pytest_plugins = [
     "tests.fixtures.cli",
     "tests.fixtures.daemon",
+    "tests.fixtures.pgbouncer",
     "tests.fixtures.postgres",
     "tests.fixtures.proxy",
     "tests.fixtures.sqlite",

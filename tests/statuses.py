@@ -87,12 +87,24 @@ def table(
     }
 
 
+#: A throttle that holds nothing back.
+FREE = {
+    "active": False,
+    "limit_rows_per_second": None,
+    "factor": 1.0,
+    "reason": None,
+    "by": None,
+    "since": None,
+}
+
+
 def source(path: str = "/data/app.db", **changes: Any) -> Status:
     """Return one source that streams without lag, with these fields changed."""
     return {
         "path": path,
         "schema": "public",
         "state": "streaming",
+        "paused": None,
         "pending_changes": 0,
         "oldest_unapplied_seconds": 0.0,
         "heartbeat_age_seconds": 1.2,
@@ -106,6 +118,10 @@ def source(path: str = "/data/app.db", **changes: Any) -> Status:
         "journal_mode": "wal",
         "source_bytes": 734_003_200,
         "wal_bytes": 4_152_360,
+        "wal_used_bytes": 1_310_720,
+        "write_wait_seconds": None,
+        "throttle": FREE,
+        "throttled_seconds": 0.0,
         "log_entries": 37,
         "log_compacted": 0,
         "disk_free_bytes": 53_687_091_200,
@@ -150,6 +166,7 @@ def status(*sources: Status, **changes: Any) -> Status:
         "timeline": timeline(preflight=1_500, snapshot=1_490, catch_up=1_340, streaming=1_320),
         "last_event": 0,
         "clock_jumps": 0,
+        "throttle": FREE,
         "notices": [],
         "sources": list(sources) or [source()],
         **changes,

@@ -11,6 +11,8 @@ from urllib.parse import quote as quote_uri
 
 from config.errors import NotADatabase, SourceBusy, SourceError, Unsupported
 
+from . import pulse
+
 #: PRAGMA table_list, which tells shadow tables from real ones, came with this version.
 MINIMUM_SQLITE = (3, 37, 0)
 
@@ -127,9 +129,20 @@ def lock(
                     f"the write lock of the source was not free within {budget:g} s",
                     hint="an application holds a long write transaction; try again when it is done",
                 ) from error
+            pulse.beat()
             time.sleep(SPIN_SECONDS)
         else:
             return clock() - begun
+
+
+def lock_wait(connection: sqlite3.Connection, budget: float) -> float:
+    """Take the write lock and give it back at once; return the seconds it took.
+
+    Raises SourceBusy after `budget` seconds.
+    """
+    waited = lock(connection, budget)
+    connection.execute("ROLLBACK")
+    return waited
 
 
 @contextmanager
@@ -167,6 +180,7 @@ def commit(
                     f"readers of the source kept a commit of ours waiting for {budget:g} s",
                     hint="a long read transaction is open in rollback-journal mode; try again later",
                 ) from error
+            pulse.beat()
             time.sleep(SPIN_SECONDS)
         else:
             return

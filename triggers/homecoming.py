@@ -67,11 +67,18 @@ def begin(connection: sqlite3.Connection, budget: float, accepted: int | None = 
             "the fence of the source is gone: it may take writes beside PostgreSQL",
             hint="see that nobody writes to the SQLite file; nothing is brought back to it any more",
         )
+    refuse_changed(connection, accepted)
     if not fence.is_unchanged(connection):
-        if connection.execute("PRAGMA main.schema_version").fetchone()[0] != accepted:
-            raise SchemaChanged("the source's schema was changed since the cutover, or its file vacuumed")
         fence.note_version(connection)
     connection.execute(SQL["write_meta"], {"name": fence.RETURNING, "value": "now"})
+
+
+def refuse_changed(connection: sqlite3.Connection, accepted: int | None) -> None:
+    """Raise SchemaChanged where the schema is neither as the fence left it nor of an accepted version."""
+    if fence.is_unchanged(connection):
+        return
+    if connection.execute("PRAGMA main.schema_version").fetchone()[0] != accepted:
+        raise SchemaChanged("the source's schema was changed since the cutover, or its file vacuumed")
 
 
 def end(connection: sqlite3.Connection) -> Place:

@@ -6,13 +6,21 @@ import asyncio
 import sqlite3
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
+from . import pulse
 from .connection import connect
+
+#: Steps of SQLite's machine, a tenth of a second or so, after which a statement under way gives a sign.
+SIGN_STEPS = 2_000_000
+
+#: How long a writing session may give none: a commit waits for the disk to have written everything.
+WRITE_PATIENCE = 120.0
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -72,9 +80,10 @@ class Session:
         def turn() -> R:
             self._take(ticket)
             try:
-                # at the last moment: a file may be taken away while its turn is waited for
-                self._guard()
-                return work(connection, *args, **kwargs)
+                with self._in_sight(connection):
+                    # at the last moment: a file may be taken away while its turn is waited for
+                    self._guard()
+                    return work(connection, *args, **kwargs)
             finally:
                 self._take(None)
 
@@ -90,6 +99,17 @@ class Session:
             if running.done() and not running.cancelled():
                 running.exception()
             raise
+
+    @contextmanager
+    def _in_sight(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """Have a turn noticed that is stuck, be it in the file system or in our own code."""
+        what, patience = ("writing to", WRITE_PATIENCE) if self._writable else ("reading", 0.0)
+        with pulse.work(f"{what} {str(self.path)!r}", patience) as one:
+            connection.set_progress_handler(one.beat, SIGN_STEPS)
+            try:
+                yield
+            finally:
+                connection.set_progress_handler(None, 0)
 
     def _take(self, ticket: object | None) -> None:
         with self._turn:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
@@ -11,6 +13,16 @@ from config.errors import ConfigError
 from config.layers import read_password
 from config.secret import check_target, has_password, mask_text, with_password
 from config.values import absolute
+
+#: What the password is called where the service manager hands it over: `LoadCredential=target-password:FILE`.
+CREDENTIAL = "target-password"
+
+
+def credential(environ: Mapping[str, str]) -> Path | None:
+    """Return the file with the password that the service manager has handed over, if there is one."""
+    folder = environ.get("CREDENTIALS_DIRECTORY", "")
+    file = Path(folder) / CREDENTIAL
+    return file if folder and os.path.lexists(file) else None
 
 
 class Target(BaseModel):
@@ -24,10 +36,18 @@ class Target(BaseModel):
     )
     target_password_file: Path | None = Field(
         default=None,
-        description="File whose first line is the password for `target`, for example a systemd credential "
-        "(`/run/credentials/liteferry.service/target-password`) or a container secret. It is an error if the "
-        "URL has a password too.",
-        examples=["/run/credentials/liteferry.service/target-password"],
+        description="File whose first line is the password for `target`, for example a container secret. A "
+        "systemd credential named `target-password` is found without this setting (`LoadCredential=`). It is "
+        "an error if the URL has a password too.",
+        examples=["/run/secrets/liteferry/password"],
+    )
+
+    pooler: Literal["auto", "none", "transaction"] = Field(
+        default="auto",
+        description="Whether a connection pooler stands before PostgreSQL. With `transaction` nothing is "
+        "left in a session, as PgBouncer in transaction mode asks for; that is right for every other pooler "
+        "too, and a little slower. `auto` does so where a pooler is met. `none` prepares statements in the "
+        "server's session: only for the server itself, or a pooler that lends whole sessions.",
     )
 
     @field_validator("target")
@@ -55,14 +75,17 @@ class Target(BaseModel):
         return self.target.get_secret_value()
 
     def completed(self) -> Self:
-        """Return these settings with the password of `target_password_file` in the target."""
-        if self.target_password_file is None or self.target is None:
+        """Return these settings with the password in the target, from its file or a credential."""
+        named = self.target_password_file
+        file = named or credential(os.environ)
+        if file is None or self.target is None:
             return self
         url = self.target.get_secret_value()
         if has_password(url):
+            what = "target_password_file is set" if named else f"there is a credential {CREDENTIAL!r}"
             raise ConfigError(
-                "target has a password and target_password_file is set: only one of them may give it",
+                f"target has a password and {what}: only one of them may give it",
                 hint="take the password out of the URL",
             )
-        password = read_password(self.target_password_file)
+        password = read_password(file)
         return self.model_copy(update={"target": SecretStr(with_password(url, password))})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import IO, Any, NoReturn
 
 import click
@@ -11,32 +12,30 @@ import click
 from config.errors import LiteferryError
 
 from . import INTERRUPTED
-from .check import check
-from .cutover import cutover
-from .demo import demo
-from .finish import finish
 from .options import exit_status
-from .plan import plan
-from .quarantine import quarantine
-from .rollback import rollback
-from .run import run
-from .status import status
-from .uninstall import uninstall
-from .verify import verify
 
-VERBS: tuple[click.Command, ...] = (
-    check,
-    plan,
-    run,
-    status,
-    verify,
-    quarantine,
-    cutover,
-    rollback,
-    finish,
-    uninstall,
-    demo,
+#: In the order in which one needs them. Each is a module of its own, imported when it is wanted: most of them
+#: need half a second for that, which nobody has to wait for who asks for the status.
+VERBS = (
+    "check",
+    "plan",
+    "run",
+    "status",
+    "verify",
+    "quarantine",
+    "cutover",
+    "rollback",
+    "finish",
+    "pause",
+    "resume",
+    "throttle",
+    "uninstall",
+    "install-service",
+    "demo",
 )
+
+#: Verbs that live in another's module.
+BESIDE = {"resume": "pause"}
 
 
 class Failure(click.ClickException):
@@ -56,11 +55,15 @@ class Failure(click.ClickException):
 
 
 class Verbs(click.Group):
-    """The group of all verbs, listed in the order in which one needs them."""
+    """The group of all verbs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of VERBS."""
-        return list(self.commands)
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a verb, imported now; None for a word that is none."""
+        return verb(cmd_name) if cmd_name in VERBS else None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb; our errors become click's, so that they end it the same way."""
@@ -85,8 +88,12 @@ def cli() -> None:
     """
 
 
-for verb in VERBS:
-    cli.add_command(verb)
+def verb(name: str) -> click.Command:
+    """Return the command of a verb."""
+    own = name.replace("-", "_")
+    module = import_module(f"daemon.cli.{BESIDE.get(name, own)}")
+    command: click.Command = getattr(module, own)
+    return command
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from config.errors import TargetAway
+from config.settings import Settings
 from replicator.target import Target
 
 
 @asynccontextmanager
-async def offline_target(url: str) -> AsyncIterator[Target]:
+async def offline_target(settings: Settings) -> AsyncIterator[Target]:
     """Lend one connection's worth of a target. Raises TargetAway with a hint for somebody who waits."""
-    target = Target(url, size=1)
+    target = Target(settings.target_url(), size=1, pooler=settings.pooler)
     try:
         await target.connect()
     except TargetAway as error:

@@ -18,6 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 EXIT_STATUS: tuple[tuple[type[LiteferryError], int], ...] = (
     (errors.ConfigError, 2),
     (errors.CutoverRefused, 1),
+    (errors.CommandRefused, 1),
     (errors.ValueRefused, 5),
     (errors.SourceError, 3),
     (errors.TargetError, 4),

@@ -92,9 +92,9 @@ async def _plan(settings: Settings, specs: Sequence[SourceSpec]) -> list[Planned
     if settings.existing_tables != "adopt":
         # no connection is kept for as long as the sources are read
         planned = await _plan_all(settings, specs, None)
-        async with offline_target(settings.target_url()) as target:
+        async with offline_target(settings) as target:
             return [replace(p, existing=await checks.existing_tables(target, p.plan)) for p in planned]
-    async with offline_target(settings.target_url()) as target:
+    async with offline_target(settings) as target:
         planned = await _plan_all(settings, specs, target)
         return [replace(p, existing=await checks.existing_tables(target, p.plan)) for p in planned]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import click
 
-from .app import VERBS, cli
+from .app import VERBS, cli, verb
 
 #: What each exit status says; the classes of error behind them are in options.EXIT_STATUS.
 EXIT_MEANINGS = {
@@ -43,7 +43,7 @@ standard error: what is wrong in one line, and what to try in a second.
 
 def cli_markdown() -> str:
     """Return the page that describes every verb."""
-    return "".join([_HEAD, *_statuses(), *(part for verb in VERBS for part in _verb(verb))])
+    return "".join([_HEAD, *_statuses(), *(part for name in VERBS for part in _section(verb(name)))])
 
 
 def _statuses() -> Iterator[str]:
@@ -51,13 +51,13 @@ def _statuses() -> Iterator[str]:
     yield from (f"| {status} | {meaning} |\n" for status, meaning in EXIT_MEANINGS.items())
 
 
-def _verb(verb: click.Command) -> Iterator[str]:
-    context = click.Context(verb, info_name=f"{cli.name} {verb.name}")
-    usage = " ".join([f"liteferry {verb.name}", *verb.collect_usage_pieces(context)])
+def _section(command: click.Command) -> Iterator[str]:
+    context = click.Context(command, info_name=f"{cli.name} {command.name}")
+    usage = " ".join([f"liteferry {command.name}", *command.collect_usage_pieces(context)])
     # click's mark for "leave the lines as they are" is nothing to read
-    told = inspect.cleandoc(verb.help or "").replace("\b\n", "")
-    yield f"\n## {verb.name}\n\n```\n{usage}\n```\n\n{told}\n\n"
-    for option in verb.params:
+    told = inspect.cleandoc(command.help or "").replace("\b\n", "")
+    yield f"\n## {command.name}\n\n```\n{usage}\n```\n\n{told}\n\n"
+    for option in command.params:
         record = option.get_help_record(context)
         if isinstance(option, click.Option) and record is not None:
             yield f"- `{record[0]}`: {record[1]}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,11 @@ def run(config: Path | None, **given: Any) -> None:
     """Move SOURCE... to PostgreSQL: copy, catch up, stream until stopped.
 
     SOURCE is a SQLite file, several, or a folder (default: SQLITE_DIR). A restart goes on where it was.
-    SIGTERM stops cleanly; SIGUSR1 is `liteferry cutover`.
+    SIGTERM stops cleanly; SIGUSR1 is `liteferry cutover`; SIGHUP reads the settings again.
     """
-    settings = settings_from(config, **given)
+    read = partial(settings_from, config, **given)
+    settings = read()
     log.configure(settings.log_level, settings.log_format)
     for wrong, meant in mistyped_variables(os.environ, type(settings).model_fields).items():
         logger.warning("a variable that is no setting", name=wrong, meant=meant)
-    asyncio.run(service.serve_forever(settings, list_sources(settings)))
+    asyncio.run(service.serve_forever(settings, list_sources(settings), read))

@@ -90,3 +90,8 @@ def printable(text: str) -> str:
 def to_json(value: Any) -> str:
     """Return JSON as every verb prints it; ASCII, so that no terminal and no pipe can object."""
     return json.dumps(value, indent=2)
+
+
+def to_line(value: Any) -> str:
+    """Return JSON on one line, for a stream of objects."""
+    return json.dumps(value)

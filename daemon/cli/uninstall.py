@@ -91,7 +91,7 @@ def _refuse_fenced(found: dict[Path, Installed], lift_fence: bool, yes: bool) ->
 async def _uninstall(settings: Settings, found: dict[Path, Installed], lift_fence: bool) -> None:
     """Do the target's side first: the id by which it knows a source goes with the triggers."""
     if settings.target is not None:
-        async with offline_target(settings.target_url()) as target:
+        async with offline_target(settings) as target:
             for path, installed in found.items():
                 await _forget(target, path, installed)
     for path, installed in found.items():

@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from config.errors import ControlError
+from config.settings import Settings
 from daemon.control import ask
 from daemon.report import files
 from daemon.whoami import whoami
 
 from .options import control_option, json_option, settings_from
-from .text import count, duration, percent, plural, to_json
+from .passes import Passes, line
+from .text import count, duration, percent, plural, to_json, to_line
+
+#: Between two passes, where the daemon itself makes none.
+SELDOM_SECONDS = 300.0
 
 #: Between two looks at how far the daemon is.
 LOOK_SECONDS = 0.5
@@ -31,6 +37,8 @@ ERASE_LINE = "\r\x1b[K"
 @click.option("--incremental", is_flag=True, help="Only what was written since all was last found equal.")
 @click.option("--table", metavar="T", help="Compare one table.")
 @click.option("--repair", is_flag=True, help="Make equal on PostgreSQL exactly the rows that differ.")
+@click.option("--follow", is_flag=True, help="Compare what is written again and again until Ctrl-C.")
+@click.option("--every", metavar="TIME", help="Time between passes (default: recheck_interval).")
 @click.option(
     "--report", metavar="DIR|FILE", type=click.Path(path_type=Path), help="Write the report: JSON, a page."
 )
@@ -52,6 +60,8 @@ def verify(
     incremental: bool,
     table: str | None,
     repair: bool,
+    follow: bool,
+    every: str | None,
     report: Path | None,
     check_report: Path | None,
     as_json: bool,
@@ -60,14 +70,24 @@ def verify(
 
     The running daemon reads each chunk on both sides at one position of the change log, so live data is no
     hindrance and nothing is locked. Nothing is changed unless --repair says so. Ctrl-C ends it. Exit status
-    0 when all is equal, 1 when something differs.
+    0 when all is equal, 1 when something differs; with --follow at the end, which comes with Ctrl-C, the
+    daemon's end or a cutover.
     """
     if check_report is not None:
         context.exit(_check(check_report))
     for one, other in ((detailed, "--detailed"), (repair, "--repair"), (incremental, "--incremental")):
         if counts and one:
             raise click.UsageError(f"--counts and {other} cannot be combined")
+    single = (detailed, "--detailed"), (incremental, "--incremental"), (report is not None, "--report")
+    for one, other in single:
+        if follow and one:
+            raise click.UsageError(f"--follow and {other} cannot be combined")
+    if every is not None and not follow:
+        raise click.UsageError("--every goes with --follow")
     wish = {"counts_only": counts, "table": table, "samples": detailed, "repair": repair}
+    if follow:
+        settings = settings_from(config, control=control, recheck_interval=every)
+        context.exit(_follow(settings, {**wish, "by": whoami()}, as_json))
     socket = settings_from(config, control=control).control
     answer = asyncio.run(_ask(socket, {**wish, "incremental": incremental, "by": whoami()}))
     samples = answer.pop("samples", [])
@@ -79,6 +99,19 @@ def verify(
         # the verdict is the last line
         click.echo("\n".join([*told, answer["verdict"]]))
     context.exit(0 if answer["equal"] else 1)
+
+
+def _follow(settings: Settings, wish: dict[str, Any], as_json: bool) -> int:
+    """Compare pass after pass; return the exit status."""
+    every = settings.recheck_interval or SELDOM_SECONDS
+    following = Passes(settings.control, wish, every, partial(_ask, settings.control))
+    try:
+        why = asyncio.run(following.run(lambda told: click.echo(to_line(told) if as_json else line(told))))
+        click.echo(f"ended: {why}", err=True)
+    except KeyboardInterrupt:
+        if following.equal is None:
+            raise
+    return 0 if following.equal else 1
 
 
 async def _ask(socket: Path, wish: dict[str, Any]) -> dict[str, Any]:
@@ -140,6 +173,8 @@ def _compared(entry: dict[str, Any], samples: list[dict[str, Any]]) -> Iterator[
         repaired = f", {entry['repaired']:,} repaired" if entry["repaired"] else ""
         yield "  " + ", ".join(f"{entry[kind]:,} {kind}" for kind in kinds) + repaired
         yield from (_sampled(samples) if samples else (f"  {detail}" for detail in entry["details"]))
+    if entry["unreturned"]:
+        yield f"  {plural(entry['unreturned'], 'row')} kept aside: SQLite cannot hold what is there"
     if entry["repair_pending"]:
         yield "  is read again in the background: rows with one unique value stood in each other's way"
     for one in entry["structure"]:

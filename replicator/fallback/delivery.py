@@ -6,6 +6,7 @@ Each row is read again: a column's affinity may have made something else of a va
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -57,6 +58,14 @@ class Ways:
     def key_of(self, row: Row) -> Row:
         """Return the key of a row, of either side."""
         return tuple(row[i] for i in self.plan.key_places)
+
+    def source_keys(self, block: Block) -> list[Row]:
+        """Return the source's keys of all that a block brings, but for those that it cannot have."""
+        keys = []
+        for key in (*block.gone, *map(self.key_of, block.rows)):
+            with contextlib.suppress(Unspeakable):
+                keys.append(self.inverse.key(key))
+        return keys
 
 
 def ways(plans: Mapping[int, TablePlan]) -> dict[int, Ways]:

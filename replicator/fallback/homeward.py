@@ -7,10 +7,12 @@ when that is committed. A crash between the two commits has the same keys read a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 import structlog
@@ -30,7 +32,9 @@ from replicator.faults import ours, source_error
 from replicator.preflight import structure, take_up
 from replicator.state import State
 from replicator.target import CONTROL, Connection
+from replicator.values import Row
 from triggers import homecoming, refit
+from triggers.identifier import literal
 from triggers.session import Session
 from triggers.statements import load
 
@@ -45,6 +49,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger("liteferry.fallback")
 
 SQL = load("replicator", "fallback.sql")
+
+R = TypeVar("R")
 
 #: Between two looks at the key log. A notification from the triggers would come sooner, and would have all of
 #: the application's commits wait for one another.
@@ -86,12 +92,26 @@ class Homeward:
         Never ends with an error: the tables are the application's now.
         """
         self._ways = ways(self._pipeline.plans)
+        comparing = self._compare()
         try:
             while self._pipeline.facts.state in AWAY:
                 rest = await self._turn()
+                if comparing.done():
+                    comparing.result()
                 await asyncio.sleep(rest)
         finally:
+            comparing.cancel()
+            await asyncio.wait([comparing])
             await self.close()
+
+    def _compare(self) -> asyncio.Task[None]:
+        """Have all tables compared now and then."""
+        # it needs what needs this
+        from .comparison import HomeComparison
+
+        known = self._pipeline.registration.known_state is State.CUT_OVER
+        work = HomeComparison(self._pipeline).run(known=known)
+        return asyncio.create_task(work, name=f"compare-{self._pipeline.path.name}")
 
     async def _turn(self) -> float:
         """Do what there is to do; return how long to rest."""
@@ -99,7 +119,7 @@ class Homeward:
             async with self.applying:
                 if self._pipeline.facts.state is State.CUT_OVER:
                     await self.look()
-                    if self.facts.armed and not self.facts.objections and self.facts.pending:
+                    if self._may_bring():
                         await self.bring()
         except Exception as raised:
             error = ours(raised)
@@ -110,6 +130,11 @@ class Homeward:
             log.info("recovered", source=str(self._pipeline.path))
         self.facts.error = None
         return LOOK_SECONDS
+
+    def _may_bring(self) -> bool:
+        facts = self.facts
+        paused = self._pipeline.facts.paused is not None
+        return bool(facts.armed and facts.pending and not facts.objections and not paused)
 
     async def _failed(self, error: LiteferryError) -> float:
         self.facts.error = str(error)
@@ -183,10 +208,86 @@ class Homeward:
             await self._look_at_source()
             return await self._bring()
 
-    async def _bring(self) -> bool:
+    @asynccontextmanager
+    async def level(self) -> AsyncIterator[Connection]:
+        """Bring home all that a snapshot of the target has, and lend that snapshot to read from.
+
+        The caller holds `applying`: for as long as he does, the source is what the snapshot is, but for rows
+        in quarantine. Raises SchemaChanged when the source must be looked at first, CutoverRefused when the
+        application is just moved, and what `bring` raises.
+        """
+        if self._pipeline.facts.state is not State.CUT_OVER:
+            raise CutoverRefused(
+                f"{self._pipeline.path.name} is {self._pipeline.facts.state.value}: the comparison has ended"
+            )
+        async with (
+            self._pipeline.target.connection() as frozen,
+            frozen.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            await frozen.execute(SQL["exact"])
+            await self._bring(await frozen.fetchval(SQL["share"]))
+            failpoint.reach("fallback.level")
+            yield frozen
+
+    @asynccontextmanager
+    async def aligned(
+        self, session: Session, look: Callable[[sqlite3.Connection], R]
+    ) -> AsyncIterator[tuple[R, Connection]]:
+        """Look at the source, and lend a snapshot of the target in which it has the very same rows."""
+
+        def looked(connection: sqlite3.Connection) -> R:
+            # a VACUUM may have numbered keyless rows anew, also when nothing waits
+            homecoming.refuse_changed(connection, self._accepted)
+            return look(connection)
+
+        async with self.applying, self._leveled(session, looked) as both:
+            yield both
+
+    @asynccontextmanager
+    async def _leveled(
+        self, session: Session, look: Callable[[sqlite3.Connection], R]
+    ) -> AsyncIterator[tuple[R, Connection]]:
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                frozen = await stack.enter_async_context(self.level())
+                seen = await self._ask(session, look)
+            except SchemaChanged:
+                # another snapshot is needed: in this one nothing tells that tables must be read as a whole
+                await stack.aclose()
+                await self._look_at_source()
+                frozen = await stack.enter_async_context(self.level())
+                seen = await self._ask(session, look)
+            yield seen, frozen
+
+    async def _ask(self, session: Session, look: Callable[[sqlite3.Connection], R]) -> R:
+        try:
+            return await session.run(look)
+        except sqlite3.Error as error:
+            raise source_error(session, error) from error
+
+    async def requeue(self, number: int, keys: Sequence[Row]) -> None:
+        """Have rows of a table brought home once more, by their keys on the target; without keys all of them.
+
+        Raises TargetAway.
+        """
+        async with self._pipeline.target.connection() as connection, connection.transaction():
+            await connection.execute(CONTROL["identify"])
+            await connection.execute(SQL["exact"])
+            if not keys:
+                await connection.execute(SQL["mark_whole"], self._source_id, [number])
+                return
+            columns = [list(column) for column in zip(*keys, strict=True)]
+            statement = keylog.requeue_sql(self._pipeline.plans[number])
+            await connection.execute(statement, self._source_id, number, *columns)
+
+    async def _bring(self, snapshot: str | None = None) -> bool:
+        """Bring home what waits, as of now or of a snapshot that another transaction shares."""
         memory = self._pipeline.settings.batch_memory_mb << 20
         target = self._pipeline.target
         async with target.connection() as connection, connection.transaction(isolation="repeatable_read"):
+            if snapshot is not None:
+                # it takes no parameters
+                await connection.execute(f"SET TRANSACTION SNAPSHOT {literal(snapshot)}")
             await connection.execute(CONTROL["identify"])
             await connection.execute(SQL["exact"])
             load = await backlog.read(connection, self._source_id, self._pipeline.plans, memory)
@@ -196,8 +297,9 @@ class Homeward:
             failpoint.reach("fallback.after_read")
             with load.spool:
                 done = await self._deliver(load, memory)
-            failpoint.reach("fallback.after_source")
-            await self._settle(connection, done)
+                failpoint.reach("fallback.after_source")
+                await self._settle(connection, load, done)
+                self._note_touched(load)
             failpoint.reach("fallback.before_commit")
         failpoint.reach("fallback.after_commit")
         await self._brought(load, done)
@@ -219,8 +321,9 @@ class Homeward:
             self._session = session
         return self._session
 
-    async def _settle(self, connection: Connection, done: Delivered) -> None:
+    async def _settle(self, connection: Connection, load: Backlog, done: Delivered) -> None:
         """Note what is home: refused rows kept, the log emptied, the way forward moved behind our writes."""
+        await self._replace_left(connection, load)
         for number in {r.table_id for r in done.refused}:
             await self._keep(connection, number, [r for r in done.refused if r.table_id == number])
         await connection.execute(SQL["release"], self._source_id)
@@ -232,6 +335,18 @@ class Homeward:
                 f"the position on the target is no longer {facts.position}: another liteferry is at work",
                 hint="stop the other daemon; only one may run per source",
             )
+
+    async def _replace_left(self, connection: Connection, load: Backlog) -> None:
+        """Forget rows of the source that the target never got where it has had others under their keys since.
+
+        They are gone from the source by now: what is there is the target's.
+        """
+        left = self._pipeline.facts.quarantined
+        known = self._ways or ways(self._pipeline.plans)
+        for block in load.spool if left.keys() & load.entries.keys() else ():
+            if left.get(block.table_id):
+                keys = known[block.table_id].source_keys(block)
+                await self._pipeline.quarantine.release(connection, block.table_id, keys)
 
     async def _keep(self, connection: Connection, number: int, refused: Sequence[Refused]) -> None:
         plan = self._pipeline.plans[number]
@@ -247,10 +362,23 @@ class Homeward:
         facts.changes += entries
         facts.rows += done.written + done.deleted
         facts.pending = 0
+        if self._pipeline.facts.quarantined.keys() & load.entries.keys():
+            await self._pipeline.quarantine.count(self._pipeline.target)
         log.debug("brought home", entries=entries, written=done.written, deleted=done.deleted)
         if done.refused or facts.quarantined:
             async with self._pipeline.target.connection() as connection:
                 await self.count(connection)
+
+    def _note_touched(self, load: Backlog) -> None:
+        """Let an incremental comparison know which rows to look at; here by the keys of the target."""
+        touched = self._pipeline.facts.touched
+        for number in load.whole:
+            touched.forget(number)
+        for block in load.spool:
+            if block.table_id not in load.whole:
+                places = self._pipeline.plans[block.table_id].key_places
+                touched.note(block.table_id, block.gone)
+                touched.note(block.table_id, [tuple(row[i] for i in places) for row in block.rows])
 
     async def _look_at_source(self) -> None:
         """Go on with a source whose schema has moved behind the fence, if its tables are those of the plan.

@@ -116,6 +116,35 @@ def whole_sql(plan: TablePlan) -> str:
     return "SELECT " + ", ".join(f"t.{quote(c.target)}" for c in plan.record) + f" FROM {plan.qualified} AS t"
 
 
+def _given(plan: TablePlan, first: int) -> tuple[str, str]:
+    """Return rows of keys given as one array per column, parameters from `first` on, and a key's text."""
+    names = [f"k{i}" for i in range(len(plan.key_places))]
+    arrays = ", ".join(
+        f"${i}::{base(plan.record[place].pg_type)}[]" for i, place in enumerate(plan.key_places, first)
+    )
+    key = "ARRAY[" + ", ".join(f"k.{name}::text" for name in names) + "]"
+    return f"unnest({arrays}) WITH ORDINALITY AS k({', '.join(names)}, place)", key
+
+
+def requeue_sql(plan: TablePlan) -> str:
+    """Return the statement that logs keys once more. Parameters: source, table, one array per key column."""
+    rows, key = _given(plan, 3)
+    return f"INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT $1, $2, {key} FROM {rows}"
+
+
+def kept_sql(plan: TablePlan) -> str:
+    """Return the query for the places, from 1, of those keys that are kept aside.
+
+    Parameters as those of `requeue_sql`.
+    """
+    rows, key = _given(plan, 3)
+    hashed = f"encode(sha256(convert_to({key}::text, 'UTF8')), 'hex')"
+    return (
+        f"SELECT k.place FROM {rows} WHERE EXISTS (SELECT FROM liteferry.back_quarantine AS q "
+        f"WHERE q.source_id = $1 AND q.table_id = $2 AND q.key_hash = {hashed})"
+    )
+
+
 def keep_sql(plan: TablePlan) -> str:
     """Return the statement that keeps rows that the source refuses.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,7 +54,16 @@ class BackGates:
     max_age: float
 
 
-def reasons(facts: Fallback, names: dict[int, str], gates: BackGates, now: float) -> list[str]:
+def differing(numbers: Collection[int], names: Mapping[int, str]) -> list[str]:
+    """Return what to say of tables whose rows are known to differ; nothing when there are none. Pure."""
+    known = [repr(names[n]) for n in sorted(numbers) if n in names]
+    shown = ", ".join(known[:3]) + (" ..." if len(known) > 3 else "")
+    return (
+        [f"a verification has found other rows in {shown}: see `liteferry verify --repair`"] if known else []
+    )
+
+
+def reasons(facts: Fallback, names: Mapping[int, str], gates: BackGates, now: float) -> list[str]:
     """Return why a rollback of one cut-over source may not begin; nothing when it may. Pure."""
     if facts.armed is None:
         return ["the way back has not been looked at yet"]

@@ -51,6 +51,14 @@ SELECT set_config('DateStyle', 'ISO', true), set_config('extra_float_digits', '3
     set_config('idle_in_transaction_session_timeout', '30min', true),
     set_config('row_security', 'off', true)
 
+-- share --
+-- let another transaction see what this one sees
+SELECT pg_export_snapshot()
+
+-- kept_in --
+-- how many rows of one table are kept
+SELECT count(*) FROM liteferry.back_quarantine WHERE source_id = $1 AND table_id = $2
+
 -- pending --
 -- how many entries wait, and the age of the oldest in seconds
 SELECT count(*) AS entries,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ from tests.fault.scene import (
 from tests.fixtures.daemon import StartDaemon
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.sqlite import MakeSource
-from tests.processes import command
+from tests.processes import execute_product
 
 #: Long enough for the system to give the connection up, and for the server to end our idle transaction.
 NOTICED, ENDED = 25, 60
@@ -118,11 +119,8 @@ async def test_a_black_hole_is_noticed_and_leaves_no_lock_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The target counts as away within seconds, and the server ends the transaction that nobody will end."""
-
-    def from_afar(*arguments: object) -> list[str]:
-        return ["ip", "netns", "exec", wire.namespace, *command(*arguments)]
-
-    monkeypatch.setattr("tests.fixtures.daemon.command", from_afar)
+    from_afar = functools.partial(execute_product, through=["ip", "netns", "exec", wire.namespace])
+    monkeypatch.setattr("tests.fixtures.daemon.start_product", from_afar)
     path = make_archive(make_source, rows=500)
     writing = writer(path, rate=50)
     running = await started(daemon, path, far_url)

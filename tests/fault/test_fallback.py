@@ -302,6 +302,8 @@ async def test_a_schema_that_was_there_before_us_is_put_aside_again_and_comes_ba
     running = daemon(path, target_url, env=HASTY, args=("--config", adoptee.configuration(tmp_path)))
     await asyncio.to_thread(running.wait_ready)
     await asyncio.to_thread(running.cutover, max_pause=30)
+    # what is validated behind the cutover is not valid before that, and would not come again
+    await asyncio.to_thread(running.wait_log, "foreign keys and statistics are done")
     before = await dump(target_url)
     on_target(
         target_url,

@@ -63,8 +63,10 @@ IN_COPIER = (
 
 IN_CUTOVER = (
     "cutover.after_journal",
+    "cutover.before_lock",
     "cutover.after_lock",
     "cutover.after_drain",
+    "cutover.after_check",
     "cutover.before_fence",
     "cutover.after_fence",
     "cutover.after_decision",
@@ -101,6 +103,7 @@ def test_every_named_point_is_in_these_tests() -> None:
         "compaction.before_commit",
         "compaction.after_commit",
         "recapture.after_install",
+        "tail.reading",
     )
     tested = (
         *elsewhere,

@@ -18,7 +18,7 @@ SLOW = "import signal, sys; sys.stdout.write('importing\\n'); sys.stdout.flush()
 @pytest.mark.parametrize("verb", ["run", "check", "plan", "status", "cutover", "demo"])
 def test_while_modules_are_imported(tmp_path: Path, verb: str) -> None:
     """Most of a command's first second."""
-    (tmp_path / "asyncpg.py").write_text(SLOW)
+    (tmp_path / "pydantic_settings.py").write_text(SLOW)
     env = clean_environment()
     env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), env["PYTHONPATH"]])
     pipe = subprocess.PIPE

@@ -33,7 +33,11 @@ def full() -> dict[str, Any]:
         "oldest_unapplied_seconds": 2.5, "heartbeat_age_seconds": 3.5, "estimated_catch_up_seconds": 4.5,
         "position": 5, "consistent": True, "target_connected": False, "error": None, "retries": 6,
         "missing": True,
-        "journal_mode": "wal", "source_bytes": 7, "wal_bytes": 8, "log_entries": 9, "disk_free_bytes": 10,
+        "journal_mode": "wal", "source_bytes": 7, "wal_bytes": 8,
+        "paused": {"since": "2026-11-22T11:40:00Z", "before": "streaming"}, "wal_used_bytes": 81,
+        "write_wait_seconds": 0.25, "throttled_seconds": 82.5,
+        "throttle": {"active": True, "limit_rows_per_second": 83, "factor": 0.125, "by": "disk"},
+        "log_entries": 9, "disk_free_bytes": 10,
         "log_compacted": 23, "disk_low": True, "stale_tables": 24, "repaired_rows": 25,
         "unexplained_changes": 26, "comparison_age_seconds": 27.5,
         "verification_age_seconds": 30.5, "verification_equal": True, "quarantined": 29,
@@ -85,6 +89,14 @@ EXPECTED: Series = {
     ("liteferry_retries_total", SOURCE): 6,
     ("liteferry_source_bytes", SOURCE): 7,
     ("liteferry_source_wal_bytes", SOURCE): 8,
+    ("liteferry_source_paused", SOURCE): 1,
+    ("liteferry_source_wal_used_bytes", SOURCE): 81,
+    ("liteferry_source_write_wait_seconds", SOURCE): 0.25,
+    ("liteferry_throttled_seconds_total", SOURCE): 82.5,
+    ("liteferry_throttle_active", SOURCE): 1,
+    ("liteferry_throttle_limit_rows_per_second", SOURCE): 83,
+    ("liteferry_throttle_factor_ratio", SOURCE): 0.125,
+    ("liteferry_throttle_cause", (("by", "disk"), *SOURCE)): 1,
     ("liteferry_change_log_entries", SOURCE): 9,
     ("liteferry_log_compacted_total", SOURCE): 23,
     ("liteferry_disk_low", SOURCE): 1,
@@ -157,7 +169,7 @@ def test_unknown_values_are_nan_and_no_series_vanishes() -> None:
 
     assert names(exported) == {metric.name for metric in METRICS}
     for name, labels in EXPECTED:
-        if not name.endswith(("_info", "_state", "_outcome")):
+        if not name.endswith(("_info", "_state", "_outcome", "_paused", "_cause")):
             assert math.isnan(exported[name, labels]), name
 
 

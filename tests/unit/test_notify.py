@@ -35,9 +35,18 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
         (lambda n: n.status("3 changes pending"), "STATUS=3 changes pending"),
         (lambda n: n.status("one\nREADY=1"), "STATUS=one READY=1"),
         (lambda n: n.stopping("finishing a batch"), "STOPPING=1\nSTATUS=finishing a batch"),
+        (lambda n: n.stopping("", 12.5), "STOPPING=1\nEXTEND_TIMEOUT_USEC=12500000"),
         (lambda n: n.watchdog(), "WATCHDOG=1"),
     ],
-    ids=["ready", "ready with status", "status", "status of two lines", "stopping", "watchdog"],
+    ids=[
+        "ready",
+        "ready with status",
+        "status",
+        "status of two lines",
+        "stopping",
+        "stopping for long",
+        "watchdog",
+    ],
 )
 def test_each_state_is_one_message(manager: tuple[socket.socket, str], send: Send, message: str) -> None:
     """The text is what sd_notify would send; a line break in a status begins no new assignment."""

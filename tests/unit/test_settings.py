@@ -362,6 +362,22 @@ class TestSecrets:
 
         assert "only one" in message and "s3cret" not in message
 
+    def test_a_credential_of_the_service_manager_is_found_by_itself(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Unless a file is named; one that is there beside a password in the URL is refused as well."""
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+        target = "postgresql://ferry@db/app"
+        assert load(target=target).target_url() == target
+
+        (tmp_path / "target-password").write_text("handed over\n")
+        (tmp_path / "pw").write_text("named\n")
+
+        assert load(target=target).target_url() == "postgresql://ferry:handed%20over@db/app"
+        named = load(target=target, target_password_file=tmp_path / "pw")
+        assert named.target_url() == "postgresql://ferry:named@db/app"
+        assert "there is a credential 'target-password'" in str(refusal(target=self.url))
+
     @pytest.mark.parametrize("content", [b"", b"\n", b"\xff", None])
     def test_a_password_file_without_a_password_is_refused(
         self, tmp_path: Path, content: bytes | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from replicator.state import State, advance, overall
+from replicator.state import State, advance, may_pause, overall
 
 #: Every step that is allowed, besides staying and failing; anything else is a mistake of the engine's.
 ALLOWED = {
@@ -14,6 +14,7 @@ ALLOWED = {
     (State.PREFLIGHT, State.CUTTING_OVER),
     (State.PREFLIGHT, State.CUT_OVER),
     (State.PREFLIGHT, State.FINISHED),
+    (State.PREFLIGHT, State.PAUSED),
     (State.SNAPSHOT, State.CATCH_UP),
     (State.SNAPSHOT, State.PAUSED),
     (State.CATCH_UP, State.STREAMING),
@@ -32,7 +33,6 @@ ALLOWED = {
     (State.ROLLED_BACK, State.FINISHED),
     (State.PAUSED, State.SNAPSHOT),
     (State.PAUSED, State.CATCH_UP),
-    (State.PAUSED, State.STREAMING),
     (State.FAILED, State.PREFLIGHT),
 }
 
@@ -53,6 +53,15 @@ def test_every_state_but_the_last_can_be_left(state: State) -> None:
     """Nothing ends in a corner: a failed or paused source can go on."""
     ways = {to for to in State if (state, to) in ALLOWED}
     assert bool(ways) is (state is not State.FINISHED)
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_pause_can_be_ordered_while_rows_are_carried_over(state: State) -> None:
+    """Not while writes are being moved, nor where nothing is carried over: from every state."""
+    carrying = {State.PREFLIGHT, State.SNAPSHOT, State.CATCH_UP, State.STREAMING, State.CUT_OVER}
+    assert may_pause(state) is (state in carrying | {State.PAUSED})
+    if may_pause(state) and state is not State.CUT_OVER:
+        assert advance(state, State.PAUSED) is State.PAUSED
 
 
 def test_no_sources_are_new() -> None:

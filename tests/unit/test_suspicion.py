@@ -79,13 +79,13 @@ def test_a_routine_comparison_says_nothing_about_what_comes_later() -> None:
 
 def test_the_routine_comes_round() -> None:
     """After each interval, at once when pressed, and never with an interval of 0."""
-    routine = Routine(100.0)
+    routine = Routine(lambda: 100.0)
     assert routine.due_in(0.0) is None
     routine.begin(10.0)
     assert (routine.due_in(10.0), routine.due_in(60.0), routine.due_in(200.0)) == (100.0, 50.0, 0.0)
     routine.press(20.0)
     assert routine.due_in(20.0) == 0.0
-    never = Routine(0.0)
+    never = Routine(lambda: 0.0)
     never.begin(10.0)
     never.press(10.0)
     assert never.due_in(1e9) is None

@@ -144,7 +144,7 @@ async def test_overlong_request_lines_are_refused(client: Client) -> None:
         assert head.startswith(b"HTTP/1.0 400") or head.startswith(b"HTTP/1.1 400")
 
 
-async def test_health_fails_only_when_the_migration_failed(client: Client, view: CannedView) -> None:
+async def test_health_fails_only_when_failed_or_stuck(client: Client, view: CannedView) -> None:
     """Lag, a lost target or a pause are no reason to restart the daemon."""
     for make in (statuses.ready, statuses.target_away, statuses.snapshot, statuses.minimal):
         view.current = make()
@@ -153,6 +153,10 @@ async def test_health_fails_only_when_the_migration_failed(client: Client, view:
 
     view.current = statuses.failed()
     assert (await client.get("/healthz")).status == 503
+
+    view.current = {**statuses.ready(), "stalled": "reading 'app.db' has not got on for 61 s"}
+    answer = await client.get("/healthz")
+    assert (answer.status, await answer.text()) == (503, "reading 'app.db' has not got on for 61 s\n")
 
 
 @pytest.mark.parametrize("make", [statuses.ready, statuses.lagging, statuses.cut_over])
