@@ -2,8 +2,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint reference bench soak test-pg test-matrix test-systemd test-image fuzz-schemas \
-    fuzz-sqlite wheels audit clean
+.PHONY: help demo test check lint reference bench screenshots soak test-pg test-matrix test-systemd test-image \
+    fuzz-schemas fuzz-sqlite wheels audit clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -56,6 +56,9 @@ reference: $(VENV)/.dev ## write the references that are made of the code: comma
 
 bench: $(VENV)/.dev ## measure snapshot, streaming and cutover
 	$(BIN)/python -m bench $(ARGS)
+
+screenshots: $(VENV)/.dev ## take the pictures of the dashboard in docs/images anew (needs chromium)
+	$(BIN)/python -m tests.web.screenshots $(ARGS)
 
 soak: $(VENV)/.dev ## the long runs, off by default
 	$(BIN)/pytest -m soak $(ARGS)
