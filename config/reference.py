@@ -42,6 +42,11 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "read_slice_ms",
         "read_slice_ms_rollback",
     ),
+    "How far the copy holds itself back": (
+        "throttle_rows_per_second",
+        "throttle_wal_mb",
+        "throttle_write_latency_ms",
+    ),
     "How often": (
         "poll_interval",
         "heartbeat_interval",
@@ -61,6 +66,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Limits": (
         "install_timeout",
         "max_pause",
+        "cutover_check",
         "ready_max_pending",
         "ready_max_age",
         "verify_max_age",

@@ -23,12 +23,13 @@ from .fields.rhythm import Rhythm
 from .fields.scope import Scope
 from .fields.shape import Shape
 from .fields.target import Target
+from .fields.throttle import Throttle
 from .names import SHARED_NAMES, variable_of
 from .problems import Given, in_words
 
 
 # the last base comes first: pydantic takes the fields in the reverse order
-class Settings(Hooks, Reach, Limits, Rhythm, Amounts, Shape, Target, Scope, BaseSettings):
+class Settings(Hooks, Reach, Throttle, Limits, Rhythm, Amounts, Shape, Target, Scope, BaseSettings):
     """Hold every setting; `load` makes one, with the layers applied and errors put into words."""
 
     model_config = SettingsConfigDict(

@@ -29,6 +29,7 @@ Command = Callable[..., Awaitable[dict[str, Any]]]
 
 #: What a command takes, and of which type.
 CUTOVER: Parameters = {"max_pause": (float, int, NoneType), "rehearse": bool, "dry_run": bool}
+THROTTLE: Parameters = {"rows_per_second": (int, NoneType), "reset": bool}
 PAUSE: Parameters = {"source": (str, NoneType)}
 QUARANTINE: dict[str, Parameters] = {
     "list": {"table": (str, NoneType), "limit": int},
@@ -56,6 +57,7 @@ def build_control(supervisor: Supervisor) -> web.Application:
     app.router.add_post("/control/finish", _answering(supervisor.moves.finish, {}))
     app.router.add_post("/control/pause", _answering(supervisor.pauses.pause, PAUSE))
     app.router.add_post("/control/resume", _answering(supervisor.pauses.resume, PAUSE))
+    app.router.add_post("/control/throttle", _answering(supervisor.throttling.throttle, THROTTLE))
     app.router.add_post("/control/aftercare", _answering(supervisor.aftercare, {}))
     app.router.add_post("/control/verify", _answering(supervisor.verification.run, VERIFY, attended=True))
     for name, known in QUARANTINE.items():

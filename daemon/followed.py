@@ -13,6 +13,7 @@ from replicator.crew import Slots
 from replicator.pipeline import Pipeline
 from replicator.presence import Identity
 from replicator.target import Target
+from replicator.throttle import Allowance
 
 from .work import answered, of_source
 
@@ -25,7 +26,14 @@ class Followed:
         self.target = target
         self.pipelines: list[Pipeline] = []
         self._places: dict[Pipeline, list[Placed]] = {}
-        self._slots = Slots(asyncio.Semaphore(settings.parallel))
+        self._slots = Slots(
+            asyncio.Semaphore(settings.parallel), allowance=Allowance(settings.throttle_rows_per_second)
+        )
+
+    @property
+    def allowance(self) -> Allowance:
+        """Return how many rows per second all of them may be read with."""
+        return self._slots.allowance
 
     def add(self, pipeline: Pipeline, places: Sequence[Placed]) -> None:
         """Follow one more source, which comes with tables for some places."""

@@ -27,14 +27,8 @@ DASHBOARD = Path(__file__).parent / "dashboard"
 ASSETS = {
     "index.html": "text/html",
     "style.css": "text/css",
-    "app.js": "text/javascript",
-    "model.js": "text/javascript",
-    "view.js": "text/javascript",
-    "sources.js": "text/javascript",
-    "dom.js": "text/javascript",
-    "chart.js": "text/javascript",
-    "format.js": "text/javascript",
     "favicon.svg": "image/svg+xml",
+    **{script.name: "text/javascript" for script in sorted(DASHBOARD.glob("*.js"))},
 }
 METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -38,6 +38,7 @@ STATES = (
     "failed",
 )
 OUTCOMES = ("cut_over", "rehearsed", "refused", "failed")
+CAUSES = ("operator", "source_wal", "write_latency", "disk")
 BACK_OUTCOMES = ("rolled_back", "rehearsed", "refused", "failed")
 
 
@@ -128,6 +129,25 @@ def _source_state(status: Status) -> Iterator[Sample]:
 def _source_info(status: Status) -> Iterator[Sample]:
     for source in _sources(status):
         yield (source["path"], source.get("schema") or "", source.get("journal_mode") or ""), 1.0
+
+
+def _throttle(field: str) -> Reader:
+    def read(status: Status) -> Iterator[Sample]:
+        for source in _sources(status):
+            yield (source["path"],), number((source.get("throttle") or {}).get(field))
+
+    return read
+
+
+def _throttle_cause(status: Status) -> Iterator[Sample]:
+    for source in _sources(status):
+        for cause, value in _one_of(CAUSES, (source.get("throttle") or {}).get("by")):
+            yield (source["path"], cause), value
+
+
+def _paused(status: Status) -> Iterator[Sample]:
+    for source in _sources(status):
+        yield (source["path"],), float(bool(source["paused"])) if "paused" in source else math.nan
 
 
 def _cutover_pause(status: Status) -> Iterator[Sample]:
@@ -281,6 +301,43 @@ METRICS: tuple[Metric, ...] = (
         "state",
     ),
     _gauge(
+        "source_paused",
+        _paused,
+        "1 while an operator has ordered that nothing is carried over, in either direction, else 0.",
+        "source",
+    ),
+    _gauge(
+        "throttle_active",
+        _throttle("active"),
+        "1 while rows are copied and compared more slowly than they could be, else 0.",
+        "source",
+    ),
+    _gauge(
+        "throttle_factor_ratio",
+        _throttle("factor"),
+        "Share of full speed that the automatic throttle leaves to copying and comparing.",
+        "source",
+    ),
+    _gauge(
+        "throttle_limit_rows_per_second",
+        _throttle("limit_rows_per_second"),
+        "Rows copied and compared per second at most, of all sources together; absent without a limit.",
+        "source",
+    ),
+    _gauge(
+        "throttle_cause",
+        _throttle_cause,
+        "1 for what the throttle is active for, 0 for every other.",
+        "source",
+        "by",
+    ),
+    _counter(
+        "throttled_seconds_total",
+        _source("throttled_seconds"),
+        "Time that copying and comparing have rested for the throttle, of all workers together.",
+        "source",
+    ),
+    _gauge(
         "source_missing",
         _source("missing"),
         "1 while the SQLite file that is followed is not under its name, else 0.",
@@ -309,6 +366,18 @@ METRICS: tuple[Metric, ...] = (
     ),
     _gauge("source_bytes", _source("source_bytes"), "Size of the SQLite file.", "source"),
     _gauge("source_wal_bytes", _source("wal_bytes"), "Size of the SQLite file's write-ahead log.", "source"),
+    _gauge(
+        "source_wal_used_bytes",
+        _source("wal_used_bytes"),
+        "What of the write-ahead log's file the present log takes up.",
+        "source",
+    ),
+    _gauge(
+        "source_write_wait_seconds",
+        _source("write_wait_seconds"),
+        "How long the source's write lock was waited for; measured, and present, only while rows are read.",
+        "source",
+    ),
     _gauge(
         "disk_free_bytes",
         _source("disk_free_bytes"),
@@ -361,6 +430,12 @@ METRICS: tuple[Metric, ...] = (
         "unexplained_changes_total",
         _source("unexplained_changes"),
         "Changes of the source, or of its schema, that may have changed rows without firing a trigger.",
+        "source",
+    ),
+    _counter(
+        "changes_captured_total",
+        _source("changes_captured"),
+        "Changes that the triggers have written down, heartbeats with them.",
         "source",
     ),
     _counter("changes_applied_total", _source("changes_applied"), "Changes applied to the target.", "source"),

@@ -9,19 +9,17 @@ from typing import Any
 
 import structlog
 
-from config.errors import CommandRefused, ConfigError, TargetAway
+from config.errors import CommandRefused, ConfigError
 from replicator import failpoint, orders
 from replicator.pipeline import Pipeline
 from replicator.state import State, may_pause
-from replicator.target import Connection, Target
+from replicator.target import Target
 
+from .noting import noting
 from .roster import Roster
 from .verification import Verification
 
 log = structlog.get_logger("liteferry")
-
-#: How long the target may take to note an order.
-NOTE_SECONDS = 10.0
 
 #: How long the answer waits for the work in hand; what cannot be cancelled, an index, may take longer.
 REST_SECONDS = 15.0
@@ -60,7 +58,7 @@ class Pauses:
         async with self._alone():
             chosen = [p for p in self._chosen(source) if p.facts.paused is not None]
             if chosen:
-                async with self._noting() as connection:
+                async with noting(self._target) as connection:
                     await orders.resume(connection, [p.source_id for p in chosen])
             for pipeline in chosen:
                 pipeline.pausing.lift()
@@ -97,27 +95,13 @@ class Pauses:
             )
 
     async def _note_pause(self, chosen: Sequence[Pipeline]) -> None:
-        async with self._noting() as connection:
+        async with noting(self._target) as connection:
             await orders.prepare(connection)
             noted = {p: await orders.pause(connection, p.source_id, _before(p)) for p in chosen}
         for pipeline, paused in noted.items():
             if pipeline.facts.paused is None:
                 log.info("paused", source=str(pipeline.path), before=paused.before.value)
             pipeline.pausing.order(paused)
-
-    @contextlib.asynccontextmanager
-    async def _noting(self) -> AsyncIterator[Connection]:
-        """Lend a transaction of the target for an order. Raises TargetAway."""
-        try:
-            async with asyncio.timeout(NOTE_SECONDS), self._target.transaction() as connection:
-                yield connection
-        except (TargetAway, TimeoutError) as error:
-            why = str(error) or f"the target has not answered within {NOTE_SECONDS:g} s"
-            raise TargetAway(
-                f"the order was not taken: {why}",
-                hint="it is kept on the target, so that a restart does not undo it; ask again when the "
-                "target is back. Until then nothing is carried over anyway",
-            ) from None
 
     async def _at_rest(self, chosen: Sequence[Pipeline]) -> bool:
         """Wait for some seconds until nothing is in hand; tell whether that was reached."""

@@ -37,6 +37,7 @@ from replicator.policy import check_names
 from replicator.presence import Identity
 from replicator.state import State, overall
 from replicator.target import Target
+from replicator.throttle import Allowance
 from triggers.schema import Table
 
 from .admission import Admission
@@ -86,6 +87,11 @@ class Roster:
     def pipelines(self) -> list[Pipeline]:
         """Return those that are followed."""
         return self._followed.pipelines
+
+    @property
+    def allowance(self) -> Allowance:
+        """Return how many rows per second may be read."""
+        return self._followed.allowance
 
     @property
     def state(self) -> State:

@@ -21,6 +21,7 @@ from replicator.compacting import Compacting
 from replicator.disk import DiskGuard
 from replicator.pipeline import Pipeline
 from replicator.pruning import Pruning
+from replicator.restraint import Restraint
 from replicator.upkeep import Upkeep
 
 from .attendance import present
@@ -115,6 +116,7 @@ class Schedule:
         upkeep, settings = Upkeep(pipeline), self._settings
         watch = partial(self._watch, pipeline, upkeep, DiskGuard(pipeline))
         self._add(upkeep.measure, lambda: MEASURE_SECONDS, pipeline)
+        self._add(Restraint(pipeline).look, lambda: MEASURE_SECONDS, pipeline)
         self._add(upkeep.watch_bypass, lambda: MEASURE_SECONDS, pipeline)
         self._add(upkeep.beat, lambda: settings.heartbeat_interval, pipeline)
         self._add(Pruning(pipeline).run, lambda: settings.prune_interval, pipeline)

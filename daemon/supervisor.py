@@ -28,6 +28,7 @@ from replicator.pipeline import Pipeline
 from replicator.state import State
 from replicator.status import FALLBACK_STATES
 from replicator.target import Target
+from replicator.throttle import summed
 
 from .course import Course
 from .journal import Journal
@@ -41,6 +42,7 @@ from .readiness import Readiness
 from .reload import Read, Reload
 from .roster import Roster
 from .schedule import Schedule
+from .throttling import Throttling
 from .tidying import Tidying
 from .turns import Turns
 from .verification import Verification
@@ -105,6 +107,7 @@ class Supervisor:
         self._tidying = Tidying(settings, *both, self._turns, self._moving)
         self.moves = Moves(settings, *both, self._readiness, self._turns, self._tidying, self._moving)
         self.pauses = Pauses(*both, self._verification, self._moving)
+        self.throttling = Throttling(*both)
         self.ready = asyncio.Event()
         self._journal, self._course = Journal(), Course()
 
@@ -272,6 +275,7 @@ class Supervisor:
             "clock_jumps": self._schedule.clock_jumps if self._schedule else 0,
             "stalled": self._liveness.trouble,
             "notices": [*self._reload.notices, *self._roster.notices, *self._tidying.notices],
+            "throttle": summed(p.facts.throttle.as_dict() for p in self._pipelines),
             "sources": [p.facts.as_dict() for p in self._pipelines],
         }
 

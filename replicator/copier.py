@@ -28,13 +28,12 @@ from triggers.connection import connect
 
 from . import failpoint, ledger
 from .lanes import Lane
-from .ledger import LaneRecord
 from .paging import Pace, decode, encode
-from .plan import TablePlan
 from .pooler import Pooler
 from .presence import Identity, refuse_absence
 from .reader import read_page
 from .target import Target, describe
+from .throttle import Throttle
 from .values import Row
 
 #: Rows per read: few enough to stay in the processor's cache until they are encoded.
@@ -91,13 +90,13 @@ class Copier:
     ) -> None:
         await self.close()
 
-    async def copy(self, work: Work, lane: Lane) -> None:
-        """Copy what is left of a lane, noting its progress. Raises CopierFailed.
+    async def copy(self, work: Work, lane: Lane, throttle: Throttle) -> None:
+        """Copy what is left of a lane as fast as the throttle lets, noting its progress. Raises CopierFailed.
 
         Afterwards no process is working on the lane, though a commit of its last chunk may be on its way.
         """
         try:
-            await self._copy(work, lane)
+            await self._copy(work, lane, throttle)
         except (OSError, CopierFailed) as error:
             await self.close()
             raise CopierFailed(str(error)) from error
@@ -105,7 +104,7 @@ class Copier:
             await self.close()
             raise
 
-    async def _copy(self, work: Work, lane: Lane) -> None:
+    async def _copy(self, work: Work, lane: Lane, throttle: Throttle) -> None:
         await self.start()
         process = self._process
         assert process and process.stdin and process.stdout
@@ -115,6 +114,9 @@ class Copier:
             self._told = work
         process.stdin.write(_framed((lane.plan, lane.at)))
         while not lane.at.copied:
+            # each chunk is asked for: a limit that changes meanwhile counts from the next one on
+            begun = time.monotonic()
+            process.stdin.write(_framed(throttle.most(work.chunk_rows * CHUNKS)))
             line = await process.stdout.readline()
             if not line:
                 raise CopierFailed(f"its process ended with status {await process.wait()}")
@@ -122,6 +124,8 @@ class Copier:
             if "failed" in told:
                 raise CopierFailed(told["failed"])
             lane.moved(**told)
+            if not lane.at.copied:
+                await throttle.rest(told["rows"], time.monotonic() - begun)
 
     async def start(self) -> None:
         """Start the process if there is none, so that it is ready when work comes. Raises OSError."""
@@ -173,13 +177,27 @@ async def _serve() -> None:
     with closing(connect(work.path)) as connection:
         work.refuse_absence()
         async with Target(work.url, size=1, pooler=work.pooler) as target:
-            incoming = asyncio.ensure_future(_receive(stream))
+            inbox = Inbox(stream)
             while True:
-                plan, lane = await incoming
-                incoming = asyncio.ensure_future(_receive(stream))
-                incoming.add_done_callback(_end_with_daemon)
-                await _copy_lane(connection, target, work, plan, lane)
-                incoming.remove_done_callback(_end_with_daemon)
+                plan, lane = await inbox.take()
+                await _copy_lane(connection, target, work, Lane(plan, lane), inbox)
+
+
+class Inbox:
+    """What the daemon says, one message after the other; when it says no more, whatever is done then ends."""
+
+    def __init__(self, stream: asyncio.StreamReader) -> None:
+        self._stream = stream
+        self._next = asyncio.ensure_future(_receive(stream))
+
+    async def take(self) -> Any:
+        """Return the next message. Raises IncompleteReadError when nobody is at the other end any more."""
+        # between two transactions the end is no emergency
+        self._next.remove_done_callback(_end_with_daemon)
+        message = await self._next
+        self._next = asyncio.ensure_future(_receive(self._stream))
+        self._next.add_done_callback(_end_with_daemon)
+        return message
 
 
 async def _receive(stream: asyncio.StreamReader) -> Any:
@@ -194,16 +212,16 @@ def _end_with_daemon(incoming: asyncio.Future[object]) -> None:
 
 
 async def _copy_lane(
-    connection: sqlite3.Connection, target: Target, work: Work, plan: TablePlan, lane: LaneRecord
+    connection: sqlite3.Connection, target: Target, work: Work, lane: Lane, inbox: Inbox
 ) -> None:
+    plan = lane.plan
     pace = Pace(work.read_seconds, most=PAGE_ROWS)
     pace.bound(plan.row_bytes, CHUNK_BYTES)
-    rows = min(work.chunk_rows * CHUNKS, max(1, CHUNK_BYTES // max(1, plan.row_bytes)))
-    done = Lane(plan, lane)
-    while not done.at.copied:
-        chunk = Chunk(connection, work, done, rows, pace)
+    most = max(1, CHUNK_BYTES // max(1, plan.row_bytes))
+    while not lane.at.copied:
+        chunk = Chunk(connection, work, lane, min(await inbox.take(), most), pace)
         await _store(target, work.source_id, chunk)
-        done.moved(chunk.cursor, chunk.rows, chunk.last)
+        lane.moved(chunk.cursor, chunk.rows, chunk.last)
         _tell(cursor=chunk.cursor, rows=chunk.rows, copied=chunk.last)
 
 

@@ -74,6 +74,7 @@ class Copying:
             settings.lane_rows if self._facts.journal_mode == "wal" else None,
             pipeline.quarantine,
             pipeline.halts_on_refusal,
+            pipeline.throttle,
             self._waiting.failed,
             self._waiting.recovered,
         )

@@ -20,6 +20,10 @@ from .target import CONTROL, Connection, Target
 COUNTED_BYTES = 2 << 30
 COUNTED_BYTES_ROLLBACK = 128 << 20
 
+#: What counting costs where all is in memory: PostgreSQL by the row, SQLite by the page.
+ROW_SECONDS = 1e-7
+BYTE_SECONDS = 5e-10
+
 #: Holds the target at the state in which the source was looked at.
 Aligned: TypeAlias = Callable[[Callable[[sqlite3.Connection], int]], AbstractAsyncContextManager[int]]
 
@@ -35,7 +39,7 @@ async def counted(
 ) -> tuple[int, int, int]:
     """Return how many rows the source has, the target, and the quarantine, all at one position."""
     async with _frozen(target) as connection:
-        async with aligned(partial(count, plan=plan)) as rows:
+        async with aligned(partial(count_rows, plan=plan)) as rows:
             # from now on it sees the target as it is now; the stream goes on
             await connection.fetchval("SELECT 1")
         others = await connection.fetchval(dml.count(plan), timeout=3600)
@@ -57,6 +61,11 @@ async def _frozen(target: Target) -> AsyncIterator[Connection]:
         yield connection
 
 
-def count(connection: sqlite3.Connection, plan: TablePlan) -> int:
-    """Return how many rows the source has."""
+def expected_seconds(plan: TablePlan) -> float:
+    """Estimate how long counting a table on both sides takes, when it is in memory."""
+    return plan.rows * (ROW_SECONDS + plan.row_bytes * BYTE_SECONDS)
+
+
+def count_rows(connection: sqlite3.Connection, plan: TablePlan) -> int:
+    """Return how many rows a table of the source has."""
     return int(connection.execute(f"SELECT count(*) FROM main.{quote(plan.name)}").fetchone()[0])

@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass, field
 
 from .copier import Copier
+from .throttle import Allowance
 
 
 @dataclass
@@ -22,6 +23,8 @@ class Slots:
     #: long as one after the other (measured), while PostgreSQL's own work overlaps with either.
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     processes: asyncio.Semaphore = field(init=False)
+    #: The operator's limit.
+    allowance: Allowance = field(default_factory=Allowance)
 
     #: How many copiers may still be started ahead of their work.
     spare: int = field(init=False)

@@ -29,6 +29,7 @@ from triggers.connection import commit, lock, make_durable
 from triggers.session import Session
 
 from . import failpoint
+from .audit import Audit, Audited
 from .backoff import Backoff
 from .ddl import Note
 from .decision import decide, open_target, opening, set_sequences, undo
@@ -75,6 +76,8 @@ class Cutover:
         #: Whether the decision's COMMIT was sent: nothing but going forward is safe then.
         self._decided = False
         self._notes: list[Note] = []
+        self._audited = Audited()
+        self._audits = [Audit(pipeline, self._audited) for pipeline in self._pipelines]
 
     async def run(self, *, rehearse: bool = False) -> dict[str, Any]:
         """Carry it out and return the report; on any doubt before the fence undo it and raise.
@@ -85,6 +88,9 @@ class Cutover:
         self.timeline.begin()
         await self._journal()
         try:
+            for audit in self._audits:
+                await audit.beforehand()
+            self.timeline.done("compare")
             async with contextlib.AsyncExitStack() as stack:
                 for pipeline in self._pipelines:
                     if pipeline.facts.state is not State.STREAMING:
@@ -117,6 +123,10 @@ class Cutover:
             opening(pipeline)
         # last in, first out: the writers go on before the target is asked to forget anything
         sessions = [await stack.enter_async_context(_locking(p)) for p in self._pipelines]
+        for audit in self._audits:
+            stack.callback(audit.end)
+            await audit.begin()
+        failpoint.reach("cutover.before_lock")
         # The tail goes on while the lock is asked for: what comes meanwhile is not left for the pause.
         await self._lock(sessions)
         await self._in_time(self._prepare(stack, sessions, connection, transaction), sessions)
@@ -138,6 +148,7 @@ class Cutover:
         self.timeline.done("stop tailing")
         self._refuse_doubt()
         await self._drain(sessions)
+        await self._check(sessions)
         await self._set_sequences(sessions)
         await self._prepare_decision(connection, transaction)
         await self._write_fences(sessions)
@@ -207,6 +218,20 @@ class Cutover:
                 pass
         self.timeline.done("drain")
         failpoint.reach("cutover.after_drain")
+
+    async def _check(self, sessions: Sequence[Session]) -> None:
+        """Compare what has changed since the last verification, before anything depends on it."""
+        begun = time.monotonic()
+        # never more than half of what is left: the fence must have its turn
+        seconds = min(self._pipelines[0].settings.cutover_check, self._budget_left() / 2)
+        for session, audit in zip(sessions, self._audits, strict=True):
+            await audit.refuse_unexplained()
+            if seconds:
+                await audit.compare(session, begun + seconds)
+        for pipeline in self._pipelines:
+            pipeline.facts.check_seconds = (time.monotonic() - begun) / len(self._pipelines)
+        self.timeline.done("check")
+        failpoint.reach("cutover.after_check")
 
     async def _set_sequences(self, sessions: Sequence[Session]) -> None:
         async with self._target.transaction() as connection:
@@ -281,6 +306,7 @@ class Cutover:
                 pipeline.enter(State.STREAMING)
 
     async def _keep(self, report: dict[str, Any]) -> None:
+        report["check"] = self._audited.as_dict()
         report["notes"] = [f"{n.table}: {n.what}: {n.reason}" for n in self._notes]
         with contextlib.suppress(TargetAway):
             async with self._target.connection() as connection:

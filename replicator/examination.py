@@ -109,6 +109,13 @@ class Examination:
         self._facts.repairs += bool(self.report.repaired)
         self._facts.repaired_rows += self.report.repaired
 
+    async def held(self, keys: Sequence[Row]) -> None:
+        """Compare the rows under some keys of the source; the caller holds both sides where they are."""
+        self.report.mode = Mode.TOUCHED
+        rows, gone = await self._session.run(rows_of, self._plan, keys)
+        await self._compare(rows)
+        await self._refuse_rows_under(self._plan.converter.keys(gone))
+
     async def _recorded(self, *, incremental: bool) -> None:
         """Compare all rows, or those touched since they were equal, and note what is touched from now on."""
         touched, place = self._facts.touched, (self._number, self._plan, self._facts.suspicion.count)
@@ -130,7 +137,7 @@ class Examination:
         after: Cursor | None = None
         last = False
         while not last:
-            look = partial(read_page, plan=self._plan, after=after, limit=self._pace.rows)
+            look = partial(read_page, plan=self._plan, after=after, limit=self._most())
             async with self._aligned(partial(timed, work=look)) as (page, reading):
                 # not before: waiting for the batch in hand says nothing about the size of a chunk
                 begun = time.monotonic()
@@ -143,6 +150,7 @@ class Examination:
             self.report.sum(looked.good, looked.found)
             await asyncio.sleep((reading + comparing) * self._rest)
             after, last = page.cursor, page.last
+            await self._pipeline.breathe(len(page.rows), reading + comparing)
         report = self.report
         if not counts or not report.is_balanced or self._unmatched():
             await self._find_extra()
@@ -172,14 +180,16 @@ class Examination:
         self.report.mode = Mode.TOUCHED
         done = 0
         while done < len(keys):
-            part = keys[done : done + self._pace.rows]
+            part = keys[done : done + self._most()]
             async with self._aligned(partial(rows_of, plan=self._plan, keys=part)) as (rows, gone):
                 begun = time.monotonic()
                 await self._compare(rows)
                 await self._refuse_rows_under(self._plan.converter.keys(gone))
-                self._pace.took(len(part), time.monotonic() - begun)
+                comparing = time.monotonic() - begun
+                self._pace.took(len(part), comparing)
             self.report.compared += len(gone)
             done += len(part)
+            await self._pipeline.breathe(len(part), comparing)
         await self._mend_late()
 
     @asynccontextmanager
@@ -208,6 +218,10 @@ class Examination:
 
     async def _fault(self, error: sqlite3.Error) -> SourceError:
         return await self._pipeline.tailer.fault(self._session, error)
+
+    def _most(self) -> int:
+        """Return how many rows are looked at together."""
+        return self._pipeline.throttle.most(self._pace.rows)
 
     def _place(self) -> tuple[UUID, int]:
         return self._pipeline.source_id, self._number

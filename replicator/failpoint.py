@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
-#: `name=kill`, `name=stop` or `name=<seconds>`, several separated by commas; `name@3=kill` on the third pass.
+#: `name=kill`, `name=stop`, `name=<seconds>` or `name=/file`, which is made and waited for until it is gone;
+#: several separated by commas; `name@3=kill` on the third pass.
 VARIABLE = "LITEFERRY_FAILPOINTS"
 
 
@@ -43,6 +45,14 @@ def reach(name: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     elif action == "stop":
         os.kill(os.getpid(), signal.SIGTERM)
+    elif action.startswith("/"):
+        _hold(Path(action))
     else:
         # blocks the whole process on purpose: a test wants to find it exactly here
         time.sleep(float(action))
+
+
+def _hold(sign: Path) -> None:
+    sign.touch()
+    while sign.exists():
+        time.sleep(0.002)

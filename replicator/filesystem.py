@@ -61,6 +61,10 @@ def missing_permissions(path: Path) -> list[str]:
         (path, os.W_OK, "write the file"),
         (path.parent, os.W_OK | os.X_OK, "make files in its folder (-wal, -shm, -journal)"),
     ]
+    for end in ("-wal", "-shm", "-journal"):
+        side = path.with_name(path.name + end)
+        if side.exists():
+            wanted.append((side, os.R_OK | os.W_OK, f"write the file beside it, {side.name}"))
     return [what for place, mode, what in wanted if not os.access(place, mode, effective_ids=True)]
 
 

@@ -60,15 +60,15 @@ class Capacity:
         return pending / net if net > 0 else None
 
 
-def predicted_pause(catch_up: float | None, batch: float | None) -> float | None:
-    """Predict the seconds that a cutover now would stall the writers: the drain and some round trips.
+def predicted_pause(catch_up: float | None, batch: float | None, check: float = 0.0) -> float | None:
+    """Predict the seconds that a cutover now would stall the writers: drain, `check`, some round trips.
 
     The drain under the lock is one or two batches whatever is pending now, for the tail goes on until the
     lock is had. How long that takes is left out: asking for a lock stalls nobody.
     """
     if catch_up is None or batch is None:
         return None
-    return 4 * batch + ROUND_TRIPS_SECONDS
+    return 4 * batch + check + ROUND_TRIPS_SECONDS
 
 
 def _smoothed(old: float | None, new: float) -> float:

@@ -26,6 +26,7 @@ from .access import Access
 from .applier import Collision
 from .checks import Placed
 from .copying import Copying
+from .counting import expected_seconds
 from .crew import Crew, Slots
 from .fallback.homeward import AWAY, Homeward
 from .faults import source_error
@@ -48,7 +49,9 @@ from .stream import Stream
 from .succession import Succession
 from .tailer import Tailer, Wake
 from .target import CONTROL, Target
+from .throttle import Throttle
 from .waiting import Waiting
+from .witness import Witness
 
 log = structlog.get_logger("liteferry.pipeline")
 
@@ -86,11 +89,16 @@ class Pipeline:
         self._waiting = Waiting(self.facts)
         #: Does some work until it is done, waiting out whatever a retry may mend.
         self.retrying = self._waiting.retrying
-        self._crew = Crew(slots or Slots(asyncio.Semaphore(settings.parallel)))
+        slots = slots or Slots(asyncio.Semaphore(settings.parallel))
+        self._crew = Crew(slots)
+        #: Holds back what is copied and compared.
+        self.throttle = self.facts.throttle = Throttle(slots.allowance)
         self._copying = Copying(self, self._crew, self._waiting)
         self.registration = Registration(self)
         #: Tables of the plan that fit none of the source's after a restart.
         self.drifted: set[int] = set()
+        #: What was last seen of the file, on the writing connection.
+        self.witness = Witness()
         self.healer = Healer(self)
         self._follower = Follower(self)
         self._stream = Stream(self)
@@ -256,6 +264,17 @@ class Pipeline:
             ordered = await orders.recall(connection, self.source_id)
         if ordered.paused is not None:
             self.pausing.order(ordered.paused)
+        if ordered.rows_per_second is not None:
+            self.throttle.allowance.order(ordered.rows_per_second, ordered.limited_at)
+
+    async def breathe(self, rows: int, seconds: float) -> None:
+        """Give way between two chunks that are compared: to a pause, and as the throttle asks. Raises Halted.
+
+        To be told how many rows were looked at, and in how many seconds.
+        """
+        self.pausing.give_way()
+        await self.throttle.rest(rows, seconds)
+        self.pausing.give_way()
 
     async def run(self, wake: Wake) -> None:
         """Copy what is not copied, catch up, and stream until cancelled; follow and heal on the way.
@@ -391,6 +410,8 @@ class Pipeline:
         facts.tables = {r.table_id: CopyProgress.of(r, self.plans[r.table_id]) for r in records}
         facts.table_changes = {r.table_id: r.changes for r in records}
         facts.notes = [dict(note) for r in records for note in r.notes]
+        expected = sum(expected_seconds(plan) for plan in self.plans.values())
+        facts.check_seconds = min(self.settings.cutover_check, expected)
         facts.stale = {r.table_id: r.stale for r in records if r.stale}
 
     async def take_up_again(self) -> bool:

@@ -104,9 +104,8 @@ class Repair:
         last = False
         self.read = 0
         while not last:
-            look = partial(
-                timed, work=partial(read_page, plan=self._plan, after=after, limit=self._pace.rows)
-            )
+            most = self._pipeline.throttle.most(self._pace.rows)
+            look = partial(timed, work=partial(read_page, plan=self._plan, after=after, limit=most))
             async with self._pipeline.tailer.aligned(session, look) as (page, reading):
                 begun = time.monotonic()
                 await self.write(page.rows)
@@ -117,6 +116,7 @@ class Repair:
             after, last = page.cursor, page.last
             self.read += len(page.rows)
             failpoint.reach("repair.after_chunk")
+            await self._pipeline.breathe(len(page.rows), reading + writing)
             await asyncio.sleep((reading + writing) * self._rest())
 
     async def write(self, rows: Sequence[Row]) -> None:
@@ -201,6 +201,7 @@ class Repair:
         async for keys in target_keys(self._pipeline.target, self._plan):
             begun = time.monotonic()
             await self._delete_absent(session, keys)
+            await self._pipeline.breathe(len(keys), time.monotonic() - begun)
             await asyncio.sleep((time.monotonic() - begun) * self._rest())
 
     async def _delete_absent(self, session: Session, keys: list[Row]) -> None:

@@ -31,6 +31,7 @@ from .plan import TablePlan
 from .quarantine import VALUE_ERRORS, Quarantine, store
 from .reader import read_page
 from .target import Connection, Target, describe
+from .throttle import Throttle
 from .values import Row
 
 log = structlog.get_logger("liteferry.snapshot")
@@ -62,6 +63,8 @@ class Chunk:
     careful: bool = False
     #: Bytes of them in memory, where they are counted.
     size: int = 0
+    #: That reading them took.
+    seconds: float = 0.0
     #: Set when they are on their way: from then on PostgreSQL works alone, and the next may be read.
     encoded: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -80,6 +83,8 @@ class Snapshot:
     #: Where refused rows go, unless they are to halt the copy.
     quarantine: Quarantine
     halt: bool
+    #: What it is held back by.
+    throttle: Throttle
     on_retry: Callable[[LiteferryError], None] = field(default=lambda error: None)
     on_recovery: Callable[[], None] = field(default=lambda: None)
 
@@ -127,7 +132,7 @@ class Snapshot:
     async def _copied_elsewhere(self, copier: Copier, lane: Lane) -> None:
         await self._refresh(lane)
         try:
-            await copier.copy(self.work, lane)
+            await copier.copy(self.work, lane, self.throttle)
             log.info("lane copied", table=lane.plan.name, lane=lane.at.lane, rows=lane.at.rows_copied)
         except CopierFailed as error:
             log.warning(
@@ -170,6 +175,7 @@ class Snapshot:
     async def _read_behind(self, chunk: Chunk, session: Session, lane: Lane, pace: Pace) -> Chunk:
         """Read the next chunk while PostgreSQL stores this one."""
         await chunk.encoded.wait()
+        await self.throttle.rest(len(chunk.rows), chunk.seconds)
         return await self._read(session, lane, chunk.cursor, pace)
 
     async def _read(self, session: Session, lane: Lane, after: Cursor | None, pace: Pace) -> Chunk:
@@ -178,7 +184,12 @@ class Snapshot:
             try:
                 async with self.slots.turn:
                     return await session.run(
-                        partial(read_chunk, halt=self.halt), self.work, lane, after, pace
+                        partial(read_chunk, halt=self.halt),
+                        self.work,
+                        lane,
+                        after,
+                        pace,
+                        self.throttle.most(self.work.chunk_rows),
                     )
             except sqlite3.Error as raised:
                 error = source_error(session, raised)
@@ -280,11 +291,18 @@ class Snapshot:
 
 
 def read_chunk(
-    connection: sqlite3.Connection, work: Work, lane: Lane, after: Cursor | None, pace: Pace, *, halt: bool
+    connection: sqlite3.Connection,
+    work: Work,
+    lane: Lane,
+    after: Cursor | None,
+    pace: Pace,
+    rows: int,
+    *,
+    halt: bool,
 ) -> Chunk:
-    """Read the next chunk of a lane in reads so short that no writer minds; ValueRefused with `halt`."""
+    """Read the next rows of a lane in reads so short that no writer minds; ValueRefused with `halt`."""
+    started = time.monotonic()
     plan, upto = lane.plan, decode(lane.at.upto) if lane.at.upto is not None else None
-    rows = work.chunk_rows
     chunk = Chunk([], after, last=False)
     measured = plan.row_bytes > LARGE_ROW or not plan.is_measured
     while not chunk.last and len(chunk.rows) < rows and chunk.size < CHUNK_BYTES:
@@ -305,6 +323,7 @@ def read_chunk(
         if halt:
             raise
         chunk.careful = True
+    chunk.seconds = time.monotonic() - started
     return chunk
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import shutil
 import sqlite3
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,23 +15,30 @@ from config.sources import SourceSpec
 from triggers import capture, fence
 from triggers.connection import journal_mode
 from triggers.inspection import application_triggers
+from triggers.key import choose
 from triggers.schema import Skipped, Table
 from triggers.session import Session
 
-from .checks import Findings, Level, Placed, Survey, counted, shown
+from . import backup
+from .checks import Findings, Level, Placed, Survey, counted, read_seconds, shown
 from .content_checks import check_contents
-from .filesystem import NETWORK, foreign_owner, missing_permissions, mount_type
+from .estimate import duration, sample, spoken
 from .naming import Naming, named, problems
+from .place_checks import check_place
 from .preflight import structure
+from .profile import estimate
 from .tailer import source_error
 
 MIB = 1 << 20
 
 
-async def survey(spec: SourceSpec, settings: Settings) -> Survey:
-    """Look at everything about a source; raises nothing for what is wrong with it."""
+async def survey(spec: SourceSpec, settings: Settings, backup_to: Path | None = None) -> Survey:
+    """Look at everything about a source; raises nothing for what is wrong with it.
+
+    With `backup_to` a backup is made in that folder.
+    """
     found = Findings(str(spec.path))
-    _place(found, spec.path, settings)
+    check_place(found, spec.path, settings)
     naming = Naming.of(settings, spec.prefix)
     tables: list[Table] = []
     source_id = None
@@ -39,6 +47,7 @@ async def survey(spec: SourceSpec, settings: Settings) -> Survey:
             try:
                 source_id = await session.run(capture.source_id)
                 tables = await _inside(found, session, spec, settings)
+                await _backup(found, session, settings, backup_to)
             except sqlite3.Error as error:
                 raise source_error(session, error) from error
     except LiteferryError as error:
@@ -46,39 +55,6 @@ async def survey(spec: SourceSpec, settings: Settings) -> Survey:
     names = naming.tables(table.name for table in tables).names
     placed = [Placed(spec.schema, names[t.name], t.name, str(spec.path)) for t in tables]
     return Survey(spec, found.checks, placed, tables, source_id)
-
-
-def _place(found: Findings, path: Path, settings: Settings) -> None:
-    """Look at the file from outside, never opening it: closing it again would drop SQLite's locks."""
-    _permissions(found, path)
-    kind = mount_type(path)
-    if kind in NETWORK:
-        hint = "move the file to a local disk, and run liteferry on the machine that has it"
-        text = f"{kind} is a network file system: SQLite's locks cannot be relied on"
-        found.add("file system", Level.FAIL, text, hint)
-    else:
-        found.add("file system", Level.PASS, kind or "not told by this system")
-    free = shutil.disk_usage(path.parent).free // MIB
-    text = f"{free:,} MiB are free beside the file"
-    if free < settings.disk_min_free_mb:
-        hint = "change log and WAL grow while the target is away: make room"
-        found.add("disk", Level.WARN, f"only {text}", hint)
-    else:
-        found.add("disk", Level.PASS, text)
-
-
-def _permissions(found: Findings, path: Path) -> None:
-    missing = missing_permissions(path)
-    other = foreign_owner(path)
-    if missing:
-        hint = "run liteferry as the user that the application runs as"
-        found.add("permissions", Level.FAIL, f"this user may not {', not '.join(missing)}", hint)
-    elif other is not None:
-        text = f"the file belongs to user {other}, liteferry runs as another"
-        hint = "the -wal and -shm files that it makes may be closed to the application: run as the same user"
-        found.add("permissions", Level.WARN, text, hint)
-    else:
-        found.add("permissions", Level.PASS, "file and folder can be written")
 
 
 async def _inside(found: Findings, session: Session, spec: SourceSpec, settings: Settings) -> list[Table]:
@@ -91,11 +67,59 @@ async def _inside(found: Findings, session: Session, spec: SourceSpec, settings:
     found.add(
         "size", Level.PASS if tables else Level.WARN, text, "" if tables else "there is nothing to move"
     )
+    await _duration(found, session, tables, settings, mode)
     await _leftovers(found, session)
     _left_out(found, skipped, await session.run(application_triggers))
     _names(found, tables, Naming.of(settings, spec.prefix))
     await check_contents(found, session, tables, spec.schema, settings, mode)
     return tables
+
+
+async def _duration(
+    found: Findings, session: Session, tables: Sequence[Table], settings: Settings, mode: str
+) -> None:
+    """Estimate the first copy from a sample of the largest tables."""
+    rows: dict[str, int] = {}
+    for table in tables:
+        try:
+            rows[table.name] = await session.run(estimate, table, choose(table))
+        except LiteferryError:
+            continue  # told as an error of the plan
+    largest = sorted(tables, key=lambda table: rows.get(table.name, 0), reverse=True)
+    taken = await session.run(sample, largest, read_seconds(settings, mode))
+    size = os.stat(session.path).st_size
+    told = duration(sum(rows.values()), size, taken)
+    if told is None:
+        found.add("duration", Level.PASS, "nothing to copy")
+        return
+    least, most = map(spoken, told)
+    span = least if least == most else f"{least} to {most}"
+    rate = f"{taken.rows / max(taken.seconds, 1e-6):,.0f} rows a second were read"
+    found.add("duration", Level.PASS, f"the first copy takes {span}, as far as a sample tells: {rate}")
+
+
+async def _backup(found: Findings, session: Session, settings: Settings, folder: Path | None) -> None:
+    if folder is None:
+        hint = "`liteferry check --backup DIR` makes one beside the application's work and checks it"
+        found.add("backup", Level.WARN, "none was asked for", hint)
+        return
+    stop = threading.Event()
+    limits = {"most_wal_mb": settings.wal_warn_mb, "keep_free_mb": settings.disk_min_free_mb}
+    making = asyncio.ensure_future(session.run(backup.make, session.path, folder, stop, **limits))
+    try:
+        made = await asyncio.shield(making)
+    except LiteferryError as error:
+        found.refused("backup", error)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait([making])
+        raise
+    else:
+        text = (
+            f"{made.path}: {made.size / MIB:,.1f} MiB, {counted(sum(made.rows.values()), 'row')} in "
+            f"{counted(len(made.rows), 'table')}, checked, sha256 {made.sha256[:16]}..."
+        )
+        found.add("backup", Level.PASS, text)
 
 
 def _names(found: Findings, tables: Sequence[Table], naming: Naming) -> None:

@@ -13,6 +13,7 @@ from .lag import Capacity, Rate, predicted_pause
 from .lanes import CopyProgress
 from .state import Paused, State
 from .suspicion import Suspicion
+from .throttle import Throttle
 from .touched import Touched
 
 
@@ -75,6 +76,10 @@ class Facts:
     journal_mode: str = ""
     source_bytes: int = 0
     wal_bytes: int = 0
+    #: What of it the present log takes up.
+    wal_used: int = 0
+    #: Seconds that the write lock was waited for when it was measured last; None while it is not.
+    write_wait: float | None = None
     log_entries: int = 0
     #: Entries that compaction has deleted since the daemon started.
     log_compacted: int = 0
@@ -122,6 +127,9 @@ class Facts:
     repaired_rows: int = 0
     #: The way back, once the target has the application's writes.
     fallback: Fallback = field(default_factory=Fallback)
+    #: How long the comparison in the pause of a cutover takes: estimated, then as measured.
+    check_seconds: float = 0.0
+    throttle: Throttle = field(default_factory=Throttle)
     capacity: Capacity = field(default_factory=Capacity)
     incoming: Rate = field(default_factory=Rate)
     applied: Rate = field(default_factory=Rate)
@@ -179,6 +187,10 @@ class Facts:
             "journal_mode": self.journal_mode,
             "source_bytes": self.source_bytes,
             "wal_bytes": self.wal_bytes,
+            "wal_used_bytes": self.wal_used,
+            "write_wait_seconds": None if self.write_wait is None else round(self.write_wait, 4),
+            "throttle": self.throttle.as_dict(),
+            "throttled_seconds": round(self.throttle.rested, 3),
             "log_entries": self.log_entries,
             "log_compacted": self.log_compacted,
             "disk_free_bytes": self.disk_free,
@@ -345,4 +357,4 @@ def _kept_back(facts: Facts) -> list[str]:
 
 def pause_of(facts: Facts, now: float) -> float | None:
     """Predict the cutover pause of one source in seconds, None when unknown."""
-    return predicted_pause(facts.catch_up(now), facts.capacity.batch_seconds)
+    return predicted_pause(facts.catch_up(now), facts.capacity.batch_seconds, facts.check_seconds)

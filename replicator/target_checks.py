@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 import asyncpg
 
@@ -12,6 +14,7 @@ from triggers.statements import load
 
 from . import catalogue
 from .checks import Check, Findings, Level, Survey, counted, shown
+from .server_checks import check_server
 from .state import State
 from .target import CONTROL, Connection, Target, describe
 from .uninstall import is_copy
@@ -20,13 +23,7 @@ SQL = load("replicator", "checks.sql")
 
 SUBJECT = "target"
 
-#: The newest major version that liteferry is tested with.
-NEWEST = 18
-
 OWN_SCHEMA = "liteferry"
-
-#: Sessions that a pooler must have for us: what holds one may wait for another.
-LEAST_POOL = 3
 
 
 async def check_target(
@@ -61,78 +58,19 @@ async def _inside(
     connections: int,
     adopt: bool,
 ) -> None:
-    server = await connection.fetchrow(SQL["server"])
-    assert server is not None, "a session has a database and a role"
-    found.add("connection", Level.PASS, f"database {server['database']!r} as role {server['role']!r}")
-    direct = connection.get_server_pid() == server["pid"]
-    _pooler(found, direct, prepared=not target.pooled, wanted=connections)
-    _version(found, server)
-    _encoding(found, server)
-    _writable(found, server)
-    _connections(found, server, connections)
+    server = await check_server(found, target, connection, connections, bytes_to_come(surveys))
     await _privileges(found, connection, server, surveys)
     for survey in surveys:
         await _contents(found, connection, survey, adopt)
 
 
-def _pooler(found: Findings, direct: bool, prepared: bool, wanted: int) -> None:
-    """A pooler gives its clients process numbers of its own making."""
-    if direct:
-        found.add("pooler", Level.PASS, "none between us and PostgreSQL")
-    elif prepared:
-        text = 'a connection pooler answers instead of PostgreSQL, and `pooler = "none"` is set'
-        hint = 'leave `pooler` at "auto", unless the pooler lends whole sessions (pool_mode = session)'
-        found.add("pooler", Level.WARN, text, hint)
-    else:
-        text = (
-            "a connection pooler answers instead of PostgreSQL: nothing is left in its sessions. Up to "
-            f"{wanted} transactions at once; with fewer sessions in its pool they wait, {LEAST_POOL} must be"
-        )
-        found.add("pooler", Level.PASS, text)
-
-
-def _version(found: Findings, server: asyncpg.Record) -> None:
-    major = server["version"] // 10_000
-    if major > NEWEST:
-        text = (
-            f"PostgreSQL {server['version_text']} is newer than what liteferry is tested with, 14 to {NEWEST}"
-        )
-        found.add("version", Level.WARN, text, "rehearse the whole migration on a copy first")
-    else:
-        found.add("version", Level.PASS, f"PostgreSQL {server['version_text']}")
-
-
-def _encoding(found: Findings, server: asyncpg.Record) -> None:
-    if server["encoding"] == "UTF8":
-        found.add("encoding", Level.PASS, "UTF8")
-        return
-    text = f"the database's encoding is {server['encoding']}: it cannot hold every text of SQLite"
-    hint = "CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
-    found.add("encoding", Level.FAIL, text, hint)
-
-
-def _writable(found: Findings, server: asyncpg.Record) -> None:
-    if server["standby"]:
-        hint = "give the primary's address; in a list of hosts add ?target_session_attrs=read-write"
-        found.add("writable", Level.FAIL, "this server is a standby: nothing can be written", hint)
-    elif server["read_only"]:
-        text = "transactions are read-only here: default_transaction_read_only is on"
-        hint = "ALTER ROLE, DATABASE or SYSTEM, whichever it is, ... RESET default_transaction_read_only"
-        found.add("writable", Level.FAIL, text, hint)
-    else:
-        found.add("writable", Level.PASS, "it takes writes")
-
-
-def _connections(found: Findings, server: asyncpg.Record, wanted: int) -> None:
-    limits = [server[name] for name in ("role_limit", "database_limit") if server[name] >= 0]
-    # one of those in use is this very one
-    left = min([server["most"] - server["reserved"] - server["used"] + 1, *limits])
-    text = f"{left} left, liteferry takes up to {wanted}"
-    if left < wanted:
-        hint = "raise max_connections (or the limit of role or database), or run with a smaller --parallel"
-        found.add("connections", Level.WARN, text, hint)
-    else:
-        found.add("connections", Level.PASS, text)
+def bytes_to_come(surveys: Sequence[Survey]) -> int:
+    """Return the size of all sources together; one that cannot be looked at is told elsewhere."""
+    sizes = 0
+    for survey in surveys:
+        with suppress(OSError):
+            sizes += os.stat(survey.spec.path).st_size
+    return sizes
 
 
 async def _privileges(

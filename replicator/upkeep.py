@@ -16,7 +16,6 @@ from .fallback.homeward import AWAY
 from .faults import source_error
 from .pipeline import Pipeline
 from .state import State
-from .witness import Sight, Witness
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,8 +36,7 @@ class Upkeep:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._facts = pipeline.facts
-        self._witness = Witness()
-        self._sight: Sight | None = None
+        self._witness = pipeline.witness
 
     async def check_drift(self) -> None:
         """Look for a lost log, and for an edit of the schema that SQLite's own count does not show."""
@@ -64,10 +62,7 @@ class Upkeep:
         if not self._captured:
             # what was seen before a cutover that is undone is remembered: a change may come in between
             return
-        before = self._sight
-        sight = await self._ask(self._pipeline.writer, self._witness.look)
-        self._sight = sight
-        if before is not None and not sight.explains(before):
+        if not await self._ask(self._pipeline.writer, self._witness.is_explained):
             self._pipeline.healer.suspect("a change of the file fired no trigger")
 
     async def measure(self) -> None:

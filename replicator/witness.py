@@ -40,11 +40,18 @@ class Witness:
 
     def __init__(self) -> None:
         self._beats = 0
+        #: The last look; a cutover that is undone, and what happens in it, lies between two of them.
+        self._seen: Sight | None = None
 
     def beat(self, connection: sqlite3.Connection, budget: float) -> None:
         """Write a heartbeat. Raises SourceBusy when the lock is not free within `budget` seconds."""
         changelog.beat(connection, budget)
         self._beats += 1
+
+    def is_explained(self, connection: sqlite3.Connection) -> bool:
+        """Look at the file, and tell whether the log or the schema says why it has changed since the last."""
+        before, self._seen = self._seen, self.look(connection)
+        return before is None or self._seen.explains(before)
 
     def look(self, connection: sqlite3.Connection) -> Sight:
         """Look at the file in one read transaction."""

@@ -135,6 +135,16 @@ def lock(
             return clock() - begun
 
 
+def lock_wait(connection: sqlite3.Connection, budget: float) -> float:
+    """Take the write lock and give it back at once; return the seconds it took.
+
+    Raises SourceBusy after `budget` seconds.
+    """
+    waited = lock(connection, budget)
+    connection.execute("ROLLBACK")
+    return waited
+
+
 @contextmanager
 def writing(connection: sqlite3.Connection, budget: float) -> Iterator[sqlite3.Connection]:
     """Hold one short write transaction: commit at the end, roll back on an error.

@@ -25,6 +25,14 @@ class Limits(BaseModel):
         description="Longest time that a cutover may keep the application's writers waiting. Over it, the "
         "cutover is undone and streaming goes on.",
     )
+    cutover_check: Duration = Field(
+        default=0.1,
+        ge=0,
+        le=60,
+        description="How long a cutover may compare both sides while writers wait: the rows written since "
+        "they were last found equal, then the numbers of rows, the smallest tables first. What there is no "
+        "time for is named in its report. 0: only whether the file was changed by anything unknown is asked.",
+    )
     ready_max_pending: Annotated[int, Unit("changes")] = Field(
         default=1000, ge=0, description="Changes not yet on the target with which a cutover may still begin."
     )

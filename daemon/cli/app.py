@@ -28,7 +28,9 @@ VERBS = (
     "finish",
     "pause",
     "resume",
+    "throttle",
     "uninstall",
+    "install-service",
     "demo",
 )
 

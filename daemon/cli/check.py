@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from config.errors import ConfigError
+from config.passwords import exposed_files
 from config.settings import Settings
 from config.sources import SourceSpec, resolve_sources
 from daemon.supervisor import connections
@@ -30,26 +31,34 @@ COLOURS = {Level.PASS: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 @click.command()
 @source_options
 @adopt_option
+@click.option(
+    "--backup",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Make a backup of each source there, and check it.",
+)
 @json_option
 @click.pass_context
-def check(context: click.Context, /, config: Path | None, as_json: bool, **given: Any) -> None:
+def check(
+    context: click.Context, /, config: Path | None, backup: Path | None, as_json: bool, **given: Any
+) -> None:
     """Tell whether SOURCE... can be moved to the target, and what to do where not.
 
     SOURCE is a SQLite file, several, or a folder (default: SQLITE_DIR). Changes nothing on either side.
     Every table is read, in short reads beside the application, to see whether its values can be stored as
     they are; `profile = false` in the settings leaves that out. Exit status 0 when nothing fails (warnings
-    may be left), 1 when something does.
+    may be left), 1 when something does. What is looked at: docs/reference/checks.md.
     """
     settings = settings_from(config, **given)
-    checks = asyncio.run(_check(settings, resolve_sources(settings)))
+    checks = asyncio.run(_check(settings, resolve_sources(settings), backup))
     click.echo(to_json(_report(checks)) if as_json else "\n".join(describe(checks)))
     context.exit(0 if _ok(checks) else 1)
 
 
-async def _check(settings: Settings, specs: Sequence[SourceSpec]) -> list[Check]:
-    surveys = [await survey(spec, settings) for spec in specs]
+async def _check(settings: Settings, specs: Sequence[SourceSpec], backup: Path | None) -> list[Check]:
+    surveys = [await survey(spec, settings, backup) for spec in specs]
     checks = [found for one in surveys for found in one.checks] + check_meetings(surveys)
-    checks += check_settings(surveys, settings)
+    checks += check_settings(surveys, settings) + check_secrets(settings)
     if settings.target is None:
         hint = "give it with --target or DATABASE_URL"
         return [*checks, Check("connection", Level.WARN, SUBJECT, "no target was given: not looked at", hint)]
@@ -71,6 +80,16 @@ def check_settings(surveys: Sequence[Survey], settings: Settings) -> list[Check]
     except ConfigError as error:
         found.append(Check("settings", Level.FAIL, "configuration", str(error), error.hint))
     return found
+
+
+def check_secrets(settings: Settings) -> list[Check]:
+    """Look for files with a password that others can read."""
+    exposed = exposed_files(settings)
+    if exposed:
+        text = f"others can read the password: {', '.join(f'{str(p)!r} has mode {m:o}' for p, m in exposed)}"
+        hint = "chmod 600; a .pgpass that others can read is not used at all"
+        return [Check("secrets", Level.WARN, "configuration", text, hint)]
+    return [Check("secrets", Level.PASS, "configuration", "no file with a password is open to others")]
 
 
 def _ok(checks: Sequence[Check]) -> bool:

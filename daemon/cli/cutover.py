@@ -152,9 +152,20 @@ def _dry(report: dict[str, Any]) -> Iterator[str]:
     yield from (f"  {reason}" for reason in report["reasons"])
 
 
+def _checked(check: dict[str, Any] | None) -> Iterator[str]:
+    if check is None:
+        return
+    yield f"equal: {check['rows_compared']} rows written last, the counts of {check['tables_counted']} tables"
+    if check["rows_not_compared"]:
+        yield f"no time for {check['rows_not_compared']} more rows"
+    if left := check["tables_not_counted"]:
+        yield "no time to count " + ", ".join(left[:5]) + (f", and {len(left) - 5} more" if left[5:] else "")
+
+
 def _done(report: dict[str, Any]) -> Iterator[str]:
     yield from phases(report)
     pause = duration(report["pause_seconds"])
+    yield from _checked(report.get("check"))
     if report["outcome"] == "rehearsed":
         yield f"rehearsed: writers waited {pause}; streaming goes on, nothing was changed"
         return

@@ -1,23 +1,23 @@
 // Keeps the page fed: server-sent events first, polling when they fail, and an honest banner when both do.
 
-import { ChartGroup, SPAN, buckets } from "./chart.js";
-import { clock, compact, duration, rate, tick } from "./format.js";
-import { totals } from "./model.js";
-import { View, addEvent } from "./view.js";
+import { Charts } from "./charts.js";
+import { Events } from "./events.js";
+import { clock, duration } from "./format.js";
+import { mode, totals } from "./model.js";
+import { SPAN } from "./points.js";
+import { View } from "./view.js";
 
 const STALE = 4; // seconds without a status after which we ask ourselves
 const REOPEN = 10; // seconds until a refused event stream is tried again
 const TIMEOUT = 3000; // milliseconds for one answer
-// where a scale may end; the first is the smallest, so that a line near zero lies at the bottom
-const SECONDS = [4, 10, 20, 60, 120, 300, 600, 1200, 3600, 7200, 14400, 28800, 86400];
-const COUNTS = [10];
 
 const $ = (id) => document.getElementById(id);
 const seconds = () => performance.now() / 1000;
 
 class Feed {
   #view = new View();
-  #charts = new ChartGroup();
+  #charts = new Charts();
+  #events = new Events();
   #points = [];
   #skew = 0; // the daemon's clock minus ours, in seconds
   #seen = null; // seconds() of the last status
@@ -27,21 +27,6 @@ class Feed {
   #stream = null;
   #reopenAt = 0;
   #asking = false;
-
-  constructor() {
-    this.#charts.add($("chart-seconds"), {
-      title: "Seconds behind", format: duration, tick: (value) => duration(value).replace(".0", ""), steps: SECONDS,
-      series: [{ key: "oldest", label: "Oldest change" }, { key: "heartbeat", label: "Heartbeat", drawn: "edge" }],
-    });
-    this.#charts.add($("chart-pending"), {
-      title: "Changes pending", format: compact, tick, steps: COUNTS,
-      series: [{ key: "pending", label: "Pending" }],
-    });
-    this.#charts.add($("chart-rates"), {
-      title: "Changes per second", format: rate, tick, steps: COUNTS,
-      series: [{ key: "out", label: "Applied" }, { key: "in", label: "Captured" }],
-    });
-  }
 
   start() {
     this.#seed();
@@ -116,15 +101,16 @@ class Feed {
     this.#setLink(link);
     const at = this.#now();
     this.#seenAt = at;
-    const { pending, oldest, heartbeat, applied } = totals(status);
     this.#points = this.#points.filter((point) => point.at > at - SPAN - 60);
-    this.#points.push({ at, pending, oldest, heartbeat, applied });
+    this.#points.push(point(status, at));
     this.#view.render(status, at);
+    this.#events.follow(status);
+    this.#charts.choose(mode(status));
     this.#draw();
   }
 
   #draw() {
-    this.#charts.draw(buckets(this.#points, this.#now()), this.#now());
+    this.#charts.draw(this.#points, this.#now());
   }
 
   #setLink(link) {
@@ -138,13 +124,13 @@ class Feed {
   }
 
   #lose() {
-    if (this.#link !== "lost") addEvent(this.#now(), "bad", "This page lost the daemon.");
+    if (this.#link !== "lost") this.#events.note(this.#now(), "bad", "This page lost the daemon.");
     this.#setLink("lost");
     this.#sayLost();
   }
 
   #regain() {
-    addEvent(this.#now(), "ok", "This page reaches the daemon again.");
+    this.#events.note(this.#now(), "ok", "This page reaches the daemon again.");
     this.#seed();
   }
 
@@ -153,8 +139,20 @@ class Feed {
     const line = this.#seen === null
       ? "The daemon does not answer. Trying again."
       : `The daemon does not answer. The figures below are from ${clock(this.#seenAt)}. Trying again.`;
-    if ($("lost").textContent !== line) $("lost").textContent = line;
+    if ($("lost-text").textContent !== line) $("lost-text").textContent = line;
+    const age = this.#seen === null ? "" : duration(Math.max(1, Math.round(seconds() - this.#seen)));
+    $("lost-age").textContent = age && `They are ${age} old.`;
+    $("freshness").lastElementChild.textContent = age ? `Lost, figures ${age} old` : "Connection lost";
   }
+}
+
+function point(status, at) {
+  const total = totals(status);
+  return {
+    at, pending: total.pending, oldest: total.oldest, heartbeat: total.heartbeat, applied: total.applied,
+    captured: total.captured, copied: total.copied, back_pending: total.backPending, back_oldest: total.backOldest,
+    back_applied: total.backApplied,
+  };
 }
 
 new Feed().start();

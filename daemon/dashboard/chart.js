@@ -1,64 +1,12 @@
 // Small line charts in SVG: fifteen minutes, one shared cursor, readable with pointer, touch and keyboard.
 
 import { clock, known } from "./format.js";
+import { GAP, SPAN } from "./points.js";
 
-export const SPAN = 900; // seconds shown
-const BUCKET = 3; // seconds drawn as one point, by its highest value, so that no peak is lost
-const GAP = 30; // seconds without data after which the line is broken instead of drawn through
-const WINDOW = 12; // seconds a rate, and the highest heartbeat age, are taken over; shorter jitters
 const HEIGHT = 156;
 const EDGE = { top: 10, right: 10, bottom: 22, left: 50 };
 const STEP = 15; // seconds per arrow key
 const NS = "http://www.w3.org/2000/svg";
-
-// raw points -> one bucket per BUCKET seconds, aligned to the clock so that nothing flickers
-export function buckets(points, now) {
-  const made = new Map();
-  const newest = points.at(-1); // stays by itself: "now" is what is, not the highest of three seconds
-  for (const point of points.slice(0, -1)) {
-    if (point.at < now - SPAN - GAP || point.at > now + BUCKET) continue;
-    const key = Math.floor(point.at / BUCKET);
-    const had = made.get(key);
-    made.set(key, had ? merged(had, point) : { ...point, total: captured(point) });
-  }
-  const ended = newest ? [{ ...newest, total: captured(newest) }] : [];
-  return withWindow([...made.values(), ...ended]);
-}
-
-function merged(a, b) {
-  const high = (field) => (known(a[field]) && known(b[field]) ? Math.max(a[field], b[field]) : a[field] ?? b[field]);
-  return {
-    at: b.at, pending: high("pending"), oldest: high("oldest"), heartbeat: high("heartbeat"),
-    applied: b.applied, total: captured(b),
-  };
-}
-
-// every change logged so far is either on the target or pending
-function captured({ applied, pending }) {
-  return known(applied) && known(pending) ? applied + pending : null;
-}
-
-// what needs its neighbours: rates, and the heartbeat's upper edge (its age is a sawtooth by nature)
-function withWindow(list) {
-  let from = 0;
-  return list.map((point, i) => {
-    while (list[from].at < point.at - WINDOW) from += 1;
-    const ages = list.slice(from, i + 1).map((near) => near.heartbeat).filter(known);
-    const base = list[Math.max(0, from - 1)];
-    const seconds = point.at - base.at;
-    const usable = seconds >= BUCKET && seconds <= GAP;
-    const pace = (to, from) => (usable && known(to) && known(from) ? (to - from) / seconds : null);
-    const out = pace(point.applied, base.applied);
-    const into = pace(point.total, base.total);
-    const restarted = known(out) && out < 0; // the daemon counts from 0 again
-    return {
-      ...point,
-      edge: known(point.heartbeat) ? Math.max(...ages) : null,
-      out: restarted ? null : out,
-      in: restarted || into === null ? null : Math.max(0, into),
-    };
-  });
-}
 
 function svg(name, attributes = {}, text = "") {
   const node = document.createElementNS(NS, name);
@@ -82,6 +30,12 @@ export class ChartGroup {
     this.#charts.push(new Chart(figure, options, (at) => this.#point(at)));
   }
 
+  clear() {
+    for (const chart of this.#charts) chart.end();
+    this.#charts = [];
+    this.#cursor = null;
+  }
+
   draw(points, now) {
     for (const chart of this.#charts) chart.draw(points, now, this.#cursor);
   }
@@ -101,6 +55,7 @@ class Chart {
   #points = [];
   #now = 0;
   #cursor = null;
+  #watch = new ResizeObserver(() => this.#render());
 
   // options: title, series [{key, label, drawn}], format, tick (format of the scale), steps (round ends of the scale, first is the smallest)
   constructor(figure, options, point) {
@@ -113,7 +68,11 @@ class Chart {
     });
     figure.replaceChildren(this.#caption(), this.#plot);
     this.#listen();
-    new ResizeObserver(() => this.#render()).observe(figure);
+    this.#watch.observe(figure);
+  }
+
+  end() {
+    this.#watch.disconnect();
   }
 
   draw(points, now, cursor) {
@@ -133,20 +92,20 @@ class Chart {
 
   #caption() {
     const caption = document.createElement("figcaption");
-    const title = document.createElement("h2");
+    const title = document.createElement("h3");
     title.textContent = this.#options.title;
     this.#time = document.createElement("span");
     this.#time.className = "time";
     const legend = document.createElement("p");
     legend.className = "legend";
-    for (const { key, label } of this.#options.series) legend.append(this.#legendItem(key, label));
+    for (const one of this.#options.series) legend.append(this.#legendItem(one));
     caption.append(title, this.#time, legend);
     return caption;
   }
 
-  #legendItem(key, label) {
+  #legendItem({ key, label, second }) {
     const item = document.createElement("span");
-    item.dataset.series = key;
+    item.classList.toggle("second", Boolean(second));
     const mark = document.createElement("i");
     const value = document.createElement("b");
     this.#values.set(key, value);
@@ -221,9 +180,9 @@ class Chart {
     if (this.#cursor !== null) {
       marks.push(svg("line", { class: "cursor", x1: x(this.#cursor), x2: x(this.#cursor), y1: EDGE.top, y2: HEIGHT - EDGE.bottom }));
     }
-    for (const { key, drawn } of this.#options.series) {
+    for (const { drawn, second } of this.#options.series) {
       if (point && known(point[drawn]) && point.at >= this.#now - SPAN) {
-        marks.push(svg("circle", { class: "dot", "data-series": key, cx: x(point.at), cy: y(point[drawn]), r: 3 }));
+        marks.push(svg("circle", { class: second ? "dot second" : "dot", cx: x(point.at), cy: y(point[drawn]), r: 3 }));
       }
     }
     return marks;
@@ -252,7 +211,7 @@ function times(start, now, x, width) {
 }
 
 // one path per unbroken run, and a soft area below it
-function line(points, { key, drawn }, x, y) {
+function line(points, { drawn, second }, x, y) {
   const runs = [];
   let last = null;
   for (const point of points) {
@@ -264,8 +223,9 @@ function line(points, { key, drawn }, x, y) {
     runs.at(-1).push(`${x(point.at).toFixed(1)},${y(point[drawn]).toFixed(1)}`);
     last = point.at;
   }
+  const drawnAs = (name) => (second ? `${name} second` : name);
   return runs.flatMap((run) => [
-    svg("path", { class: "area", "data-series": key, d: `M${run[0].split(",")[0]},${y(0)}L${run.join("L")}L${run.at(-1).split(",")[0]},${y(0)}Z` }),
-    svg("path", { class: "line", "data-series": key, d: `M${run.join("L")}` }),
+    svg("path", { class: drawnAs("area"), d: `M${run[0].split(",")[0]},${y(0)}L${run.join("L")}L${run.at(-1).split(",")[0]},${y(0)}Z` }),
+    svg("path", { class: drawnAs("line"), d: `M${run.join("L")}` }),
   ]);
 }

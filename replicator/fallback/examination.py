@@ -82,7 +82,7 @@ class HomeExamination(Examination):
         async with AsyncExitStack() as stack:
             async with self._homeward.applying:
                 frozen = await stack.enter_async_context(self._homeward.level())
-                rows = await self._session.run(self._planned(partial(counting.count, plan=self._plan)))
+                rows = await self._session.run(self._planned(partial(counting.count_rows, plan=self._plan)))
                 aside = await self._kept_aside()
             # the stream goes on; the snapshot stays
             others = await frozen.fetchval(dml.count(self._plan), timeout=3600)

@@ -80,7 +80,7 @@ async def outage(
 ) -> None:
     """Stream, lose the server, be hammered, get the server back.
 
-    `window` bounds what may come in while a compaction waits for its turn, in seconds, on a machine of its own.
+    `window` bounds, in seconds, what may come in while a compaction waits: for a machine of its own.
     """
     path = make_source(script=SCHEMA.format(rows=rows), journal=journal)
     running = await started(daemon, path, server.url, env=ENV)

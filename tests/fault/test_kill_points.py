@@ -63,8 +63,10 @@ IN_COPIER = (
 
 IN_CUTOVER = (
     "cutover.after_journal",
+    "cutover.before_lock",
     "cutover.after_lock",
     "cutover.after_drain",
+    "cutover.after_check",
     "cutover.before_fence",
     "cutover.after_fence",
     "cutover.after_decision",

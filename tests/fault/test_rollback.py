@@ -14,8 +14,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from config.errors import ControlError, CutoverRefused, LiteferryError
-from daemon.embedded import EmbeddedPostgres
+from config.errors import ControlError, CutoverRefused
 from tests.compare import differences
 from tests.databases import from_source, on_source, on_target
 from tests.fault.scene import HASTY, poll, source_open, target_open
@@ -190,52 +189,3 @@ async def test_a_kill_between_two_sources_is_finished_for_both(
     await there(second)
     for path, table in zip(paths, ("one", "two"), strict=True):
         assert await differences(path, target_url, tables=[table]) == []
-
-
-@pytest.mark.parametrize(
-    "point", ["rollback.before_decision", "rollback.after_decision", "rollback.before_close"]
-)
-async def test_a_server_that_dies_in_the_rollback_loses_nothing(
-    point: str, make_source: MakeSource, daemon: StartDaemon, own_postgres: EmbeddedPostgres
-) -> None:
-    """SIGKILL of PostgreSQL before or behind the decision: one side is open in the end, with everything."""
-    path = make_source(script=SCHEMA)
-    url = own_postgres.url
-    running = daemon(path, url, env={**HASTY, "LITEFERRY_FAILPOINTS": f"{point}=1.5"})
-    async with moving(path, url) as mover:
-        await there(running)
-        trial = asyncio.create_task(asyncio.to_thread(running.rollback, max_pause=10))
-        await asyncio.sleep(0.8)
-        await asyncio.to_thread(own_postgres.kill)
-        await asyncio.sleep(1)
-        await asyncio.to_thread(own_postgres.start)
-        with suppress(LiteferryError):
-            await trial
-        status = await until(running, lambda status: status["state"] in ("streaming", "cut_over"))
-        assert await one_side(path, url) == ("source" if status["state"] == "streaming" else "target")
-    await settled(running, mover, path, url)
-
-
-@pytest.mark.parametrize("fault", ["cut", "refuse", "deaf"])
-@pytest.mark.parametrize(
-    "point", ["rollback.after_lock", "rollback.before_decision", "rollback.after_decision"]
-)
-async def test_a_line_that_fails_in_the_rollback_loses_nothing(
-    fault: str, point: str, make_source: MakeSource, daemon: StartDaemon, proxy: MakeProxy, target_url: str
-) -> None:
-    """Before the decision the application goes on with PostgreSQL, after it with SQLite."""
-    path, line = make_source(script=SCHEMA), proxy(target_url)
-    # the whole process stands still there, so that the line can be broken just then
-    running = daemon(path, line.url, env={**HASTY, "LITEFERRY_FAILPOINTS": f"{point}=1"})
-    async with moving(path, target_url) as mover:
-        await there(running)
-        trial = asyncio.create_task(asyncio.to_thread(running.rollback, max_pause=4))
-        await asyncio.sleep(0.6)
-        getattr(line, fault)()
-        await asyncio.sleep(1)
-        line.heal()
-        with suppress(LiteferryError):
-            await trial
-        status = await until(running, lambda status: status["state"] in ("streaming", "cut_over"))
-        assert await one_side(path, target_url) == ("source" if status["state"] == "streaming" else "target")
-    await settled(running, mover, path, target_url)

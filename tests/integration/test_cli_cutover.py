@@ -91,7 +91,7 @@ def test_a_rehearsal_reports_the_pause_and_streaming_goes_on(
     answer = liteferry("cutover", "--control", streaming.socket, "--rehearse")
 
     assert answer.status == 0
-    assert [line.split()[0] for line in answer.output.splitlines()[:2]] == ["journal", "lock"]
+    assert [line.split()[0] for line in answer.output.splitlines()[:3]] == ["journal", "compare", "lock"]
     assert "rehearsed: writers waited " in answer.output
     assert writable(source)
     streaming.wait_for("streaming")

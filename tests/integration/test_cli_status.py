@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests import statuses
 from tests.fixtures.cli import Liteferry, started
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.sqlite import MakeSource
+
+DOCUMENTED = Path(__file__).parents[2] / "docs" / "reference" / "http.md"
 
 SCRIPT = """
 CREATE TABLE "Order Details"(id INTEGER PRIMARY KEY, note TEXT);
@@ -56,6 +59,37 @@ def test_json_is_what_the_daemon_tells(streaming: RunningDaemon, liteferry: Lite
         "estimated_catch_up_seconds",
         "tables",
     } <= told["sources"][0].keys()
+
+
+def test_what_the_daemon_tells_is_documented_and_what_tests_pretend(streaming: RunningDaemon) -> None:
+    """Each field has its line in the reference, and the canned statuses of other tests leave none out."""
+    streaming.verify()
+    told, canned = streaming.status(), statuses.ready()
+    pairs = [
+        (told, canned),
+        (told["sources"][0], canned["sources"][0]),
+        (told["sources"][0]["tables"][0], canned["sources"][0]["tables"][0]),
+        (told["timeline"][0], canned["timeline"][0]),
+    ]
+    for real, pretended in pairs:
+        assert pretended.keys() <= real.keys()
+    text = DOCUMENTED.read_text()
+    assert [name for real, _ in pairs for name in real if f"`{name}`" not in text] == []
+    assert told["timeline"][-1]["state"] == "streaming"
+    (table,) = told["sources"][0]["tables"]
+    assert (table["rows"], table["pending_changes"], table["verification_equal"]) == (2, 0, True)
+
+
+def test_journal_tells_how_it_came_to_this(streaming: RunningDaemon) -> None:
+    """The states in their order, the copy, and the readiness; no row of it."""
+    streaming.wait_log("ready for cutover")
+    events = streaming.ask("/api/journal")
+    texts = [event["text"] for event in events]
+    assert texts.index("snapshot, before preflight") < texts.index("streaming, before catching up")
+    assert "table Order Details copied, 2 rows" in texts
+    assert any(text.startswith("ready for cutover, predicted pause") for text in texts)
+    assert [event["number"] for event in events] == list(range(1, len(events) + 1))
+    assert streaming.status()["last_event"] >= len(events)
 
 
 def test_without_a_daemon_it_says_so(liteferry: Liteferry, tmp_path: Path) -> None:

@@ -53,6 +53,27 @@ def test_panels_are_about_metrics_that_there_are() -> None:
     assert used - OTHERS <= documented()
 
 
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_panels_ask_what_prometheus_understands(tmp_path: Path) -> None:
+    """Each expression is parsed by Prometheus's own tool, with the variables of the dashboard filled in."""
+    board = json.loads(DASHBOARD.read_text())
+    asked = [t["expr"] for panel in board["panels"] for t in panel["targets"]]
+    asked += [note["expr"] for note in board["annotations"]["list"]]
+    filled = [e.replace("$__rate_interval", "5m").replace("$source", ".*") for e in asked]
+    rules = [{"record": f"panel:{i}", "expr": expression} for i, expression in enumerate(filled)]
+    # JSON is YAML
+    (tmp_path / "panels.yml").write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
+    done = subprocess.run(
+        ["promtool", "check", "rules", "panels.yml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "$" not in "".join(filled)
+
+
 def test_panels_do_not_cover_one_another() -> None:
     """Each place of the grid is taken once."""
     places = [

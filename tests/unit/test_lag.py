@@ -96,3 +96,4 @@ def test_the_pause_is_predicted_from_what_was_measured() -> None:
     assert predicted_pause(None, 0.01) is None
     assert predicted_pause(0.0, None) is None
     assert predicted_pause(0.0, 0.01) == pytest.approx(0.06)
+    assert predicted_pause(0.0, 0.01, 0.1) == pytest.approx(0.16)

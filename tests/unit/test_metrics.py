@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
+import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,10 +33,15 @@ def full() -> dict[str, Any]:
         "oldest_unapplied_seconds": 2.5, "heartbeat_age_seconds": 3.5, "estimated_catch_up_seconds": 4.5,
         "position": 5, "consistent": True, "target_connected": False, "error": None, "retries": 6,
         "missing": True,
-        "journal_mode": "wal", "source_bytes": 7, "wal_bytes": 8, "log_entries": 9, "disk_free_bytes": 10,
+        "journal_mode": "wal", "source_bytes": 7, "wal_bytes": 8,
+        "paused": {"since": "2026-11-22T11:40:00Z", "before": "streaming"}, "wal_used_bytes": 81,
+        "write_wait_seconds": 0.25, "throttled_seconds": 82.5,
+        "throttle": {"active": True, "limit_rows_per_second": 83, "factor": 0.125, "by": "disk"},
+        "log_entries": 9, "disk_free_bytes": 10,
         "log_compacted": 23, "disk_low": True, "stale_tables": 24, "repaired_rows": 25,
         "unexplained_changes": 26, "comparison_age_seconds": 27.5,
         "verification_age_seconds": 30.5, "verification_equal": True, "quarantined": 29,
+        "changes_captured": 36,
         "changes_applied": 11, "batches_applied": 12, "rows_copied": 13, "apply_rate": 14.5,
         "copy_rate": 15.5, "tables": [orders],
         "fallback": {
@@ -82,6 +89,14 @@ EXPECTED: Series = {
     ("liteferry_retries_total", SOURCE): 6,
     ("liteferry_source_bytes", SOURCE): 7,
     ("liteferry_source_wal_bytes", SOURCE): 8,
+    ("liteferry_source_paused", SOURCE): 1,
+    ("liteferry_source_wal_used_bytes", SOURCE): 81,
+    ("liteferry_source_write_wait_seconds", SOURCE): 0.25,
+    ("liteferry_throttled_seconds_total", SOURCE): 82.5,
+    ("liteferry_throttle_active", SOURCE): 1,
+    ("liteferry_throttle_limit_rows_per_second", SOURCE): 83,
+    ("liteferry_throttle_factor_ratio", SOURCE): 0.125,
+    ("liteferry_throttle_cause", (("by", "disk"), *SOURCE)): 1,
     ("liteferry_change_log_entries", SOURCE): 9,
     ("liteferry_log_compacted_total", SOURCE): 23,
     ("liteferry_disk_low", SOURCE): 1,
@@ -95,6 +110,7 @@ EXPECTED: Series = {
     ("liteferry_quarantined_rows", SOURCE): 29,
     ("liteferry_clock_jumps_total", ()): 28,
     ("liteferry_disk_free_bytes", SOURCE): 10,
+    ("liteferry_changes_captured_total", SOURCE): 36,
     ("liteferry_changes_applied_total", SOURCE): 11,
     ("liteferry_batches_applied_total", SOURCE): 12,
     ("liteferry_rows_copied_total", SOURCE): 13,
@@ -153,7 +169,7 @@ def test_unknown_values_are_nan_and_no_series_vanishes() -> None:
 
     assert names(exported) == {metric.name for metric in METRICS}
     for name, labels in EXPECTED:
-        if not name.endswith(("_info", "_state", "_outcome")):
+        if not name.endswith(("_info", "_state", "_outcome", "_paused", "_cause")):
             assert math.isnan(exported[name, labels]), name
 
 
@@ -196,6 +212,14 @@ def test_names_follow_the_conventions(metric: Any) -> None:
     assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
     assert not re.search(r"_(ms|milliseconds|minutes|kb|mb|percent|count)\b", metric.name)
     assert re.match("[A-Z1]", metric.help) and metric.help.endswith(".") and "|" not in metric.help
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_prometheus_finds_nothing_to_say_about_them() -> None:
+    """By its own tool: names, types and help texts."""
+    text = generate_latest(build_registry(full))
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_no_name_is_declared_twice() -> None:

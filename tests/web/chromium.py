@@ -102,12 +102,12 @@ class Tab:
         )
         await self.command("Input.dispatchKeyEvent", type="keyUp", key=key, code=key)
 
-    async def look(self, *, width: int = 1280, **media: str) -> None:
-        """Set the width of the window and media features, such as prefers_color_scheme='dark'."""
+    async def look(self, *, width: int = 1280, height: int = 900, **media: str) -> None:
+        """Set the size of the window and media features, such as prefers_color_scheme='dark'."""
         await self.command(
             "Emulation.setDeviceMetricsOverride",
             width=width,
-            height=900,
+            height=height,
             deviceScaleFactor=1,
             mobile=width < 600,
         )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -29,10 +31,12 @@ SHOWN: dict[Make, tuple[str, list[str]]] = {
             "1 of 4 tables done 18,250 rows/s",
             "Pending changes 5,120 applied after the copy",
             "Heartbeat age – none has arrived yet",
-            "order_items copying 160,539 of 1,284,310",
-            "orders copying 206,404 of 412,808",
+            "23 % of the rows copied",
+            "order_items copying 160,539 of 1,284,310, 2 min left",
+            "orders copying 206,404 of 412,808, 25 s left",
             "Order Details pending 0 of 2,155",
             "customers copied 38,114",
+            "Rows copied, changes captured",
         ],
     ),
     statuses.catch_up: (
@@ -65,7 +69,10 @@ SHOWN: dict[Make, tuple[str, list[str]]] = {
             "Pending changes 18,344",
             "Oldest unapplied 42 s behind",
             "Heartbeat age 45 s overdue",
-            "Estimated catch-up 3 min",
+            "42 s behind Preflight",
+            "Catch-up 3 min until nothing is pending",
+            "Captured 910/s changes in SQLite Applied 790/s changes to PostgreSQL",
+            "order_items streaming 1,284,310 15,201 12,843 0 1 h ago",
         ],
     ),
     statuses.target_away: (
@@ -86,11 +93,49 @@ SHOWN: dict[Make, tuple[str, list[str]]] = {
             "Writers waited for 31 ms.",
             "lock 4 ms drain 11 ms verify 9 ms sequences 3 ms fence 4 ms",
             "Cutover pause 31 ms as measured",
+            "2 changes to bring back",
+            "The way back To bring back 2 changes of PostgreSQL Oldest of them 100 ms waits for SQLite",
+            "Rollback Ready for rollback",
+            "Brought back per second",
+            "4 tables, all on PostgreSQL",
         ],
     ),
     statuses.rolled_back: (
         "idle",
-        ["Rolled back SQLite takes the writes again.", "Rollback , done SQLite again , now"],
+        [
+            "Rolled back SQLite takes the writes again.",
+            "Rollback , done",
+            "SQLite again , now",
+            "Rollback done 22 Nov,",
+            "Writers waited for 62 ms. guard 6 ms drain 21 ms verify 14 ms decision 19 ms",
+            "Cutover done 22 Nov,",
+        ],
+    ),
+    statuses.throttled: (
+        "busy",
+        [
+            "Snapshot, throttled",
+            "Throttled Copying and comparing are held back to 500 rows/s and 25 % of full speed:",
+            "the WAL of the source has 288 MiB.",
+        ],
+    ),
+    statuses.paused: (
+        "warn",
+        [
+            "Paused Paused. Changes are kept in the source and follow when resumed.",
+            "Streaming , stopped here",
+        ],
+    ),
+    statuses.verifying: (
+        "warn",
+        [
+            "Warning 1 row in quarantine: values that PostgreSQL cannot hold.",
+            "Warning The last verification found differences.",
+            "Notice /data/old.db is not replicated: it is no SQLite file.",
+            "Under way (full): 20 % of 453,077 rows, now orders, about 20 s left.",
+            "customers streaming 38,114 0 381 0 1 h ago, different",
+            "Order Details streaming 2,155 0 21 0 not yet",
+        ],
     ),
     statuses.failed: (
         "bad",
@@ -146,10 +191,36 @@ async def test_changes_appear_without_reloading_and_are_announced(open_page: Ope
 
         assert await tab.evaluate("document.getElementById('announce').ariaLive") == "polite"
         announced = await tab.evaluate("document.getElementById('announce').textContent")
-        assert announced.startswith("State: Streaming. Ready for cutover.")
-        events = await tab.text("#events")
-        assert "app.db: orders copied, 412,808 rows." in events
+        assert announced == "State: Streaming. Ready for cutover."
         assert await tab.evaluate("document.getElementById('copy').hidden")
+        assert "Rows copied" not in await tab.text("#chart-rates")
+
+
+async def test_events_of_the_daemon_are_listed_the_newest_first(open_page: OpenPage) -> None:
+    """Each is fetched once, a daemon that was restarted counts anew, and nothing of it is lost."""
+    told = statuses.events()
+    view = CannedView({**statuses.ready(), "last_event": 3}, told=told[:3])
+    async with open_page(view) as tab:
+        await tab.wait_for("document.getElementById('events').children.length === 3")
+        view.told, view.current = told, {**view.current, "last_event": len(told)}
+        await tab.wait_for(f"document.getElementById('events').children.length === {len(told)}")
+        assert "Ready for cutover, predicted pause 40 ms. " in await tab.text("#events")
+        assert "Warning Waiting: connection to 10.0.0.5:5432 was refused." in await tab.text("#events")
+
+        view.told = [statuses.event(1, -5, "streaming, before preflight")]
+        view.current = {**view.current, "last_event": 1, "started_at": statuses.ago(0)}
+        await tab.wait_for(f"document.getElementById('events').children.length === {len(told) + 1}")
+        assert "Streaming, before preflight." in await tab.text("#events li")
+
+
+async def test_states_are_listed_with_their_times(open_page: OpenPage) -> None:
+    """When the migration entered each state, and for how long it was there."""
+    async with open_page(CannedView(statuses.cut_over())) as tab:
+        seen = await tab.text("#timeline")
+        words = [word for word in ("Cut over", "Cutting over", "Streaming") if word in seen]
+        assert words == ["Cut over", "Cutting over", "Streaming"]
+        assert "for 40 ms" in seen and "for 2 h 23 min" in seen
+        assert "for 7 min now" in seen or "for 8 min now" in seen
 
 
 async def test_lost_connection_is_said_and_found_again(chromium: Chromium) -> None:
@@ -162,8 +233,10 @@ async def test_lost_connection_is_said_and_found_again(chromium: Chromium) -> No
         await tab.wait_for("!document.getElementById('lost').hidden")
 
         assert "The daemon does not answer. The figures below are from" in await tab.text("#lost")
-        assert await tab.evaluate("document.getElementById('lost').role") == "alert"
-        assert await tab.text("#freshness") == "Connection lost"
+        assert await tab.evaluate("document.getElementById('lost-text').role") == "alert"
+        age = "document.getElementById('lost-age').innerText"
+        await tab.wait_for(f"/They are [2-9] s old/.test({age}.replace('.0', ''))")
+        assert "Lost, figures" in await tab.text("#freshness")
         async with serve(build_app(view), host, port):
             await tab.wait_for("document.getElementById('lost').hidden")
 
@@ -189,12 +262,19 @@ async def test_page_polls_when_it_gets_no_event_stream(chromium: Chromium) -> No
         assert await tab.text("#state-word") == "Streaming"
 
 
-@pytest.mark.parametrize("width", [320, 390, 820, 1280])
-@pytest.mark.parametrize("make", [statuses.snapshot, statuses.cut_over, statuses.many_sources])
-async def test_nothing_is_wider_than_the_window(open_page: OpenPage, make: Make, width: int) -> None:
-    """The page never scrolls sideways, from a small phone to a desktop."""
-    async with open_page(CannedView(make(), statuses.history()), width=width) as tab:
-        assert await tab.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+@pytest.mark.parametrize(
+    "make",
+    [statuses.snapshot, statuses.cut_over, statuses.many_sources, statuses.target_away],
+    ids=lambda make: make.__name__,
+)
+async def test_nothing_is_wider_than_the_window(open_page: OpenPage, make: Make) -> None:
+    """The page never scrolls sideways, from a small phone to a screen on the wall."""
+    view = CannedView({**make(), "last_event": 10}, statuses.history(), statuses.events())
+    async with open_page(view) as tab:
+        for width in (320, 360, 640, 820, 1280, 1920):
+            await tab.look(width=width)
+            over = await tab.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert over <= 0, width
 
 
 CONTRASTS = """
@@ -259,11 +339,38 @@ async def test_screen_reader_finds_its_way(open_page: OpenPage) -> None:
             ("region", "Source app.db"),
             ("table", "Tables of app.db"),
             ("rowheader", "orders"),
-            ("columnheader", "Rows copied"),
+            ("columnheader", "Rows"),
+            ("columnheader", "Verified"),
             ("progressbar", "orders copied"),
             ("progressbar", "Copying the tables"),
             ("slider", "Seconds behind, time to read"),
         }
+
+
+BARRIERS = (Path(__file__).parent / "barriers.js").read_text()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [statuses.snapshot, statuses.verifying, statuses.cut_over, statuses.many_sources],
+    ids=lambda make: make.__name__,
+)
+async def test_nothing_bars_the_way(open_page: OpenPage, make: Make) -> None:
+    """Names, captions, scopes, heading levels, unique ids, and keyboard for whatever scrolls."""
+    status = {**make(), "last_event": 10}
+    async with open_page(CannedView(status, statuses.history(), statuses.events())) as tab:
+        await tab.evaluate("document.querySelectorAll('details').forEach((node) => (node.open = true))")
+        await tab.wait_for("document.getElementById('events').children.length === 10")
+        assert await tab.evaluate(BARRIERS) == []
+
+
+async def test_focus_can_be_seen(open_page: OpenPage) -> None:
+    """Whatever is reached with the keyboard has an outline."""
+    async with open_page(CannedView(statuses.ready())) as tab:
+        for _ in range(8):
+            await tab.press("Tab")
+            style = await tab.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert style == "solid"
 
 
 async def test_keyboard_reaches_and_works_everything(open_page: OpenPage) -> None:
@@ -282,7 +389,7 @@ async def test_keyboard_reaches_and_works_everything(open_page: OpenPage) -> Non
         await tab.evaluate("document.querySelector('[data-sort=rows]').focus()")
         await tab.press("Enter")
         assert await tab.evaluate("document.activeElement.parentElement.ariaSort") == "descending"
-        assert (await tab.text("tbody")).startswith("order_items")
+        assert (await tab.text("#sources tbody")).startswith("order_items")
 
 
 async def test_chart_shows_the_history_and_breaks_where_there_is_none(open_page: OpenPage) -> None:
@@ -316,12 +423,74 @@ async def test_chart_answers_the_pointer_in_all_three(open_page: OpenPage) -> No
 async def test_tables_can_be_searched(open_page: OpenPage) -> None:
     """With many tables there is a field that leaves only those whose name has the text."""
     async with open_page(CannedView(statuses.many_sources())) as tab:
-        await tab.evaluate("document.querySelector('details').open = true")
+        await tab.evaluate("document.querySelector('.source details').open = true")
         await tab.evaluate("document.querySelector('input[type=search]').focus()")
         await tab.command("Input.insertText", text="_07")
-        await tab.wait_for("document.querySelector('tbody').rows.length === 1")
+        await tab.wait_for("document.querySelector('#sources tbody').rows.length === 1")
 
-        assert (await tab.text("tbody")).startswith("table_07")
+        assert (await tab.text("#sources tbody")).startswith("table_07")
+        assert await tab.text(".found") == "1 of 34"
+
+
+CHOOSE = """
+(() => {
+  const select = document.querySelector(".filter select");
+  select.value = %r;
+  select.dispatchEvent(new Event("change"));
+  return [...document.querySelectorAll("#sources tbody .name")].map((name) => name.textContent);
+})()
+"""
+
+FIRST = "[...document.querySelectorAll('#sources tbody .name')].slice(0, 2).map((name) => name.textContent)"
+
+# how many changes two updates with the same figures make to the list of tables
+TOUCHED = """
+new Promise((resolve) => {
+  let touched = 0;
+  const all = {subtree: true, childList: true, characterData: true, attributes: true};
+  new MutationObserver((records) => (touched += records.length)).observe(
+    document.querySelector("#sources tbody"), all);
+  let updates = 0;
+  new MutationObserver(() => (updates += 1) === 2 && resolve(touched)).observe(
+    document.querySelector("#tiles"), all);
+})
+"""
+
+
+async def test_many_tables_stay_fluid(open_page: OpenPage) -> None:
+    """Of five hundred rows none is touched while its figures stay, and each question is answered at once."""
+    view = CannedView(statuses.many_tables(), statuses.history())
+    async with open_page(view) as tab:
+        assert await tab.evaluate("document.querySelector('#sources tbody').rows.length") == 500
+        assert await tab.evaluate(CHOOSE % "quarantined") == ["table_040", "table_450"]
+        assert len(await tab.evaluate(CHOOSE % "pending")) == 8
+        assert await tab.evaluate(CHOOSE % "unverified") == []
+        assert await tab.text(".none") == "No table is like that."
+        assert len(await tab.evaluate(CHOOSE % "all")) == 500
+
+        await tab.evaluate("document.querySelector('[data-sort=pending]').click()")
+        assert await tab.evaluate(FIRST) == ["table_300", "table_250"]
+        await tab.evaluate("document.querySelector('[data-sort=name]').click()")
+        assert await tab.evaluate(FIRST) == ["table_000", "table_001"]
+        watching = asyncio.create_task(tab.evaluate(TOUCHED))
+        beat = 1.2
+        while not watching.done():
+            beat += 1
+            source = {**view.current["sources"][0], "heartbeat_age_seconds": beat}
+            view.current = {**view.current, "sources": [source]}
+            await asyncio.wait([watching], timeout=0.5)
+        assert await watching == 0
+
+
+async def test_charts_can_be_read_as_a_table(open_page: OpenPage) -> None:
+    """Whoever cannot see the lines has the same figures, minute by minute."""
+    async with open_page(CannedView(statuses.ready(), statuses.history())) as tab:
+        await tab.evaluate("document.querySelector('#charts-table summary').click()")
+        await tab.wait_for("document.querySelector('#charts-table tbody').rows.length >= 15")
+        heads = await tab.text("#charts-table thead")
+        assert heads == "Time Oldest change Heartbeat Pending Applied Captured"
+        # the peak of the minute, not what it ended with
+        assert re.search(r" 90\d ", await tab.text("#charts-table tbody"))
 
 
 async def test_tables_that_live_elsewhere_say_so(open_page: OpenPage) -> None:
@@ -329,7 +498,7 @@ async def test_tables_that_live_elsewhere_say_so(open_page: OpenPage) -> None:
     moved = {**statuses.table("Order Details", 5), "target": "public.order_details"}
     view = CannedView(statuses.status(statuses.source(tables=[moved])))
     async with open_page(view) as tab:
-        assert "as public.order_details" in await tab.text("tbody")
+        assert "as public.order_details" in await tab.text("#sources tbody")
 
 
 async def test_names_are_text_and_never_markup(open_page: OpenPage) -> None:
@@ -337,7 +506,7 @@ async def test_names_are_text_and_never_markup(open_page: OpenPage) -> None:
     name = "<img src=x onerror=alert(1)>"
     view = CannedView(statuses.status(statuses.source(tables=[statuses.table(name, 5)])))
     async with open_page(view) as tab:
-        assert name in await tab.text("tbody")
+        assert name in await tab.text("#sources tbody")
         assert tab.errors == []
 
 

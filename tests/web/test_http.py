@@ -327,6 +327,15 @@ async def test_socket_that_another_took_over_is_not_removed(view: CannedView, tm
     assert path.exists()
 
 
+async def test_journal_is_told_from_any_number_on(client: Client, view: CannedView) -> None:
+    """All that is kept, or what has come since; and a word about a number that is none."""
+    view.told = statuses.events()
+    assert await (await client.get("/api/journal")).json() == view.told
+    assert await (await client.get("/api/journal?after=8")).json() == view.told[8:]
+    for wrong in ("-1", "x", "٣", ""):
+        assert (await client.get("/api/journal", params={"after": wrong})).status == 400
+
+
 async def test_path_that_is_too_long_is_an_error(view: CannedView, tmp_path: Path) -> None:
     """The message names the path instead of a number."""
     with pytest.raises(ConfigError, match="cannot listen on the unix socket"):
