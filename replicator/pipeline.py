@@ -263,6 +263,10 @@ class Pipeline:
         elif fenced is not None:
             self.enter(State.CUTTING_OVER)
 
+    async def recount(self) -> None:
+        """Learn from the target what of each table has been done. Raises TargetAway."""
+        self._adopt_tables(await self.registration.tables())
+
     async def _recall(self) -> None:
         """Learn what was ordered before a restart. Raises TargetAway."""
         async with self.target.connection() as connection:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
 from config.errors import ConfigError, ControlError, LiteferryError
-from daemon.control import ask
+from daemon.control import Where, ask
 
 from .text import count, plural
 
@@ -32,7 +31,7 @@ Verify = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 class Passes:
     """Compares until the daemon ends, or the writes move to the other side."""
 
-    def __init__(self, socket: Path, wish: dict[str, Any], every: float, verify: Verify) -> None:
+    def __init__(self, socket: Where, wish: dict[str, Any], every: float, verify: Verify) -> None:
         """Take what to ask for, the seconds between two passes, and what asks for one."""
         self._socket, self._wish, self._every, self._verify = socket, wish, every, verify
         self._away: bool | None = None

@@ -12,12 +12,11 @@ from typing import Any
 import click
 
 from config.errors import ControlError
-from config.settings import Settings
-from daemon.control import ask
+from daemon.control import Where, ask
 from daemon.report import files
 from replicator.whoami import whoami
 
-from .options import control_option, json_option, settings_from
+from .options import control_option, daemon_of, json_option, settings_from
 from .passes import Passes, line
 from .text import count, duration, percent, plural, to_json, to_line
 
@@ -96,9 +95,10 @@ def verify(
     if last and (resume or counts or detailed or repair or incremental or follow or table is not None):
         raise click.UsageError("--last compares nothing: only --report and --json go with it")
     if follow:
-        settings = settings_from(config, control=control, recheck_interval=every)
-        context.exit(_follow(settings, {**wish, "by": whoami()}, as_json))
-    socket = settings_from(config, control=control).control
+        seconds = settings_from(config, control=control, recheck_interval=every).recheck_interval
+        wished = {**wish, "by": whoami()}
+        context.exit(_follow(daemon_of(config, control), wished, seconds or SELDOM_SECONDS, as_json))
+    socket = daemon_of(config, control)
     if last:
         answer = asyncio.run(ask(socket, "/control/report", {}))["report"]
         if answer is None:
@@ -120,10 +120,9 @@ def verify(
     context.exit(0 if answer["equal"] else 1)
 
 
-def _follow(settings: Settings, wish: dict[str, Any], as_json: bool) -> int:
+def _follow(socket: Where, wish: dict[str, Any], every: float, as_json: bool) -> int:
     """Compare pass after pass; return the exit status."""
-    every = settings.recheck_interval or SELDOM_SECONDS
-    following = Passes(settings.control, wish, every, partial(_ask, settings.control))
+    following = Passes(socket, wish, every, partial(_ask, socket))
     try:
         why = asyncio.run(following.run(lambda told: click.echo(to_line(told) if as_json else line(told))))
         click.echo(f"ended: {why}", err=True)
@@ -133,7 +132,7 @@ def _follow(settings: Settings, wish: dict[str, Any], as_json: bool) -> int:
     return 0 if following.equal else 1
 
 
-async def _ask(socket: Path, wish: dict[str, Any]) -> dict[str, Any]:
+async def _ask(socket: Where, wish: dict[str, Any]) -> dict[str, Any]:
     """Have the daemon compare; on a terminal tell how far it is."""
     if not sys.stderr.isatty():
         return await ask(socket, "/control/verify", wish)
@@ -145,7 +144,7 @@ async def _ask(socket: Path, wish: dict[str, Any]) -> dict[str, Any]:
         click.echo(ERASE_LINE, nl=False, err=True)
 
 
-async def _tell(socket: Path) -> None:
+async def _tell(socket: Where) -> None:
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         try:

@@ -162,7 +162,8 @@ class Homeward:
     async def inspect(self, connection: Connection) -> None:
         """Look for tables that have changed, and put triggers in again that are gone."""
         plans = self._pipeline.plans
-        self.facts.objections = await inspection.objections(connection, plans)
+        shape = await inspection.look(connection, self._source_id, plans)
+        self.facts.objections, self.facts.notices = shape.objections, shape.notices
         bare = await inspection.unwatched(connection, plans) if not self.facts.objections else []
         await self.count(connection)
         self._inspected = time.monotonic()
@@ -174,7 +175,7 @@ class Homeward:
     async def refuse_doubt(self, connection: Connection) -> None:
         """Raise CutoverRefused for what has come up since the last look, asked under the tables' locks."""
         plans, name = self._pipeline.plans, self._pipeline.path.name
-        found = await inspection.objections(connection, plans)
+        found = (await inspection.look(connection, self._source_id, plans)).objections
         if await inspection.unwatched(connection, plans):
             found.append("triggers of the key log were lost")
         await self.count(connection)
