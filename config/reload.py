@@ -33,6 +33,7 @@ CHANGEABLE = frozenset(
         "on_type_drift",
         "install_timeout",
         "max_pause",
+        "cutover_check",
         "ready_max_pending",
         "ready_max_age",
         "verify_max_age",
