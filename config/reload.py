@@ -42,8 +42,6 @@ CHANGEABLE = frozenset(
         "disk_critical_mb",
         "on_disk_critical",
         "shutdown_timeout",
-        "throttle_wal_mb",
-        "throttle_write_latency_ms",
         "log_level",
         "log_format",
         "hook_timeout",
