@@ -94,7 +94,8 @@ fuzz-sqlite: $(VENV)/.dev $(SQLITE_DIR)/libsqlite3.so.0 ## random applications w
 audit: $(VENV)/.dev ## known vulnerabilities of the dependencies, where advisory data can be had
 	@mkdir -p .cache
 	@test -x .cache/audit/bin/pip-audit || { $(BIN)/python -m venv .cache/audit && \
-	    .cache/audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.7,<3'; } \
+	    .cache/audit/bin/python -m pip install --quiet --disable-pip-version-check --timeout 15 \
+	    --retries 1 'pip-audit>=2.7,<3'; } \
 	    >.cache/audit.log 2>&1 || true
 	@$(BIN)/python .ci/audit.py .cache/audit/bin/pip-audit \
 	    "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"

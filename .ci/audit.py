@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-SECONDS = 300
+SECONDS = 150
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -16,7 +16,7 @@ from asyncpg.pool import PoolConnectionProxy
 from config.errors import ConfigError, LiteferryError, TargetAway, TargetError
 from triggers.statements import load
 
-from . import tls
+from . import pooler, tls
 from .codecs import set_codecs
 from .pooler import OPTIONS, Pooled, Pooler, PoolerAppeared, is_pooled, refuse_pooler
 
@@ -218,7 +218,7 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except asyncpg.ProtocolViolationError as error:
-        raise _violation(error) from None
+        raise pooler.refusal(error) or _away(error) from error
     except ssl.SSLError as error:
         raise tls.insecure(error) from None
     except asyncpg.ClientConfigurationError as error:
@@ -247,17 +247,6 @@ def _no_address(error: ValueError) -> LiteferryError:
         f"target: not an address of PostgreSQL ({type(error).__name__})",
         hint="write it as postgresql://user:password@host:5432/database",
     )
-
-
-def _violation(error: asyncpg.ProtocolViolationError) -> TargetError:
-    """Poolers have one code for everything that they refuse; the text names no more than a parameter."""
-    text = str(error.args[0]) if error.args else ""
-    if "startup parameter" in text:
-        return TargetError(
-            f"the pooler refused the connection: {text}",
-            hint="take the parameter out of the URL, or name it in PgBouncer's ignore_startup_parameters",
-        )
-    return _away(error)
 
 
 def _watch_line(connection: asyncpg.Connection[asyncpg.Record]) -> None:
