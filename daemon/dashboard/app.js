@@ -9,7 +9,7 @@ import { View } from "./view.js";
 
 const STALE = 4; // seconds without a status after which we ask ourselves
 const REOPEN = 10; // seconds until a refused event stream is tried again
-const TIMEOUT = 3000; // milliseconds for one answer
+const TIMEOUT = 5000; // milliseconds for one answer
 
 const $ = (id) => document.getElementById(id);
 const seconds = () => performance.now() / 1000;
