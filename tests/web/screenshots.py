@@ -87,7 +87,8 @@ async def take(browser: Chromium, picture: Picture) -> bytes:
         await tab.command("Emulation.setScrollbarsHidden", hidden=True)
         await tab.go(f"http://{host}:{port}/")
         await tab.wait_for(f"document.getElementById('events').children.length === {len(told)}")
-        await tab.wait_for("document.querySelector('#chart-pending .line')")
+        # the minutes before, not only what came since the page was opened
+        await tab.wait_for("document.querySelector('.chart .line')?.getBBox().width > 60")
         shot = await tab.command("Page.captureScreenshot", format="png")
         return base64.b64decode(shot["data"])
 
