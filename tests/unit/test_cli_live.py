@@ -21,11 +21,11 @@ SITUATIONS: list[Make] = [
 
 SAID: dict[Make, list[str]] = {
     statuses.snapshot: [
-        " SNAPSHOT   23.3 % copied, 1 min 13 s left",
+        " SNAPSHOT   23.3 % copied, 12 min 10 s left",
         " not ready for cutover",
         " the copy of 3 tables is not complete",
-        "##.............. 12.5 %  160,539 of 1,284,310, 1 min 13 s left",
-        "copied 18,250 rows/s",
+        "##.............. 12.5 %  160,539 of 1,284,310, 12 min 10 s left",
+        "copied 1,825 rows/s",
     ],
     statuses.ready: [
         " STREAMING   0 s behind",
