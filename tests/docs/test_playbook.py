@@ -45,7 +45,7 @@ def place(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_the_migration_works_as_it_is_written(
     place: Path, make_source: MakeSource, writer: StartWriter, own_postgres: EmbeddedPostgres
 ) -> None:
@@ -91,6 +91,7 @@ async def taken(url: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_quickstart_works_as_it_is_written(place: Path, target_url: str) -> None:
     """Ten minutes, without the time to read."""
     with closing(sqlite3.connect(place / "app.db")) as database:
