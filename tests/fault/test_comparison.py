@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import time
 from collections.abc import Callable
@@ -14,8 +15,10 @@ import asyncpg
 import pytest
 
 from tests.compare import differences
+from tests.databases import on_target
 from tests.fault.scene import HASTY, end_equal, run_once, source_of, started
-from tests.fixtures.daemon import StartDaemon
+from tests.fixtures.cli import Liteferry
+from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.sqlite import MakeSource
 
 SCHEMA = """
@@ -53,11 +56,12 @@ async def tamper(url: str) -> None:
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
 async def test_what_somebody_changed_on_the_target_is_found_now_and_then(
-    journal: str, make_source: MakeSource, daemon: StartDaemon, target_url: str
+    journal: str, make_source: MakeSource, daemon: StartDaemon, liteferry: Liteferry, target_url: str
 ) -> None:
-    """Rows changed, deleted and added; meanwhile the cutover would not have to wait."""
+    """Rows changed, deleted and added; meanwhile the cutover would not have to wait. It leaves reports."""
     path = make_source(script=SCHEMA, journal=journal)
-    running = daemon(path, target_url, env={**HASTY, "LITEFERRY_COMPARE_INTERVAL": "0.2"})
+    env = {"LITEFERRY_COMPARE_INTERVAL": "0.2", "LITEFERRY_VERIFICATION_REPORTS": "2"}
+    running = daemon(path, target_url, env={**HASTY, **env})
     await asyncio.to_thread(running.wait_ready)
     await tamper(target_url)
     assert running.status()["can_cutover"]
@@ -67,6 +71,30 @@ async def test_what_somebody_changed_on_the_target_is_found_now_and_then(
     await asyncio.to_thread(
         running.wait_until, lambda s: source_of(s)["comparison_age_seconds"] < 2, 30, "a comparison"
     )
+    await asyncio.to_thread(a_report_is_left, running, liteferry, path.parent)
+    kept = on_target(target_url, "SELECT DISTINCT kind, count(*) <= 2 FROM liteferry.verification GROUP BY 1")
+    assert kept == [("background", True)]
+
+
+def a_report_is_left(running: RunningDaemon, liteferry: Liteferry, folder: Path) -> None:
+    """Assert that the newest report is shown and written without anything being compared."""
+    status = running.wait_until(lambda s: bool(s["verification"]["background"]["equal"]), 30, "a report")
+    assert (status["verification"]["last"], status["verification"]["background"]["kind"]) == (
+        None,
+        "background",
+    )
+    answer = liteferry("verify", "--control", running.socket, "--last", "--report", folder)
+    assert answer.status == 0
+    assert "picture: SQLite=12000, PostgreSQL=12000 ok" in answer.output
+    assert answer.output.splitlines()[-1].startswith("equal: 2 tables")
+    written = sorted(folder.glob("liteferry-verification-*"))
+    assert [place.suffix for place in written] == [".html", ".json"]
+    for place in written:
+        assert liteferry("verify", "--check-report", place).status == 0
+    tables = json.loads(written[1].read_text())["sources"][0]["tables"]
+    assert [t["compared"] for t in tables] == [12_000, 12_000]
+    assert all(t["source_checksum"] == t["target_checksum"] for t in tables)
+    assert liteferry("verify", "--last", "--counts").status == 2
 
 
 async def test_what_fired_no_trigger_while_the_daemon_was_down_is_found_at_its_start(

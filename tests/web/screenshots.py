@@ -35,7 +35,6 @@ class Picture:
 
 PICTURES = (
     Picture("dashboard", statuses.ready),
-    Picture("dashboard-dark", statuses.ready, scheme="dark"),
     Picture("dashboard-snapshot", statuses.snapshot),
     Picture("dashboard-lagging", statuses.lagging),
     Picture("dashboard-target-away", statuses.target_away, scheme="dark"),
