@@ -60,6 +60,7 @@ async def test_the_migration_works_as_it_is_written(
             "/etc/liteferry": str(place / "etc"),
             "/var/backups/app": str(place / "backups"),
             "db.example.org": f"127.0.0.1:{server.port}",
+            "deploy/postgresql": str(ROOT / "deploy/postgresql"),
             "8321": str(free_port()),
         },
         path=(find_binaries(),),
