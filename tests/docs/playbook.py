@@ -17,7 +17,7 @@ from tests.processes import clean_environment
 
 from .pages import Block
 
-BLOCK_SECONDS = 60.0
+BLOCK_SECONDS = 120.0
 WATCHED_SECONDS = 1.5
 
 #: How `liteferry` is called here: the very code that is tested.

@@ -45,7 +45,7 @@ def place(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_the_migration_works_as_it_is_written(
     place: Path, make_source: MakeSource, writer: StartWriter, own_postgres: EmbeddedPostgres
 ) -> None:
@@ -60,6 +60,7 @@ async def test_the_migration_works_as_it_is_written(
             "/etc/liteferry": str(place / "etc"),
             "/var/backups/app": str(place / "backups"),
             "db.example.org": f"127.0.0.1:{server.port}",
+            "deploy/postgresql": str(ROOT / "deploy/postgresql"),
             "8321": str(free_port()),
         },
         path=(find_binaries(),),
@@ -91,6 +92,7 @@ async def taken(url: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_quickstart_works_as_it_is_written(place: Path, target_url: str) -> None:
     """Ten minutes, without the time to read."""
     with closing(sqlite3.connect(place / "app.db")) as database:
