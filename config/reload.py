@@ -37,7 +37,6 @@ CHANGEABLE = frozenset(
         "ready_max_pending",
         "ready_max_age",
         "verify_max_age",
-        "cutover_check",
         "wal_warn_mb",
         "disk_min_free_mb",
         "disk_critical_mb",
