@@ -24,7 +24,7 @@ _listeners: list[Listener] = []
 # these tell of every job run and every request, which at our rhythm is several lines a second
 CHATTY = ("apscheduler", "aiohttp.access", "asyncio")
 SILENT = ("watchdog",)  # at debug level a line for every file event
-# each of its tries to reach a target that is away, with a stack; we tell of that ourselves, and not every time
+# each try to reach a target that is away, with a stack; we tell of that ourselves, and not every time
 REPEATING = ("asyncpg.pool",)
 DEEPEST = 6  # levels of nesting that are looked through; what lies deeper is shown as text
 
