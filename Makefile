@@ -2,8 +2,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint reference bench soak test-pg test-matrix test-systemd test-image fuzz-schemas \
-    fuzz-sqlite wheels clean
+.PHONY: help demo test check lint reference bench screenshots soak test-pg test-matrix test-systemd test-image \
+    fuzz-schemas fuzz-sqlite wheels audit clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -57,6 +57,9 @@ reference: $(VENV)/.dev ## write the references that are made of the code: comma
 bench: $(VENV)/.dev ## measure snapshot, streaming and cutover
 	$(BIN)/python -m bench $(ARGS)
 
+screenshots: $(VENV)/.dev ## take the pictures of the dashboard in docs/images anew (needs chromium)
+	$(BIN)/python -m tests.web.screenshots $(ARGS)
+
 soak: $(VENV)/.dev ## the long runs, off by default
 	$(BIN)/pytest -m soak $(ARGS)
 
@@ -87,6 +90,15 @@ fuzz-schemas: $(VENV)/.dev ## random schemas with hostile rows go the whole way:
 
 fuzz-sqlite: $(VENV)/.dev $(SQLITE_DIR)/libsqlite3.so.0 ## random applications with another SQLite: make fuzz-sqlite SQLITE=3.54.1 SEEDS=0-4999 (needs npm, gcc)
 	$(BIN)/python -m tests.fidelity.versions --alter --seeds $(SEEDS) --sqlite $(SQLITE_DIR)
+
+audit: $(VENV)/.dev ## known vulnerabilities of the dependencies, where advisory data can be had
+	@mkdir -p .cache
+	@test -x .cache/audit/bin/pip-audit || { $(BIN)/python -m venv .cache/audit && \
+	    .cache/audit/bin/python -m pip install --quiet --disable-pip-version-check --timeout 15 \
+	    --retries 1 'pip-audit>=2.7,<3'; } \
+	    >.cache/audit.log 2>&1 || true
+	@$(BIN)/python .ci/audit.py .cache/audit/bin/pip-audit \
+	    "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 clean: ## delete .venv, .cache and what the tools leave behind
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist *.egg-info

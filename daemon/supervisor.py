@@ -278,15 +278,14 @@ class Supervisor:
             "last_event": self._journal.last,
             "clock_jumps": self._schedule.clock_jumps if self._schedule else 0,
             "stalled": self._liveness.trouble,
-            "notices": [
-                *self._reload.notices,
-                *self._roster.notices,
-                *self._tidying.notices,
-                *self._readiness.left_there(),
-            ],
+            "notices": self._notices(),
             "throttle": summed(p.facts.throttle.as_dict() for p in self._pipelines),
             "sources": [p.facts.as_dict() for p in self._pipelines],
         }
+
+    def _notices(self) -> list[str]:
+        own = [*self._reload.notices, *self._roster.notices, *self._tidying.notices]
+        return own + self._readiness.left_there()
 
     def history(self) -> list[dict[str, Any]]:
         """Return the lag of the last minutes, newest last."""

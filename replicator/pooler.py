@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import asyncpg
 
+from config.errors import TargetError
+
 if TYPE_CHECKING:
     Driver: TypeAlias = asyncpg.Connection[asyncpg.Record]
 else:
@@ -97,3 +99,17 @@ async def refuse_pooler(connection: Driver) -> None:
         await connection.execute(asked)
     except asyncpg.DivisionByZeroError:
         raise PoolerAppeared("a pooler has come between us and the server") from None
+
+
+def refusal(error: asyncpg.ProtocolViolationError) -> TargetError | None:
+    """Return what a pooler will never do for us, None for what may pass.
+
+    Poolers have one code for everything that they refuse; these texts name no more than a parameter.
+    """
+    text = str(error.args[0]) if error.args else ""
+    if "startup parameter" in text:
+        return TargetError(
+            f"the pooler refused the connection: {text}",
+            hint="take the parameter out of the URL, or name it in PgBouncer's ignore_startup_parameters",
+        )
+    return None

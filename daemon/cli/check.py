@@ -23,6 +23,7 @@ from replicator.source_checks import survey
 from replicator.target import Target
 from replicator.target_checks import SUBJECT, check_target
 
+from .concealment import was_concealed
 from .offline import offline_target
 from .options import adopt_option, json_option, settings_from, source_options
 from .text import plural, to_json
@@ -103,6 +104,10 @@ def check_secrets(settings: Settings) -> list[Check]:
     if exposed:
         text = f"others can read the password: {', '.join(f'{str(p)!r} has mode {m:o}' for p, m in exposed)}"
         hint = "chmod 600; a .pgpass that others can read is not used at all"
+        return [Check("secrets", Level.WARN, "configuration", text, hint)]
+    if was_concealed():
+        text = "the password was given on the command line, which every user of this machine can read"
+        hint = "give it by target_password_file, a credential, .pgpass or the environment"
         return [Check("secrets", Level.WARN, "configuration", text, hint)]
     return [Check("secrets", Level.PASS, "configuration", "no file with a password is open to others")]
 

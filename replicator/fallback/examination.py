@@ -50,6 +50,8 @@ class HomeExamination(Examination):
         #: What differs in the chunk in hand: keys of the target, and rows of the source that have none there.
         self._wrong: list[Row] = []
         self._strays: list[Row] = []
+        #: Whether all of the table was brought home once more, which is not done twice.
+        self._brought_whole = False
 
     @asynccontextmanager
     async def _aligned(self, look: Callable[[sqlite3.Connection], R]) -> AsyncIterator[R]:
@@ -203,14 +205,15 @@ class HomeExamination(Examination):
         """Bring rows home once more, and delete those that the target has not; count what is equal then."""
         known = [self._ways.key_of(row) for row in strays]
         keys = [*wrong, *self._plan.converter.keys(known)]
-        left = len(wrong) + len(strays)
-        # a key that the target cannot have, or that is spelled in another way, goes with the whole table only
-        for part in (keys, []):
-            await requeue(self._pipeline, self._number, part)
-            left_now = await self._count_unequal(keys, known)
-            if not left_now:
-                break
-        self.report.repaired += left - left_now
+        if keys:
+            await requeue(self._pipeline, self._number, keys)
+        left = await self._count_unequal(keys, known)
+        if left and not self._brought_whole:
+            # a key that the target cannot have, or that is spelled in another way, goes with the whole table
+            self._brought_whole = True
+            await requeue(self._pipeline, self._number, [])
+            left = await self._count_unequal(keys, known)
+        self.report.repaired += len(wrong) + len(strays) - left
 
     async def _count_unequal(self, keys: list[Row], strays: list[Row]) -> int:
         def look(connection: sqlite3.Connection) -> tuple[list[Row], list[Row]]:

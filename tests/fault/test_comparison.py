@@ -23,7 +23,7 @@ from tests.fixtures.sqlite import MakeSource
 
 SCHEMA = """
 CREATE TABLE picture(id INTEGER PRIMARY KEY, name TEXT, body BLOB);
-WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 12000)
+WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 3000)
     INSERT INTO picture SELECT n, 'picture ' || n, randomblob(20) FROM i;
 CREATE TABLE tag(name TEXT, picture INT, PRIMARY KEY(name, picture)) WITHOUT ROWID;
 INSERT INTO tag SELECT 'tag ' || id % 7, id FROM picture;
@@ -31,7 +31,7 @@ INSERT INTO tag SELECT 'tag ' || id % 7, id FROM picture;
 
 #: What somebody does to the target who has put the guard aside.
 TAMPER = """
-    UPDATE picture SET name = 'edited' WHERE id IN (1, 6000, 12000);
+    UPDATE picture SET name = 'edited' WHERE id IN (1, 1500, 3000);
     DELETE FROM picture WHERE id = 17;
     INSERT INTO picture VALUES (20000, 'nobody wrote this', NULL);
     DELETE FROM tag WHERE picture BETWEEN 100 AND 104;
@@ -103,7 +103,7 @@ async def test_what_fired_no_trigger_while_the_daemon_was_down_is_found_at_its_s
     """By a connection that cannot be told from any other, with the log and the schema as they were."""
     path = make_source(script=SCHEMA)
     await run_once(daemon, path, target_url)
-    write_in_place(path, 7777)
+    write_in_place(path, 1777)
     second = daemon(path, target_url, env=HASTY)
     await asyncio.to_thread(second.wait_until, repaired(1), 60, "a comparison")
     await end_equal(second, path, target_url)
@@ -115,7 +115,7 @@ async def test_a_comparison_that_is_cut_short_is_begun_again(
     """By a kill in its middle."""
     path = make_source(script=SCHEMA)
     await run_once(daemon, path, target_url)
-    write_in_place(path, 11999)
+    write_in_place(path, 2999)
     env = {**HASTY, "LITEFERRY_FAILPOINTS": "repair.after_chunk@2=kill"}
     assert await asyncio.to_thread(daemon(path, target_url, env=env).wait_end) == -9
     third = daemon(path, target_url, env=HASTY)

@@ -115,7 +115,7 @@ def test_orders_are_given_over_tcp_with_the_token(reached: Reached, liteferry: L
     assert "full speed" in liteferry("throttle", "--off", *where).output
     assert json.loads(liteferry("throttle", *where, "--json").output)["throttle"]["active"] is False
     dry = liteferry("cutover", "--dry-run", *where)
-    assert dry.status == 1 and "in quarantine" in dry.output
+    assert dry.status == 1 and "not ready for cutover" in dry.output
     # the token of the settings does too
     env = {"LITEFERRY_HTTP_TOKEN": TOKEN}
     assert liteferry("resume", "--url", reached.url, env=env).status == 0
