@@ -19,6 +19,9 @@ from .settings import Settings
 #: In the order in which the reference has them.
 CHANGEABLE = frozenset(
     {
+        "throttle_rows_per_second",
+        "throttle_wal_mb",
+        "throttle_write_latency_ms",
         "poll_interval",
         "heartbeat_interval",
         "prune_interval",
@@ -33,6 +36,7 @@ CHANGEABLE = frozenset(
         "ready_max_pending",
         "ready_max_age",
         "verify_max_age",
+        "cutover_check",
         "wal_warn_mb",
         "disk_min_free_mb",
         "disk_critical_mb",

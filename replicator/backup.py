@@ -30,6 +30,9 @@ LONGEST_REST_SECONDS = 0.1
 STEP_PAGES_ROLLBACK = 32
 REST_ROLLBACK = 3.0
 
+#: Instructions of SQLite between two looks whether the backup is still wanted: some milliseconds.
+PATIENCE = 500_000
+
 #: How often a backup may begin anew because the application has written; only without WAL.
 MOST_RESTARTS = 20
 
@@ -123,7 +126,7 @@ def make(
         _refuse_little_space(path, folder, keep_free_mb)
         with _partial(final) as partial:
             counted = _copy(connection, partial, _Progress(path, wal, most_wal, time.monotonic(), stop))
-            rows = _check(partial, counted)
+            rows = _check(partial, counted, stop)
             sha256 = _digest(partial)
             _publish(partial, final, path, sha256)
     except OSError as error:
@@ -172,11 +175,25 @@ def _copy(connection: sqlite3.Connection, partial: Path, progress: _Progress) ->
             connection.backup(target, pages=pages, progress=progress)
             return None
         # one read transaction for all steps: otherwise each write of the application would begin it anew
-        with reading(connection):
+        with reading(connection), _stoppable(connection, progress.stop):
             counted = _rows(connection)
             progress.begun = time.monotonic()
             connection.backup(target, pages=pages, progress=progress)
         return counted
+
+
+@contextlib.contextmanager
+def _stoppable(connection: sqlite3.Connection, stop: threading.Event) -> Iterator[None]:
+    """Have statements that take long end once `stop` is set. Raises Stopped."""
+    connection.set_progress_handler(lambda: int(stop.is_set()), PATIENCE)
+    try:
+        yield
+    except sqlite3.OperationalError:
+        if stop.is_set():
+            raise Stopped from None
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
 def _rows(connection: sqlite3.Connection) -> dict[str, int]:
@@ -188,9 +205,9 @@ def _rows(connection: sqlite3.Connection) -> dict[str, int]:
     return {name: int(connection.execute(count.format(quote(name))).fetchone()[0]) for name in names}
 
 
-def _check(partial: Path, counted: Mapping[str, int] | None) -> dict[str, int]:
+def _check(partial: Path, counted: Mapping[str, int] | None, stop: threading.Event) -> dict[str, int]:
     """Check a copy as a whole, and its rows against the source's where these are known."""
-    with closing(sqlite3.connect(partial, isolation_level=None)) as copy:
+    with closing(sqlite3.connect(partial, isolation_level=None)) as copy, _stoppable(copy, stop):
         told = [line for (line,) in copy.execute("PRAGMA integrity_check(3)")]
         if told != ["ok"]:
             raise SourceError(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from triggers.identifier import quote
@@ -42,16 +44,16 @@ def sample(connection: sqlite3.Connection, tables: Sequence[Table], seconds: flo
         if rows >= SAMPLE_ROWS or time.monotonic() - begun > SAMPLE_SECONDS:
             break
         started = time.monotonic()
+        found: list[tuple[object, ...]]
         # ended by the number of rows, and by the time: a row may be megabytes long
-        cursor = connection.execute(f"SELECT * FROM main.{quote(table.name)} LIMIT {SAMPLE_ROWS - rows}")
-        try:
+        asked = f"SELECT * FROM main.{quote(table.name)} LIMIT {SAMPLE_ROWS - rows}"
+        # text that is no UTF-8, an expression that fails: it is told elsewhere
+        with contextlib.suppress(sqlite3.Error), closing(connection.execute(asked)) as cursor:
             while found := cursor.fetchmany(50):
                 rows += len(found)
                 size += sum(map(_size, found))
                 if time.monotonic() - started > seconds:
                     break
-        finally:
-            cursor.close()
         spent += time.monotonic() - started
     return Sample(rows, spent, size)
 

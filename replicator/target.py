@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from config.errors import ConfigError, TargetAway, TargetError
+from config.errors import ConfigError, LiteferryError, TargetAway, TargetError
 from triggers.statements import load
 
+from . import tls
 from .codecs import set_codecs
 from .pooler import OPTIONS, Pooled, Pooler, PoolerAppeared, is_pooled, refuse_pooler
 
@@ -108,6 +109,7 @@ class Target:
         await self._check_version()
 
     async def _open(self) -> Pool:
+        tls.refuse_unreadable(self._url)
         options: dict[str, Any] = {"timeout": CONNECT_SECONDS, "command_timeout": COMMAND_SECONDS}
         options["server_settings"] = {"application_name": "liteferry"}
         if self._pooled is None:
@@ -218,27 +220,33 @@ def _refusals() -> Iterator[None]:
     except asyncpg.ProtocolViolationError as error:
         raise _violation(error) from None
     except ssl.SSLError as error:
-        raise _insecure(error) from None
+        raise tls.insecure(error) from None
+    except asyncpg.ClientConfigurationError as error:
+        raise _no_address(error) from None
     except _AWAY as error:
         if "rejected SSL upgrade" in str(error):
-            raise TargetError(
-                "the target does not speak TLS, which sslmode asks for",
-                hint="switch `ssl` on in postgresql.conf; sslmode=disable would send everything in the clear",
-            ) from None
+            raise tls.missing() from None
         raise _away(error) from error
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
         # InvalidPasswordError is one of the former; the text names the role or database, no secret
         raise TargetError(
             f"the target refused the connection: {error.args[0] if error.args else type(error).__name__}",
-            hint="check user, password and database of DATABASE_URL",
+            hint="check user, password and database of DATABASE_URL; a .pgpass open to others is not used",
         ) from None
     except OSError as error:
         raise _away(error) from error
-    except (ValueError, asyncpg.ClientConfigurationError) as error:
-        raise ConfigError(
-            f"target: not an address of PostgreSQL ({type(error).__name__})",
-            hint="write it as postgresql://user:password@host:5432/database",
-        ) from None
+    except ValueError as error:
+        raise _no_address(error) from None
+
+
+def _no_address(error: ValueError) -> LiteferryError:
+    # no other text of the driver's: it may quote the URL
+    if "root certificate" in str(error) or "sslmode" in str(error):
+        return TargetError(str(error.args[0]), hint=tls.HINT)
+    return ConfigError(
+        f"target: not an address of PostgreSQL ({type(error).__name__})",
+        hint="write it as postgresql://user:password@host:5432/database",
+    )
 
 
 def _violation(error: asyncpg.ProtocolViolationError) -> TargetError:
@@ -250,15 +258,6 @@ def _violation(error: asyncpg.ProtocolViolationError) -> TargetError:
             hint="take the parameter out of the URL, or name it in PgBouncer's ignore_startup_parameters",
         )
     return _away(error)
-
-
-def _insecure(error: ssl.SSLError) -> TargetError:
-    reason = getattr(error, "verify_message", "") or error.reason or type(error).__name__
-    return TargetError(
-        f"no secure connection to the target: {reason}",
-        hint="check sslmode, sslrootcert, sslcert and sslkey of the URL, and the server's certificate: "
-        "docs/howto/tls.md",
-    )
 
 
 def _watch_line(connection: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -286,5 +285,7 @@ def describe(error: BaseException) -> str:
         facts: list[Any] = [error.sqlstate]
         facts += [getattr(error, part, None) for part in ("table_name", "column_name", "constraint_name")]
         return f"{name} ({', '.join(str(f) for f in facts if f)})"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{name} ({error.verify_message})"
     number = getattr(error, "errno", None)
     return f"{name} (errno {number})" if number else name

@@ -162,7 +162,7 @@ def status(*sources: Status, **changes: Any) -> Status:
         "can_rollback": False,
         "rollback_reasons": ["/data/app.db: is streaming, not cut over"],
         "rollback": None,
-        "verification": {"running": None, "last": LAST_VERIFICATION},
+        "verification": {"running": None, "last": LAST_VERIFICATION, "background": None},
         "timeline": timeline(preflight=1_500, snapshot=1_490, catch_up=1_340, streaming=1_320),
         "last_event": 0,
         "clock_jumps": 0,

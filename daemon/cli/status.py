@@ -12,11 +12,11 @@ from typing import Any
 import click
 
 from config.errors import ControlError
-from daemon.control import ask
+from daemon.control import Where, ask
 
 from . import aftercare
 from .live import frame
-from .options import control_option, json_option, settings_from
+from .options import control_option, daemon_of, json_option
 from .screen import Screen, can_draw, is_screen, open_screen
 from .telling import describe
 from .text import duration, to_json
@@ -53,7 +53,7 @@ def status(
     """
     if watch and (as_json or after):
         raise click.UsageError("--watch cannot be combined with --json or --after-cutover")
-    socket = settings_from(config, control=control).control
+    socket = daemon_of(config, control)
     if after:
         found = asyncio.run(ask(socket, "/control/aftercare", {}))
         click.echo(to_json(found) if as_json else "\n".join(aftercare.describe(found)))
@@ -64,7 +64,7 @@ def status(
         _show(socket, as_json)
 
 
-def _show(socket: Path, raw: bool) -> None:
+def _show(socket: Where, raw: bool) -> None:
     found = asyncio.run(ask(socket, "/api/status"))
     click.echo(to_json(found) if raw else "\n".join(describe(found)))
 
@@ -73,7 +73,7 @@ def _show(socket: Path, raw: bool) -> None:
 class Watched:
     """A daemon that is asked again and again, and what it told last."""
 
-    socket: Path
+    socket: Where
     status: dict[str, Any] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
     #: Why nobody answers, empty while somebody does.
