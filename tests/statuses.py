@@ -207,7 +207,7 @@ def snapshot() -> Status:
         reasons=["the copy of 3 tables is not complete", "no heartbeat has arrived yet"],
         predicted_pause_seconds=None,
         timeline=timeline(preflight=234, snapshot=222),
-        verification={"running": None, "last": None},
+        verification={"running": None, "last": None, "background": None},
     )
 
 
