@@ -27,7 +27,7 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
 NOBODY = 65534
 
 #: A process with a command line of its own, rather than one that is forked.
-REAL = {"PYTHONUNBUFFERED": "1"}
+REAL = {"PYTHON_OF_ITS_OWN": "1"}
 COPIERS = {"LITEFERRY_LANE_ROWS": "1000"}
 
 #: In every form in which it could slip out.
