@@ -11,7 +11,7 @@ from config.errors import CutoverRefused
 
 from .data import Shop
 from .ferry import Ferry
-from .figures import Figure, at_most, median_figure
+from .figures import Figure, at_most, median_figure, percentile
 from .scale import Scale
 from .server import Server
 from .writer import Seen, writing
@@ -54,7 +54,11 @@ async def measure(server: Server, folder: Path, scale: Scale) -> list[Figure]:
             ]
             real = await _attempt(ferry, scale.rest_seconds, rehearse=False)
             seen = await writer.wait()
-    return [*_figures(rehearsals, real, seen), *_at_other_times(rehearsals, real, seen, alone)]
+    return [
+        *_figures(rehearsals, real, seen),
+        *_stalls(rehearsals, real, seen),
+        *_at_other_times(rehearsals, real, seen, alone),
+    ]
 
 
 async def _attempt(ferry: Ferry, rest: float, *, rehearse: bool) -> Attempt:
@@ -83,6 +87,16 @@ def _figures(rehearsals: list[Attempt], real: Attempt, seen: Seen) -> list[Figur
         Figure(BENCH, "cutover: predicted pause", real.predicted, "ms"),
         Figure(BENCH, "cutover: pause", real.pause, "ms", note=f"ms: {real.phases}"),
         Figure(BENCH, "cutover: application's longest stall", seen.longest(*real.span), "ms"),
+    ]
+
+
+def _stalls(rehearsals: list[Attempt], real: Attempt, seen: Seen) -> list[Figure]:
+    """Return what the application's transactions took during the cutovers; an error of one ends the bench."""
+    found = seen.within([attempt.span for attempt in [*rehearsals, real]])
+    note = f"{len(found):,} transactions, busy_timeout 5 s, no error but the fence's"
+    return [
+        Figure(BENCH, f"application in a cutover: {name}", percentile(found, share), "ms", note=note)
+        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
     ]
 
 

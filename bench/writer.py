@@ -28,6 +28,12 @@ class Seen:
         between = [e - b for b, e in self.stalls if e >= begun and b <= ended]
         return max(between, default=0) / 1e6
 
+    def within(self, spans: list[tuple[int, int]]) -> list[float]:
+        """Return the milliseconds, at least 1, of each transaction that touched one of some spans."""
+        long = [e - b for b, e in self.stalls if any(e >= begun and b <= ended for begun, ended in spans)]
+        count = sum(any(begun <= at <= ended for begun, ended in spans) for _, at in self.commits)
+        return [1.0] * max(0, count - len(long)) + [nanos / 1e6 for nanos in long]
+
     def outside(self, spans: list[tuple[int, int]]) -> list[float]:
         """Return the transactions of more than a millisecond that touched none of some spans, and a 0."""
         kept = [e - b for b, e in self.stalls if all(e < begun or b > ended for begun, ended in spans)]

@@ -19,6 +19,9 @@ from .settings import Settings
 #: In the order in which the reference has them.
 CHANGEABLE = frozenset(
     {
+        "throttle_rows_per_second",
+        "throttle_wal_mb",
+        "throttle_write_latency_ms",
         "poll_interval",
         "heartbeat_interval",
         "prune_interval",
@@ -30,6 +33,7 @@ CHANGEABLE = frozenset(
         "on_type_drift",
         "install_timeout",
         "max_pause",
+        "cutover_check",
         "ready_max_pending",
         "ready_max_age",
         "verify_max_age",

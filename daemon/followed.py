@@ -27,7 +27,8 @@ class Followed:
         self.pipelines: list[Pipeline] = []
         self._places: dict[Pipeline, list[Placed]] = {}
         self._slots = Slots(
-            asyncio.Semaphore(settings.parallel), allowance=Allowance(settings.throttle_rows_per_second)
+            asyncio.Semaphore(settings.parallel),
+            allowance=Allowance(lambda: settings.throttle_rows_per_second),
         )
 
     @property

@@ -95,7 +95,7 @@ class Moves:
             self.last_cutover = await attempt.run(rehearse=rehearse)
         except LiteferryError as error:
             outcome = "refused" if isinstance(error, CutoverRefused) else "failed"
-            self.last_cutover = attempt.timeline.report(outcome, str(error))
+            self.last_cutover = attempt.timeline.report(outcome, error.public)
             await self._turns.failed(str(error))
             raise
         log.info("cutover", **{k: v for k, v in self.last_cutover.items() if k != "notes"})
@@ -114,7 +114,8 @@ class Moves:
         """
         found = self._readiness.back_reasons()
         if dry_run:
-            return {"outcome": "dry_run", "can_rollback": not found, "reasons": found}
+            notices = self._readiness.left_there()
+            return {"outcome": "dry_run", "can_rollback": not found, "reasons": found, "notices": notices}
         async with self._alone():
             found = self._readiness.back_reasons()
             if found:
@@ -143,7 +144,7 @@ class Moves:
             self.last_rollback = await attempt.run(rehearse=rehearse)
         except LiteferryError as error:
             outcome = "refused" if isinstance(error, CutoverRefused) else "failed"
-            self.last_rollback = attempt.timeline.report(outcome, str(error))
+            self.last_rollback = attempt.timeline.report(outcome, error.public)
             await self._turns.failed(str(error))
             raise
         log.info("rollback", **self.last_rollback)
@@ -160,4 +161,7 @@ class Moves:
         """
         async with self._alone():
             await self._tidying.stop()
-            return await Finish(self._target, self._roster.pipelines).run()
+            report = await Finish(self._target, self._roster.pipelines).run()
+        # what the target remembered is gone: where nobody has kept the answer, the log has it
+        log.info("finish", **report)
+        return report

@@ -50,7 +50,8 @@ class Pauses:
                 self._refuse(pipeline)
             await self._note_pause(chosen)
             failpoint.reach("pause.noted")
-            resting = await self._at_rest(chosen)
+        # outside: from here on the order itself keeps a cutover from beginning, and a stop need not wait
+        resting = await self._at_rest(chosen)
         return {"paused": True, "at_rest": resting, "sources": _told(chosen)}
 
     async def resume(self, *, source: str | None = None) -> dict[str, Any]:

@@ -57,6 +57,11 @@ class Readiness:
             found += [f"{pipeline.path}: {reason}" for reason in why]
         return found
 
+    def left_there(self) -> list[str]:
+        """Return what a rollback would leave in PostgreSQL."""
+        away = [p.facts for p in self._roster.pipelines if p.facts.state is State.CUT_OVER]
+        return list(dict.fromkeys(notice for facts in away for notice in facts.fallback.notices))
+
     def predicted(self) -> float | None:
         """Return for how many seconds a cutover now would keep writers waiting; None where nobody knows."""
         pauses = [pause_of(p.facts, time.monotonic()) for p in self._roster.pipelines]

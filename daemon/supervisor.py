@@ -119,14 +119,18 @@ class Supervisor:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set. Raises LiteferryError for what a person must mend."""
         self._failure = asyncio.get_running_loop().create_future()
+        error: BaseException | None = None
         try:
             with listening(self._hear):
                 await self._run(stop)
         except* Stopped:
             log.info("stopped")
         except* LiteferryError as errors:
-            await self._turns.failed(str(ours(errors) or errors))
-            raise ours(errors) or errors from None
+            error = ours(errors) or errors
+            await self._turns.failed(str(error))
+        if error is not None:
+            # not in there: before Python 3.11.4 whatever is raised in an `except*` comes out in a group
+            raise error
 
     async def _run(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
@@ -274,10 +278,14 @@ class Supervisor:
             "last_event": self._journal.last,
             "clock_jumps": self._schedule.clock_jumps if self._schedule else 0,
             "stalled": self._liveness.trouble,
-            "notices": [*self._reload.notices, *self._roster.notices, *self._tidying.notices],
+            "notices": self._notices(),
             "throttle": summed(p.facts.throttle.as_dict() for p in self._pipelines),
             "sources": [p.facts.as_dict() for p in self._pipelines],
         }
+
+    def _notices(self) -> list[str]:
+        own = [*self._reload.notices, *self._roster.notices, *self._tidying.notices]
+        return own + self._readiness.left_there()
 
     def history(self) -> list[dict[str, Any]]:
         """Return the lag of the last minutes, newest last."""

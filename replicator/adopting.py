@@ -17,6 +17,7 @@ from .catalogue import TargetTable
 from .naming import Names
 from .paging import Cursor, Pace
 from .plan import ColumnPlan, TablePlan
+from .prediction import predict
 from .reader import read_page
 from .target import Target
 from .types import Evidence
@@ -61,6 +62,10 @@ class Looking:
         adoption.judge(made, table)
         counted = evidence[0].rows if evidence else 0
         return adoption.plan(made, table, schema, evidence, counted if rows is None else rows), made
+
+    async def foretell(self, target: Target, plan: TablePlan, made: Adoption) -> list[str]:
+        """Return what the CHECKs of an adopted table will say to the rows. Raises TargetAway."""
+        return await predict(self.session, target, plan, made.found.checks, self.seconds, self.most)
 
     async def _try(self, made: Adoption, table: Table, schema: str) -> None:
         """Put every value through the very converters that the copy would use."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 from config.errors import CutoverRefused, SourceBusy
 from triggers import refit
@@ -33,12 +33,21 @@ from .verifier import Verifier, Wish
 #: How long the comparison may take for which nobody waits.
 BEFOREHAND_SECONDS = 60.0
 
+#: Tables counted at once, and the share of the time that they may take together: each has its own answers to
+#: wait for otherwise.
+TOGETHER = 100
+TOGETHER_SHARE = 0.4
+
 #: How long, and how often, a look at the file is tried that a committing writer keeps out.
 BUSY_SECONDS = 2.0
 SPIN_SECONDS = 0.002
 
 #: Keys looked up at once in the pause; between two parts the clock is looked at.
 PART = 500
+
+
+#: A table by the number that it has in the log.
+Numbered: TypeAlias = tuple[int, TablePlan]
 
 
 @dataclass
@@ -173,32 +182,34 @@ class Audit:
     async def _numbers(self, deadline: float) -> None:
         """Count the smallest tables first: so most of them have their turn."""
         plans = sorted(self._pipeline.plans.items(), key=lambda pair: expected_seconds(pair[1]))
-        for number, plan in plans:
+        for part in _parts(plans, deadline - time.monotonic()):
+            expected = sum(expected_seconds(plan) for _, plan in part)
             left = deadline - time.monotonic()
-            if left <= expected_seconds(plan):
-                self._audited.not_counted.append(plan.name)
-                continue
-            try:
-                await self._count(number, plan, left)
-            except TimeoutError:
-                self._audited.not_counted.append(plan.name)
-            else:
-                self._audited.counted += 1
+            counted = left > expected and await self._count(part, left)
+            self._audited.counted += len(part) if counted else 0
+            self._audited.not_counted += [] if counted else [plan.name for _, plan in part]
 
-    async def _count(self, number: int, plan: TablePlan, seconds: float) -> None:
-        async with asyncio.timeout(seconds):
-            ours = await self._ask(self._pipeline.reader, count_rows, plan)
+    async def _count(self, part: Sequence[Numbered], seconds: float) -> bool:
+        """Count some tables on both sides; return whether the time has sufficed."""
+        plans = [plan for _, plan in part]
+        try:
+            async with asyncio.timeout(seconds):
+                ours = await self._ask(self._pipeline.reader, _counts, plans)
+        except TimeoutError:
+            return False
+        query = "SELECT " + ", ".join(f"({dml.count(plan)})" for plan in plans)
         async with self._pipeline.target.connection() as connection:
             try:
-                theirs = await connection.fetchval(dml.count(plan), timeout=seconds)
+                theirs = await connection.fetchrow(query, timeout=seconds)
             except TimeoutError:
-                theirs = None
-        if theirs is None:
-            raise TimeoutError
-        aside = self._facts.quarantined.get(number, 0)
-        if ours != theirs + aside:
-            kept = f" and {aside} in quarantine" if aside else ""
-            self._refuse(f"table {plan.name!r} has {ours} rows, and {theirs} on the target{kept}")
+                return False
+        assert theirs is not None
+        for (number, plan), one, other in zip(part, ours, theirs, strict=True):
+            aside = self._facts.quarantined.get(number, 0)
+            if one != other + aside:
+                kept = f" and {aside} in quarantine" if aside else ""
+                self._refuse(f"table {plan.name!r} has {one} rows, and {other} on the target{kept}")
+        return True
 
     def _refuse(self, what: str) -> NoReturn:
         self._pipeline.healer.suspect(f"found at a cutover: {what}", pressing=True)
@@ -212,3 +223,27 @@ class Audit:
             return await session.run(work, *given)
         except sqlite3.Error as error:
             raise source_error(session, error) from error
+
+
+def _parts(plans: Sequence[Numbered], seconds: float) -> Iterator[Sequence[Numbered]]:
+    """Put those together that take no more than a part of the time, up to a number; the others come alone."""
+    together: list[Numbered] = []
+    spent = 0.0
+    for numbered in plans:
+        spent += expected_seconds(numbered[1])
+        if spent > seconds * TOGETHER_SHARE:
+            if together:
+                yield together
+            together = []
+            yield [numbered]
+            continue
+        together.append(numbered)
+        if len(together) == TOGETHER:
+            yield together
+            together = []
+    if together:
+        yield together
+
+
+def _counts(connection: sqlite3.Connection, plans: Sequence[TablePlan]) -> list[int]:
+    return [count_rows(connection, plan) for plan in plans]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
 
-from . import structure
+from config.errors import TargetAway
+
+from . import report, structure
+from .bookmarks import BACKGROUND
+from .findings import TableReport
 from .repair import Repair
 from .status import Checked, Verified
 from .suspicion import Routine
@@ -35,6 +41,11 @@ class Comparison:
         #: Tables that the comparison under way has still to look at.
         self._left: list[int] = []
         self._found = 0
+        #: Whether it goes on where another daemon was interrupted.
+        self._resumes = False
+        #: What it has found so far, by table; when it was begun, and at which position.
+        self._reports: dict[int, TableReport] = {}
+        self._begun, self._from = datetime.now(UTC), 0
 
     def taken_up(self, record: SourceRecord, *, known: bool) -> None:
         """Learn from the target when the last comparison was.
@@ -48,6 +59,7 @@ class Comparison:
         self._routine.begin(now)
         if known:
             self._routine.press(now)
+        self._resumes = self._pipeline.bookmarks.has(BACKGROUND)
         if known and record.compared_at is None:
             self._facts.suspicion.raised(now, pressing=True)
 
@@ -77,14 +89,22 @@ class Comparison:
     async def _written(self) -> None:
         """Compare the rows written since their table was last found equal, where these are known."""
         wish = Wish(repair=True, incremental=True, known_only=True)
-        for report in await Verifier(self._pipeline).run(wish):
-            if report.found:
-                log.warning("rows written and not equal", table=report.name, rows=report.found)
+        begun, before = datetime.now(UTC), self._facts.position
+        found = await Verifier(self._pipeline).run(wish)
+        for one in found:
+            if one.found:
+                log.warning("rows written and not equal", table=one.name, rows=one.found)
+        if any(one.found for one in found):
+            order = report.Order(report.RECHECK, report.NOBODY, repair=True)
+            await report.leave(self._pipeline, order, begun, before, found)
 
     async def _all(self) -> None:
         plans, suspicion = self._pipeline.plans, self._facts.suspicion
         if not self._left:
+            if not self._resumes:
+                await self._pipeline.bookmarks.close(BACKGROUND)
             self._left, self._found = sorted(plans, reverse=True), 0
+            self._reports, self._begun, self._from = {}, datetime.now(UTC), self._facts.position
             suspicion.begin(time.monotonic())
         while self._left:
             if self._left[-1] in plans:
@@ -93,22 +113,38 @@ class Comparison:
         await self._note()
         now = time.monotonic()
         await self._verified(now)
+        order = report.Order(report.BACKGROUND, report.NOBODY, repair=True)
+        told = [one for number, one in sorted(self._reports.items()) if number in plans]
+        await report.leave(self._pipeline, order, self._begun, self._from, told)
         suspicion.ended(now, self._found)
         self._routine.begin(now)
+        await self._closed(now)
         log.info("all tables compared", source=self._facts.path, repaired_rows=self._found)
+
+    async def _closed(self, now: float) -> None:
+        with contextlib.suppress(TargetAway):
+            await self._pipeline.bookmarks.close(BACKGROUND)
+        if self._resumes:
+            # nobody has watched before this start: what was compared earlier is looked at once more
+            self._resumes = False
+            self._routine.press(now)
 
     async def _compare(self, number: int) -> None:
         pipeline, touched, equal = self._pipeline, self._facts.touched, False
         async with pipeline.tailer.applying:
-            record = touched.begin(number, pipeline.plans[number], self._facts.suspicion.count)
+            plan = pipeline.plans[number]
+            record = touched.begin(number, plan, self._facts.suspicion.count)
+            marks = pipeline.bookmarks
+            mark = marks.find(BACKGROUND, number)
+            mark = mark or marks.begin(BACKGROUND, number, plan, TableReport(plan.name))
         try:
-            repair = Repair(pipeline, number)
-            changed = await repair.compare(self._rest)
+            changed = await Repair(pipeline, number).compare(self._rest, mark)
             equal = True
         finally:
             touched.end(record, equal=equal)
         self._facts.differing.discard(number)
-        self._facts.checked[number] = Checked(time.time(), True, repair.read)
+        self._reports[number] = mark.report
+        self._facts.checked[number] = Checked(time.time(), True, mark.report.compared)
         self._found += changed
         self._facts.repairs += bool(changed)
         self._facts.repaired_rows += changed
@@ -120,8 +156,10 @@ class Comparison:
     async def _verified(self, now: float) -> None:
         """Count it as a verification, unless something has come up meanwhile."""
         facts = self._facts
+        found = await structure.check(self._pipeline, list(self._pipeline.plans))
+        for number, told in self._reports.items():
+            told.structure = found.get(number, [])
         if not facts.suspicion.open and not facts.stale:
-            found = await structure.check(self._pipeline, list(self._pipeline.plans))
             wrong = [one for told in found.values() for one in told if not one.harmless]
             for one in wrong:
                 log.warning("structure differs", table=one.table, object=one.what, problem=one.problem)

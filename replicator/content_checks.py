@@ -13,6 +13,7 @@ from triggers.key import KeyKind, choose
 from triggers.schema import Table
 from triggers.session import Session
 
+from .adoption_checks import Existing, check_adoptions
 from .checks import Findings, Level, counted, read_seconds, shown
 from .paging import Cursor, Pace
 from .plan import TablePlan, plan_table
@@ -30,17 +31,27 @@ FOREIGN_KEY_SECONDS_ROLLBACK = 0.1
 
 
 async def check_contents(
-    found: Findings, session: Session, tables: Sequence[Table], schema: str, settings: Settings, mode: str
+    found: Findings,
+    session: Session,
+    tables: Sequence[Table],
+    schema: str,
+    settings: Settings,
+    mode: str,
+    there: Existing,
 ) -> None:
     """Read every table in short reads, as the profile and the copy do, and note what stands against it.
 
-    With `profile` switched off only the structure is looked at.
+    Tables that are `there` already are judged by the types they have there. With `profile` switched off only
+    the structure is looked at.
     """
     seconds = read_seconds(settings, mode)
     budget, most = seconds if settings.profile else None, settings.profile_rows
     evidence = {t.name: await _evidence(session, t, budget, most) for t in tables}
     policy = Policy(settings.on_bad_value == "halt", settings.bad_values)
-    plans = _plans(found, tables, evidence, schema, settings.columns, policy)
+    own = [t for t in tables if t.name not in there.tables]
+    adopted = [t for t in tables if t.name in there.tables]
+    plans = _plans(found, own, evidence, schema, settings.columns, policy)
+    await check_adoptions(found, session, there, adopted, evidence, schema, settings, budget or 0)
     _keys(found, tables, evidence)
     _defaults(found, tables)
     if settings.profile:

@@ -113,10 +113,13 @@ class Copier:
             process.stdin.write(_framed(work))
             self._told = work
         process.stdin.write(_framed((lane.plan, lane.at)))
+        granted, begun = 0, time.monotonic()
         while not lane.at.copied:
-            # each chunk is asked for: a limit that changes meanwhile counts from the next one on
-            begun = time.monotonic()
-            process.stdin.write(_framed(throttle.most(work.chunk_rows * CHUNKS)))
+            # each chunk is granted: a limit that changes meanwhile counts from the next one on. Without any
+            # the next is granted ahead, for our loop may be busy just when the copier could go on
+            while granted < (1 if throttle.active else 2):
+                process.stdin.write(_framed(throttle.most(work.chunk_rows * CHUNKS)))
+                granted += 1
             line = await process.stdout.readline()
             if not line:
                 raise CopierFailed(f"its process ended with status {await process.wait()}")
@@ -124,8 +127,10 @@ class Copier:
             if "failed" in told:
                 raise CopierFailed(told["failed"])
             lane.moved(**told)
+            granted -= 1
             if not lane.at.copied:
                 await throttle.rest(told["rows"], time.monotonic() - begun)
+            begun = time.monotonic()
 
     async def start(self) -> None:
         """Start the process if there is none, so that it is ready when work comes. Raises OSError."""
@@ -179,8 +184,10 @@ async def _serve() -> None:
         async with Target(work.url, size=1, pooler=work.pooler) as target:
             inbox = Inbox(stream)
             while True:
-                plan, lane = await inbox.take()
-                await _copy_lane(connection, target, work, Lane(plan, lane), inbox)
+                message = await inbox.take()
+                # a number is a grant that the last lane had no rows for
+                if not isinstance(message, int):
+                    await _copy_lane(connection, target, work, Lane(*message), inbox)
 
 
 class Inbox:

@@ -291,6 +291,7 @@ class Cutover:
                 async with self._target.transaction() as connection:
                     await connection.execute(CONTROL["abort_cutover"], self.id)
         await self._back_to_streaming()
+        await self._keep(self.timeline.report("undone", str(error)))
 
     async def _until_done(self, work: Callable[[], Awaitable[None]]) -> None:
         backoff = Backoff()

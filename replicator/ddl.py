@@ -175,7 +175,7 @@ def script(plan: SourcePlan) -> str:
         parts += [
             _line(f"renamed: {name} is {quote(target)} on the target") for name, target in renames(table)
         ]
-        parts += [_line(f"{table.name}.{c.source}: {c.pg_type}; {c.evidence.text()}") for c in table.columns]
+        parts += [_line(_evidence(table, column)) for column in table.columns]
         parts.append(create_table(table, taken) + ";")
         parts.append(replica_key(table, _unused(table, key_name(table), taken)) + ";")
         parts += [o.under(_unused(table, o.name, taken)).sql + ";" for o in secondary(table)]
@@ -187,6 +187,11 @@ def script(plan: SourcePlan) -> str:
         parts += [_line(f"not carried: {n.table}, {n.what}: {n.reason}") for n in notes(table, plan.tables)]
     parts += [_line(f"left out: {s.kind} {s.name}: {s.reason}") for s in plan.skipped]
     return "\n".join(parts) + "\n"
+
+
+def _evidence(table: TablePlan, column: ColumnPlan) -> str:
+    told = [column.pg_type, column.evidence.text(), column.evidence.extent()]
+    return f"{table.name}.{column.source}: {'; '.join(filter(None, told))}"
 
 
 def renames(plan: TablePlan) -> list[tuple[str, str]]:

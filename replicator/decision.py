@@ -177,7 +177,8 @@ async def resolve(target: Target, pipelines: Sequence[Pipeline]) -> None:
 
 
 async def _forward(target: Target, cutover: UUID, pipelines: Sequence[Pipeline]) -> None:
-    log.warning("finishing an interrupted cutover", cutover=str(cutover))
+    if any(pipeline.facts.state is not State.CUT_OVER for pipeline in pipelines):
+        log.warning("finishing an interrupted cutover", cutover=str(cutover))
     for pipeline in pipelines:
         if pipeline.facts.state is State.CUTTING_OVER:
             async with pipeline.tailer.applying:

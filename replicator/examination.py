@@ -16,6 +16,7 @@ from config.errors import SchemaChanged, SourceError
 from triggers.session import Session
 
 from .applier import Collision
+from .bookmarks import Bookmark
 from .counting import counted, is_counted, quarantined
 from .findings import Checksum, Mode, TableReport
 from .matching import (
@@ -76,6 +77,7 @@ class Examination:
         self._repair = Repair(pipeline, number)
         self._mends = self._samples = False
         self._rest = 0.0
+        self._bookmark: Bookmark | None = None
         #: Held while the sides are moved on.
         self._moving = pipeline.tailer.applying if gate is None else gate
         #: Keys whose rows collide with another that may yet turn out to be one too many.
@@ -84,16 +86,17 @@ class Examination:
 
     async def run(self, wish: Wish) -> TableReport:
         """Compare them. Raises SchemaChanged when the table is to be looked at first, TargetAway."""
-        begun, report = time.monotonic(), self.report
+        begun = time.monotonic()
         self._mends, self._samples, self._rest = wish.repair, wish.samples, wish.rest
         self._progress.next(self._plan.name)
         if wish.counts_only:
-            report.mode = Mode.COUNTS
+            self.report.mode = Mode.COUNTS
             await self._count()
         else:
-            await self._recorded(incremental=wish.incremental)
+            await self._recorded(wish)
         self._note()
-        report.position, report.seconds = self._facts.position, time.monotonic() - begun
+        report = self.report
+        report.position, report.seconds = self._facts.position, report.seconds + time.monotonic() - begun
         self._progress.finish(self._plan.rows, max(report.compared, report.source_rows))
         return report
 
@@ -116,13 +119,14 @@ class Examination:
         await self._compare(rows)
         await self._refuse_rows_under(self._plan.converter.keys(gone))
 
-    async def _recorded(self, *, incremental: bool) -> None:
+    async def _recorded(self, wish: Wish) -> None:
         """Compare all rows, or those touched since they were equal, and note what is touched from now on."""
         touched, place = self._facts.touched, (self._number, self._plan, self._facts.suspicion.count)
         async with self._moving:
-            known = incremental and self._number not in self._facts.stale
+            known = wish.incremental and self._number not in self._facts.stale
             keys = touched.since(*place) if known else None
             record = touched.begin(*place)
+            self._bookmark = self._taken_up(wish)
         equal = False
         try:
             await (self._all() if keys is None else self._some(keys))
@@ -130,12 +134,41 @@ class Examination:
         finally:
             touched.end(record, equal=equal)
 
+    def _taken_up(self, wish: Wish) -> Bookmark | None:
+        """Return the bookmark to keep; one that is gone on with has what was found before."""
+        if wish.bookmark is None:
+            return None
+        marks = self._pipeline.bookmarks
+        found = marks.find(wish.bookmark, self._number) if wish.resume else None
+        if found is None or found.plan is not self._plan:
+            return marks.begin(wish.bookmark, self._number, self._plan, self.report)
+        self.report = found.report
+        self._progress.advance(found.report.compared)
+        return found
+
     async def _all(self) -> None:
+        mark = self._bookmark
+        if mark is not None and mark.is_begun:
+            await self._recheck(list(mark.record.keys or ()))
+        if mark is None or not mark.done:
+            await self._walk(mark)
+        if mark is not None:
+            mark.reach(None, walked=True, done=True)
+
+    async def _recheck(self, keys: Sequence[Row]) -> None:
+        """Compare rows again that were touched since; they are counted already."""
+        before = self.report.compared
+        await self._look_at(keys)
+        await self._mend_late()
+        self.report.compared = before
+        self.report.rechecked += len(keys)
+
+    async def _walk(self, mark: Bookmark | None) -> None:
         counts = self._are_counted()
         if counts:
             await self._count()
-        after: Cursor | None = None
-        last = False
+        after: Cursor | None = mark.cursor if mark is not None else None
+        last = mark is not None and mark.walked
         while not last:
             look = partial(read_page, plan=self._plan, after=after, limit=self._most())
             async with self._aligned(partial(timed, work=look)) as (page, reading):
@@ -150,6 +183,9 @@ class Examination:
             self.report.sum(looked.good, looked.found)
             await asyncio.sleep((reading + comparing) * self._rest)
             after, last = page.cursor, page.last
+            if mark is not None and not self._late:
+                mark.reach(after, walked=last)
+                await self._pipeline.bookmarks.tell()
             await self._pipeline.breathe(len(page.rows), reading + comparing)
         report = self.report
         if not counts or not report.is_balanced or self._unmatched():
@@ -178,6 +214,10 @@ class Examination:
 
     async def _some(self, keys: Sequence[Row]) -> None:
         self.report.mode = Mode.TOUCHED
+        await self._look_at(keys)
+        await self._mend_late()
+
+    async def _look_at(self, keys: Sequence[Row]) -> None:
         done = 0
         while done < len(keys):
             part = keys[done : done + self._most()]
@@ -190,7 +230,6 @@ class Examination:
             self.report.compared += len(gone)
             done += len(part)
             await self._pipeline.breathe(len(part), comparing)
-        await self._mend_late()
 
     @asynccontextmanager
     async def _aligned(self, look: Callable[[sqlite3.Connection], R]) -> AsyncIterator[R]:
@@ -232,12 +271,11 @@ class Examination:
     async def _compare(self, rows: list[Row]) -> Looked:
         """Compare rows of the source with the target's, and mend what is wrong where that is wanted."""
         looked = await self._look(rows)
-        found, report = looked.found, self.report
-        report.compared += len(rows)
-        report.missing += len(found.missing)
-        report.different += len(found.different)
+        found = looked.found
+        self.report.compared += len(rows)
+        self.report.met(self._plan.converter, found)
         self._progress.advance(len(rows))
-        self._tell(found)
+        self._show(found)
         if found.rows and self._mends:
             await self._mend([looked.source[id(row)] for row in found.rows])
         return looked
@@ -267,14 +305,10 @@ class Examination:
         known = {record["key_hash"] for record in kept}
         return [row for row, key in zip(missing, keys, strict=True) if key not in known]
 
-    def _tell(self, found: Differences) -> None:
-        plan, report = self._plan, self.report
+    def _show(self, found: Differences) -> None:
         for row in found.missing:
-            report.note(f"missing on the target: key {plan.converter.key_text(row)}")
             self._sample("missing", row)
         for row, other, places in found.different:
-            names = ", ".join(plan.record[i].source for i in places)
-            report.note(f"different: key {plan.converter.key_text(row)}, columns {names}")
             self._sample("different", row, other, places)
 
     def _sample(self, kind: str, row: Row, other: Row = (), places: Sequence[int] = ()) -> None:

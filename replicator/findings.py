@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
@@ -15,6 +15,7 @@ from .values import Row
 
 if TYPE_CHECKING:
     from .matching import Differences
+    from .values import Converter
 
 #: Differences named per table.
 NAMED = 20
@@ -108,6 +109,39 @@ class TableReport:
     #: How far the target had got when the last chunk was compared.
     position: int = 0
     seconds: float = 0.0
+    #: Rows that were compared before an interruption, and those compared again, for they were touched since.
+    taken_up: int = 0
+    rechecked: int = 0
+
+    #: What an interrupted comparison takes up again as it was.
+    KEPT: ClassVar[tuple[str, ...]] = (
+        "compared",
+        "missing",
+        "different",
+        "extra",
+        "repaired",
+        "handed_over",
+        "source_rows",
+        "target_rows",
+        "quarantined",
+        "taken_up",
+        "rechecked",
+        "position",
+        "seconds",
+    )
+
+    def state(self) -> dict[str, Any]:
+        """Return what has been found so far, as JSON knows it: all but values of rows."""
+        sums = {"source_sum": str(self.source_sum), "target_sum": str(self.target_sum)}
+        return {**{name: getattr(self, name) for name in self.KEPT}, **sums, "details": list(self.details)}
+
+    @classmethod
+    def of_state(cls, name: str, state: Mapping[str, Any]) -> TableReport:
+        """Return the report that `state` has told of."""
+        made = cls(name, **{one: state[one] for one in cls.KEPT}, details=list(state["details"]))
+        made.source_sum = Checksum(int(state["source_sum"], 16))
+        made.target_sum = Checksum(int(state["target_sum"], 16))
+        return made
 
     @property
     def found(self) -> int:
@@ -151,6 +185,16 @@ class TableReport:
         for _, other, _ in found.different:
             self.target_sum.add(Checksum.of(other))
 
+    def met(self, converter: Converter, found: Differences) -> None:
+        """Count rows that are not as the source has them, and name the first."""
+        self.missing += len(found.missing)
+        self.different += len(found.different)
+        for row in found.missing[:NAMED]:
+            self.note(f"missing on the target: key {converter.key_text(row)}")
+        for row, _, places in found.different[:NAMED]:
+            names = ", ".join(converter.names[i] for i in places)
+            self.note(f"different: key {converter.key_text(row)}, columns {names}")
+
     def note(self, text: str) -> None:
         """Keep one difference, as long as there are few."""
         if len(self.details) < NAMED:
@@ -179,6 +223,8 @@ class TableReport:
             "quarantined": self.quarantined,
             "unreturned": self.unreturned,
             "repair_pending": self.handed_over,
+            "taken_up": self.taken_up,
+            "rechecked": self.rechecked,
             "source_checksum": str(self.source_sum) if summed else None,
             "target_checksum": str(self.target_sum) if summed else None,
             "position": self.position,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 
 from config.errors import ValueRefused
@@ -31,6 +31,11 @@ class Differences:
     def rows(self) -> list[Row]:
         """Return all rows that the target should have and has not."""
         return [*self.missing, *(row for row, _, _ in self.different)]
+
+    def leave_out(self, rows: Collection[int]) -> None:
+        """Take out rows by their identities."""
+        self.missing = [row for row in self.missing if id(row) not in rows]
+        self.different = [one for one in self.different if id(one[0]) not in rows]
 
 
 async def differences(target: Connection, plan: TablePlan, rows: Sequence[Row]) -> Differences:

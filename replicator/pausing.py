@@ -60,6 +60,11 @@ class Pausing:
         self._ordered.clear()
         self._lifted.set()
 
+    async def lifted(self) -> None:
+        """Wait until no pause is ordered."""
+        while self.ordered:
+            await self._lifted.wait()
+
     def give_way(self) -> None:
         """Raise Halted while a pause is ordered."""
         if self.ordered:
@@ -96,10 +101,10 @@ class Pausing:
         self._pipeline.enter(State.CATCH_UP if copied else State.SNAPSHOT)
 
     async def _look(self) -> None:
-        """See whether the target answers."""
+        """See whether the target answers, and learn of a commit that was on its way before."""
         try:
-            async with asyncio.timeout(LOOK_SECONDS * 2), self._pipeline.target.connection() as connection:
-                await connection.fetchval("SELECT 1")
+            async with asyncio.timeout(LOOK_SECONDS * 2):
+                await self._pipeline.recount()
         except (TargetAway, TimeoutError) as error:
             if self._facts.connected:
                 log.warning("the target is away", source=self._facts.path, reason=str(error))

@@ -24,6 +24,7 @@ from triggers.schema import Table
 from . import failpoint, loader, orders
 from .access import Access
 from .applier import Collision
+from .bookmarks import Bookmarks
 from .checks import Placed
 from .copying import Copying
 from .counting import expected_seconds
@@ -103,6 +104,7 @@ class Pipeline:
         self._follower = Follower(self)
         self._stream = Stream(self)
         self.homeward = Homeward(self)
+        self.bookmarks = Bookmarks(self)
         #: Set when the source has been given the writes back: what the target knows is to be learnt anew.
         self._returned = False
         #: Set once the source is streaming, cut over, or has been found to be.
@@ -252,11 +254,18 @@ class Pipeline:
         fenced = await self.reader.run(fence.fenced_by)
         await self._adopt(record, await self.registration.tables())
         await self._recall()
+        if known:
+            trusted = record.compared_at is not None and record.state not in (State.CUT_OVER, State.FINISHED)
+            await self.bookmarks.take_up(record, trusted=trusted)
         self.healer.comparison.taken_up(record, known=known)
         if record.state in (State.CUT_OVER, State.FINISHED):
             self.enter(record.state)
         elif fenced is not None:
             self.enter(State.CUTTING_OVER)
+
+    async def recount(self) -> None:
+        """Learn from the target what of each table has been done. Raises TargetAway."""
+        self._adopt_tables(await self.registration.tables())
 
     async def _recall(self) -> None:
         """Learn what was ordered before a restart. Raises TargetAway."""

@@ -16,6 +16,7 @@ from triggers.schema import Column, Skipped, Table
 from triggers.select import View
 
 from . import conversions, types
+from .asked import Asked, asked
 from .naming import ROWID_COLUMN, Names, Naming, named
 from .paging import Paging, paging
 from .policy import Policy
@@ -42,6 +43,8 @@ class ColumnPlan:
     #: The target's own enum type that values of text are cast to, quoted, and its labels.
     enum: str = ""
     labels: tuple[str, ...] = ()
+    #: What the settings said of it when it was planned; None where nobody has noted it.
+    asked: Asked | None = None
 
     @property
     def held(self) -> frozenset[str]:
@@ -196,6 +199,7 @@ class TablePlan:
                     "labels": list(c.labels),
                     "evidence": c.evidence.text(),
                     "longest": c.evidence.longest,
+                    "asked": None if c.asked is None else [c.asked.type, c.asked.rule],
                 }
                 for c in self.columns
             ],
@@ -242,7 +246,10 @@ def plan_table(
     refuse_blurred_key(table, key, columns)
     counted = evidence[0].rows if evidence else 0
     names = names or named(Naming(), [table])[table.name]
-    columns = tuple(replace(c, target=names.columns[c.source]) for c in columns)
+    columns = tuple(
+        replace(c, target=names.columns[c.source], asked=asked(overrides, policy, table.name, c.source))
+        for c in columns
+    )
     return TablePlan(table, key, schema, columns, counted if rows is None else rows, names.table)
 
 
@@ -335,6 +342,7 @@ def _remembered_column(stored: Mapping[str, Any]) -> ColumnPlan:
         stored.get("conversion", ""),
         stored.get("enum", ""),
         tuple(stored.get("labels", ())),
+        Asked(*stored["asked"]) if stored.get("asked") else None,
     )
 
 

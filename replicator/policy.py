@@ -31,16 +31,20 @@ class Policy:
     bad_values: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, table: str, column: str) -> tuple[str, bool]:
-        """Return the rule for a column, and whether it is said of this very column.
+        """Return the rule for a column, and whether it is said of this very column."""
+        return self.said(table, column) or "quarantine", f"{table}.{column}" in self.bad_values
+
+    def said(self, table: str, column: str) -> str:
+        """Return the rule that is said of a column, or of a pattern, empty for none.
 
         Of several patterns the one that says most applies.
         """
         name = f"{table}.{column}"
         if name in self.bad_values:
-            return self.bad_values[name], True
+            return self.bad_values[name]
         found = [p for p in self.bad_values if fnmatch.fnmatchcase(name, p)]
         best = max(found, key=lambda p: (len(p.replace("*", "")), p), default=None)
-        return ("quarantine", False) if best is None else (self.bad_values[best], False)
+        return "" if best is None else self.bad_values[best]
 
     def halts(self, table: str, column: str) -> bool:
         """Tell whether a column of several classes is an error."""

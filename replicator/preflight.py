@@ -17,6 +17,7 @@ from triggers.session import Session
 
 from . import adopting, adoption, views
 from .adoption import Adoption
+from .asked import asked
 from .ledger import TableRecord
 from .naming import Naming, named
 from .objects import Note
@@ -68,7 +69,7 @@ async def make_plan(
         if called.table in present:
             there = present[called.table]
             one, made = await looking.adopt(table, schema, evidence, rows, there, called)
-            planned.append(_ruled(one, policy))
+            planned.append(_ruled(one, overrides or {}, policy))
             adoptions[table.name] = made
         else:
             planned.append(plan_table(table, schema, evidence, overrides or {}, rows, called, policy))
@@ -102,12 +103,13 @@ def _left_out(
     return (*others, *(Skipped(note.table, "view", note.reason) for note in refused))
 
 
-def _ruled(plan: TablePlan, policy: Policy) -> TablePlan:
+def _ruled(plan: TablePlan, overrides: Mapping[str, str], policy: Policy) -> TablePlan:
     """Return an adopted table's plan under the rules for values that cannot be stored; types stay."""
     columns = []
     for column in plan.columns:
         made = policy.applied(plan.name, column, key=column.source in plan.key.columns)
-        columns.append(column if column.enum or made.pg_type != column.pg_type else made)
+        kept = column if column.enum or made.pg_type != column.pg_type else made
+        columns.append(replace(kept, asked=asked(overrides, policy, plan.name, column.source)))
     return replace(plan, columns=tuple(columns))
 
 

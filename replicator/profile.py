@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from triggers.connection import reading
 from triggers.identifier import quote
@@ -17,13 +19,19 @@ from .types import Affinity, Evidence, affinity
 from .values import Value, mark_bad_text
 
 CLASSES = ("integer", "real", "text", "blob")
-_FACTS = len(CLASSES) + 2
+
+#: Where the facts of a column are: behind the counts of its classes.
+_BEYOND, _LONGEST, _LEAST, _GREATEST = range(len(CLASSES), len(CLASSES) + 4)
+_FACTS = _GREATEST + 1
+
+#: How a page's fact goes together with that of the pages before.
+_TOGETHER: Mapping[int, Callable[..., Any]] = {_LONGEST: max, _LEAST: min, _GREATEST: max}
 
 #: Characters of a dissenting value that are kept for the output of `plan`.
 SHOWN = 40
 
 #: SQLite gives at most 2,000 result columns, and every column has several facts.
-COLUMNS_AT_ONCE = 300
+COLUMNS_AT_ONCE = 240
 
 #: Which class a column is taken to hold until a page shows another.
 _LIKELY = {Affinity.INTEGER: "integer", Affinity.REAL: "real", Affinity.NUMERIC: "integer"}
@@ -55,7 +63,7 @@ class Profile:
         # of a subquery SQLite wants to know every collation, also one that only the application has
         names = [quote(c.name) for c in table.columns]
         self._columns = ", ".join(f"t.{name} COLLATE BINARY AS {name}" for name in names)
-        self._counts = [[0] * _FACTS for _ in table.columns]
+        self._counts: list[list[Any]] = [[0] * _LEAST + [None, None] for _ in table.columns]
         self._likely = [_LIKELY.get(affinity(c.declared), "text") for c in table.columns]
         self._after, self._upto = (part.after, part.upto) if part is not None else (None, None)
         self._limit = 0
@@ -110,10 +118,10 @@ class Profile:
             # of which column the page does not tell
             known, some = list(places), []
         for n, i in enumerate(some):
-            present, longest = facts[2 * n : 2 * n + 2]
-            found = [0] * _FACTS
+            present, *reach = facts[4 * n : 4 * n + 4]
+            found = [0] * len(CLASSES)
             found[CLASSES.index(self._likely[i])] = rows if present is None else present
-            self._add(i, [*found[: len(CLASSES)], 0, longest])
+            self._add(i, [*found, 0, *reach])
         if known:
             self._count_all(connection, known, page, parameters)
         return int(rows)
@@ -121,7 +129,7 @@ class Profile:
     def _is_mixed(self, place: int) -> bool:
         """Tell whether a column has shown values that are not its likely ones."""
         counts = self._counts[place]
-        return sum(count > 0 for count in counts[: len(CLASSES)]) > 1 or counts[len(CLASSES)] > 0
+        return bool(sum(count > 0 for count in counts[: len(CLASSES)]) > 1 or counts[_BEYOND] > 0)
 
     def _count_all(
         self, connection: sqlite3.Connection, places: Sequence[int], page: str, parameters: Sequence[Value]
@@ -150,17 +158,23 @@ class Profile:
         shown = ", ".join(str(one) if isinstance(one, int) else f"<{one}>" for one in key)
         return shown, _excerpt(begin or b"", kind)
 
-    def _add(self, place: int, facts: Sequence[int | None]) -> None:
+    def _add(self, place: int, facts: Sequence[Any]) -> None:
         counts = self._counts[place]
         for j, fact in enumerate(facts):
-            counts[j] = max(counts[j], fact or 0) if j == _FACTS - 1 else counts[j] + (fact or 0)
+            if fact is not None:
+                together: Callable[..., Any] = _TOGETHER.get(j, operator.add)
+                counts[j] = fact if counts[j] is None else together(counts[j], fact)
 
     def evidence(self) -> list[Evidence]:
         """Return what was counted, in the order of the table's columns."""
         return [
-            Evidence(self.rows, dict(zip(CLASSES, c, strict=False)), c[len(CLASSES)], c[-1], firsts)
+            Evidence(self.rows, dict(zip(CLASSES, c, strict=False)), *_reach(c), firsts)
             for c, firsts in zip(self._counts, self._firsts, strict=True)
         ]
+
+
+def _reach(counts: Sequence[Any]) -> tuple[int, int, int | float | None, int | float | None]:
+    return counts[_BEYOND], counts[_LONGEST], counts[_LEAST], counts[_GREATEST]
 
 
 def _excerpt(begin: bytes, kind: str) -> str:
@@ -185,6 +199,9 @@ def _glance(columns: Sequence[tuple[Column, str]], alias: Column | None, page: s
         facts.append("NULL" if column.not_null or column == alias else f"count({name})")
         # the length of bytes stands beside them, the characters of a text must be counted
         facts.append(f"max(length(CAST({name} AS BLOB)))" if likely in ("text", "blob") else "NULL")
+        # the column's collation may be one that only the application has
+        number = f"{name} COLLATE BINARY" if likely in ("integer", "real") else "NULL"
+        facts += [f"min({number})", f"max({number})"]
     return f"SELECT {', '.join(facts)} FROM {page}"
 
 
@@ -204,6 +221,8 @@ def _counting(columns: Sequence[Column], page: str) -> str:
         facts += [f"sum(typeof({name}) = '{kind}')" for kind in CLASSES]
         facts.append(_beyond(name) if _boolean(column) else "0")
         facts.append(f"max(length(CAST({name} AS BLOB)))")
+        number = f"CASE WHEN typeof({name}) IN ('integer', 'real') THEN {name} COLLATE BINARY END"
+        facts += [f"min({number})", f"max({number})"]
     return f"SELECT {', '.join(facts)} FROM {page}"
 
 

@@ -50,6 +50,8 @@ def merged(first: Sequence[Evidence], second: Sequence[Evidence]) -> list[Eviden
             {kind: a.classes.get(kind, 0) + b.classes.get(kind, 0) for kind in CLASSES},
             a.beyond_bool + b.beyond_bool,
             max(a.longest, b.longest),
+            min((v for v in (a.least, b.least) if v is not None), default=None),
+            max((v for v in (a.greatest, b.greatest) if v is not None), default=None),
             {**b.firsts, **a.firsts},
         )
         for a, b in zip(first, second, strict=True)

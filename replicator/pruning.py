@@ -58,6 +58,9 @@ class Pruning:
     async def run(self) -> None:
         """Delete what the target has until nothing is left, or the lock cannot be had in passing."""
         end = time.monotonic() + self._pipeline.settings.prune_interval * TURN
+        if self._pipeline.facts.state in MOVING:
+            # what was touched must be known elsewhere before it goes from the log
+            await self._pipeline.bookmarks.save()
         while self._pipeline.facts.state in MOVING and time.monotonic() < end:
             try:
                 gone, waiting = await self._ask(self._pipeline.writer, self._prune)
@@ -70,8 +73,9 @@ class Pruning:
 
     def _prune(self, connection: sqlite3.Connection) -> tuple[Deleted, int]:
         """Delete once; return what went and how much still could."""
-        facts = self._pipeline.facts
-        position, budget = facts.position, ASK_SECONDS[facts.journal_mode == "wal"]
+        facts, kept = self._pipeline.facts, self._pipeline.bookmarks.position
+        position = facts.position if kept is None else min(kept, facts.position)
+        budget = ASK_SECONDS[facts.journal_mode == "wal"]
         if not changelog.passed(connection, position):
             # no lock is asked for in vain
             return Deleted(), 0

@@ -231,6 +231,20 @@ def changes_sql(plan: TablePlan) -> str:
     )
 
 
+def logged_keys(
+    connection: sqlite3.Connection, plan: TablePlan, number: int, span: tuple[int, int]
+) -> list[Row]:
+    """Return the keys of a table that were logged behind one position, up to another."""
+    names = ", ".join(f"k{i}" for i in range(1, len(plan.key.columns) + 1))
+    sql = (
+        f"SELECT DISTINCT {names} FROM main._liteferry_log WHERE seq > :low AND seq <= :high AND t = :t "
+        f"AND NOT ({' OR '.join(f'{name} IS NULL' for name in names.split(', '))})"
+    )
+    with marking_bad_text(connection):
+        rows = connection.execute(sql, {"low": span[0], "high": span[1], "t": number})
+        return [tuple(row) for row in rows.fetchall()]
+
+
 def key_terms(plan: TablePlan) -> list[str]:
     """Return the key's columns of `t` as they are compared, so that the key's own index is used.
 

@@ -5,19 +5,29 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
 
-from config.errors import CaptureBroken, SchemaChanged, SourceBusy, SourceError, TargetError, Unsupported
+from config.errors import (
+    CaptureBroken,
+    ConfigError,
+    SchemaChanged,
+    SourceBusy,
+    SourceError,
+    TargetError,
+    Unsupported,
+)
 from triggers import capture, changelog, fence, refit, relations
 from triggers.capture import Captured, Known
 from triggers.key import Key
 from triggers.schema import Table
 
 from . import failpoint, ledger, loader
+from .asked import Settled, settle
 from .changes import stamped
 from .faults import source_error
 from .lanes import bounds
@@ -195,7 +205,38 @@ class Registration:
             await reader.run(changelog.checked_head, record.position, record.mark)
         elif record.state is not State.CUT_OVER and not ledger.is_file(record, self._pipeline.identity.inode):
             await self.replace_file(self._pipeline.identity.inode)
-        return take_up(found, record.schema, await self.tables())
+        plans, drifted = take_up(found, record.schema, await self.tables())
+        if record.state not in (State.CUT_OVER, State.FINISHED):
+            await self._settle(plans, drifted)
+        return plans, drifted
+
+    async def _settle(self, plans: dict[int, TablePlan], drifted: set[int]) -> None:
+        """Go on under settings that are others than those of the plans. Raises ConfigError, TargetAway.
+
+        Where columns keep their types, the table is read again by the rules that hold now; where they do not,
+        it is made anew like one whose structure has changed.
+        """
+        overrides, policy = self._settings.columns, self._pipeline.policy
+        found = {n: settle(p, overrides, policy) for n, p in plans.items() if n not in drifted}
+        changed = {n: one for n, one in found.items() if one.plan is not None}
+        if not changed:
+            return
+        if self._settings.on_schema_change == "halt":
+            _refuse_afresh(changed.values())
+        async with self._pipeline.target.transaction() as connection:
+            for number, one in changed.items():
+                if one.plan is not None and not one.afresh:
+                    await ledger.set_plan(connection, self.required(), number, one.plan)
+                    reason = stamped("its settings have changed")
+                    await ledger.set_stale(connection, self.required(), [number], reason)
+                    plans[number] = one.plan
+            failpoint.reach("settle.before_commit")
+        failpoint.reach("settle.after_commit")
+        for number, one in changed.items():
+            if one.afresh:
+                drifted.add(number)
+            what = "the table is filled afresh" if one.afresh else "the table is read again"
+            log.warning("settings have changed", table=plans[number].name, columns=one.told, change=what)
 
     async def replace_file(self, inode: int) -> None:
         """Note that another file is followed now, and that all tables must be read again. Raises TargetAway.
@@ -234,3 +275,12 @@ class Registration:
                 f"source {str(self._path)!r} is a copy of {record.path!r}, which this target follows",
                 hint="give the original, or run `liteferry uninstall` on the copy and choose another target",
             )
+
+
+def _refuse_afresh(changed: Iterable[Settled]) -> None:
+    told = [text for one in changed if one.afresh for text in one.told]
+    if told:
+        raise ConfigError(
+            f"columns of tables that are followed are given other types: {'; '.join(told)}",
+            hint='set on_schema_change = "follow" to have these tables filled afresh, or set the types back',
+        )

@@ -17,7 +17,10 @@ from triggers.session import Session
 
 from . import dml, evolution, failpoint, ledger, loader, sizes
 from .applier import Collision, refused
-from .matching import CHUNK_ROWS, absent, differences, target_keys
+from .bookmarks import Bookmark
+from .counting import quarantined
+from .findings import TableReport
+from .matching import CHUNK_ROWS, Differences, absent, differences, rows_of, rows_under, target_keys
 from .paging import Cursor, Pace
 from .plan import TablePlan
 from .quarantine import VALUE_ERRORS, store
@@ -54,6 +57,10 @@ class Repair:
         self.read = 0
         self.written = 0
         self.deleted = 0
+        #: What is told of a comparison; None where nobody asks.
+        self._report: TableReport | None = None
+        #: Rows that were compared, and what was found, until it is told.
+        self._met: list[tuple[Sequence[Row], Differences]] = []
 
     async def run(self) -> None:
         """Repair the table and note that it is done.
@@ -64,25 +71,77 @@ class Repair:
         await self.compare()
         await self._finish()
 
-    async def compare(self, rest: Callable[[], float] | None = None) -> int:
+    async def compare(self, rest: Callable[[], float] | None = None, mark: Bookmark | None = None) -> int:
         """Make the rows equal and leave all else alone; return how many were not.
 
-        `rest` tells how long to rest after each chunk, in multiples of the time that it took. Raises as `run`
-        does.
+        `rest` tells how long to rest after each chunk, in multiples of the time that it took. With a bookmark
+        it goes on there, and tells in its report what is found. Raises as `run` does.
         """
         self._rest = rest or self._rest
-        begun = await self._time()
+        self._report = report = None if mark is None else mark.report
+        begun, since = await self._time(), time.monotonic()
+        again = mark is not None and mark.is_begun
         async with self._pipeline.access.session() as session:
-            await self._fill(session)
-            await self._purge(session)
-            if self._collided:
-                # with what the source has no longer, whoever stood in the way may be gone
-                await self._fill(session)
-        await self._forget(begun)
+            if mark is not None and again:
+                await self._recheck(session, list(mark.record.keys or ()))
+            if mark is None or not mark.done:
+                await self._walk(session, mark)
+        if not again:
+            # else what was met before the interruption would be taken for what was not
+            await self._forget(begun)
+        if mark is not None and report is not None:
+            await self._conclude(report, time.monotonic() - since)
+            mark.reach(None, walked=True, done=True)
         changed = self.written + self.deleted
         if changed or self._reason:
             log.warning("repaired", table=self._plan.name, written=self.written, deleted=self.deleted)
         return changed
+
+    async def _walk(self, session: Session, mark: Bookmark | None) -> None:
+        await self._fill(session, mark)
+        await self._purge(session)
+        if self._collided:
+            # with what the source has no longer, whoever stood in the way may be gone
+            self._report = None
+            await self._fill(session)
+
+    async def _recheck(self, session: Session, keys: Sequence[Row]) -> None:
+        """Make rows equal again that were touched since they were compared."""
+        plan, target, done = self._plan, self._pipeline.target, 0
+        while done < len(keys):
+            part = keys[done : done + self._pace.rows]
+            look = partial(rows_of, plan=plan, keys=part)
+            async with self._pipeline.tailer.aligned(session, look) as (rows, gone):
+                await self.write(rows)
+                async with target.connection() as connection:
+                    there = await rows_under(connection, plan, plan.converter.keys(gone))
+                await self.delete([self._key(row) for row in there])
+            self._tell(0)
+            done += len(part)
+        if self._report is not None:
+            self._report.rechecked += len(keys)
+
+    async def _conclude(self, report: TableReport, seconds: float) -> None:
+        """Tell of the whole table, which was walked from end to end on both sides."""
+        aside = await quarantined(self._pipeline.target, (self._pipeline.source_id, self._number))
+        report.count((report.compared, report.compared - aside, aside))
+        report.repaired = report.found
+        report.position = self._pipeline.facts.position
+        report.seconds += seconds
+
+    def _meet(self, rows: Sequence[Row], found: Differences) -> None:
+        if self._report is not None:
+            self._met.append((rows, found))
+
+    def _tell(self, rows: int) -> None:
+        """Tell of rows of the source that were looked at; not while the stream rests."""
+        met, self._met = self._met, []
+        if (report := self._report) is None:
+            return
+        report.compared += rows
+        for ready, found in met:
+            report.met(self._plan.converter, found)
+            report.sum(ready, found)
 
     async def _time(self) -> int:
         """Return PostgreSQL's time, by which quarantined rows are dated."""
@@ -98,10 +157,10 @@ class Repair:
                 await connection.execute(CONTROL["release_unseen"], *place, begun)
             await quarantine.count(self._pipeline.target)
 
-    async def _fill(self, session: Session) -> None:
+    async def _fill(self, session: Session, mark: Bookmark | None = None) -> None:
         """Write what is missing or different."""
-        after: Cursor | None = None
-        last = False
+        after: Cursor | None = mark.cursor if mark is not None else None
+        last = mark is not None and mark.walked
         self.read = 0
         while not last:
             most = self._pipeline.throttle.most(self._pace.rows)
@@ -113,7 +172,11 @@ class Repair:
             # in rollback-journal mode the application's writers wait for our reads, which must be shorter
             slowest = max(writing, reading * WRITE_SECONDS / self._pipeline.read_seconds)
             self._pace.took(len(page.rows), slowest)
+            self._tell(len(page.rows))
             after, last = page.cursor, page.last
+            if mark is not None and not self._collided:
+                mark.reach(after, walked=last)
+                await self._pipeline.bookmarks.tell()
             self.read += len(page.rows)
             failpoint.reach("repair.after_chunk")
             await self._pipeline.breathe(len(page.rows), reading + writing)
@@ -136,7 +199,8 @@ class Repair:
         async with self._pipeline.target.transaction(adopted=self._plan.adopted) as connection:
             await self._release(connection, rows)
             try:
-                wrong = await self._wrong(connection, wanted)
+                found = await differences(connection, self._plan, wanted)
+                wrong = found.rows
                 if any(map(sizes.too_large, wrong)):
                     self._plan.converter.refuse(rows)
                 await self._upsert(connection, wrong)
@@ -145,6 +209,7 @@ class Repair:
             except (*VALUE_ERRORS, asyncpg.IntegrityConstraintViolationError) as error:
                 raise refused(self._plan, rows, error) from None
         self.written += len(wrong)
+        self._meet(wanted, found)
 
     async def _write_carefully(self, rows: Sequence[Row]) -> None:
         """Write what can be stored; the rest goes into quarantine, and is deleted as it was before."""
@@ -152,8 +217,8 @@ class Repair:
         good, refusals = await asyncio.to_thread(plan.converter.sift, rows)
         source = {id(ready): row for row, ready in good}
         async with self._pipeline.target.transaction(adopted=self._plan.adopted) as connection:
-            wrong = await self._wrong(connection, [ready for _, ready in good])
-            pairs = [(source[id(ready)], ready) for ready in wrong]
+            found = await differences(connection, plan, [ready for _, ready in good])
+            pairs = [(source[id(ready)], ready) for ready in found.rows]
             try:
                 send = partial(self._upsert, connection)
                 late = await store(connection, pairs, send, colliding=plan.adopted)
@@ -166,7 +231,10 @@ class Repair:
             if keys := plan.converter.keys(refused):
                 await connection.execute(dml.delete(plan), *map(list, zip(*keys, strict=True)))
         await quarantine.count(self._pipeline.target)
-        self.written += len(wrong) - len(late)
+        self.written += len(pairs) - len(late)
+        kept = {id(r.row) for r in late}
+        found.leave_out({id(ready) for row, ready in good if id(row) in kept})
+        self._meet([ready for row, ready in good if id(row) not in kept], found)
 
     def _collision(self, error: asyncpg.UniqueViolationError) -> Collision | RowsRefused:
         """An index that was there before us stays, and the row goes into quarantine."""
@@ -177,10 +245,6 @@ class Repair:
             f"table {self._plan.name!r}: rows collide in {error.constraint_name!r}, an index of its own",
             hint="the source holds values twice that this index takes once",
         )
-
-    async def _wrong(self, connection: Connection, wanted: Sequence[Row]) -> list[Row]:
-        found = await differences(connection, self._plan, wanted)
-        return found.rows
 
     async def _upsert(self, connection: Connection, rows: Sequence[Row]) -> None:
         for part in sizes.portions(rows, lambda row: row):
@@ -220,9 +284,15 @@ class Repair:
         """Delete rows by keys of the target that the source, which both sides are held at, does not have."""
         if gone:
             async with self._pipeline.target.transaction(adopted=self._plan.adopted) as connection:
-                done = await connection.execute(dml.delete(self._plan), *map(list, zip(*gone, strict=True)))
-            # the stream may have done it since they were met
-            self.deleted += int(done.rpartition(" ")[2])
+                # the stream may have deleted some since they were met: these were no difference
+                there = await rows_under(connection, self._plan, gone)
+                await connection.execute(dml.delete(self._plan), *map(list, zip(*gone, strict=True)))
+            self.deleted += len(there)
+            if self._report is not None:
+                self._report.extra += len(there)
+                for row in there:
+                    key = tuple(row[i] for i in self._plan.key_places)
+                    self._report.note(f"extra on the target: key {self._plan.converter.shown(key)}")
 
     async def _finish(self) -> None:
         """Give the table what it had to do without, and note that it is whole."""

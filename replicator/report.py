@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from uuid import UUID, uuid4
+
+from config.errors import TargetAway
+from config.secret import without_secrets
 
 from .findings import Mode, TableReport
 from .ledger import add_verification
+from .state import State
 from .target import CONTROL, Target
+from .whoami import whoami
 
 if TYPE_CHECKING:
+    from config.settings import Settings
+
     from .pipeline import Pipeline
 
 FORMAT = "liteferry verification 1"
@@ -20,8 +31,12 @@ FORMAT = "liteferry verification 1"
 #: What is not covered by the digest, for it is made of all the rest.
 DIGEST = "digest"
 
-#: Reports of one kind that the target keeps.
-KEPT = 20
+#: What the background leaves: of all rows, and of those written since where some were not equal.
+BACKGROUND = "background"
+RECHECK = "recheck"
+
+#: Who asks there.
+NOBODY = "the schedule"
 
 #: One sentence each; the page and the document have the same.
 CATCHES = {
@@ -51,7 +66,26 @@ MISSES = {
         "a write to the source that fired no trigger and did not give itself away",
     ),
     Mode.COUNTS: ("rows that differ, and as many missing as there are too many",),
-    Mode.STRUCTURE: ("any row: the application writes to PostgreSQL by now, and SQLite stands still",),
+    Mode.STRUCTURE: ("any row: they could not be compared",),
+}
+
+#: Behind the cutover the sides have changed places.
+CATCHES_AWAY = {
+    **CATCHES,
+    Mode.ROWS: (
+        "a row of PostgreSQL that is missing in SQLite or differs there, and one that is only there",
+    ),
+    Mode.TOUCHED: ("a row that was brought back wrongly since all rows of its table were last found equal",),
+}
+
+MISSES_AWAY = {
+    **MISSES,
+    Mode.ROWS: (
+        "what was changed in the SQLite file behind the comparison: chunks are compared one after the other",
+        "rows that SQLite cannot hold: they are kept aside and counted, as are those PostgreSQL never got",
+        "columns that SQLite computes by itself",
+    ),
+    Mode.TOUCHED: ("a row that was changed in the SQLite file and not brought back since",),
 }
 
 NEVER = (
@@ -76,8 +110,9 @@ def tables_of(pipeline: Pipeline, reports: Sequence[TableReport], before: int) -
     }
 
 
-def judged(reports: Sequence[TableReport]) -> dict[str, Any]:
-    """Return the verdict on all tables, and what such a run can and cannot catch."""
+def judged(reports: Sequence[TableReport], *, away: bool = False) -> dict[str, Any]:
+    """Return the verdict on all tables, and what such a run can and cannot catch, `away` or before."""
+    catches, misses = (CATCHES_AWAY, MISSES_AWAY) if away else (CATCHES, MISSES)
     different = [report for report in reports if not report.equal]
     repaired = sum(report.repaired for report in reports)
     tables = f"{len(reports)} table{'' if len(reports) == 1 else 's'}"
@@ -86,9 +121,15 @@ def judged(reports: Sequence[TableReport]) -> dict[str, Any]:
     return {
         "equal": not different,
         "verdict": verdict + (f" ({repaired} rows repaired)" if repaired else ""),
-        "catches": [*(text for mode in modes for text in CATCHES[mode]), *ALWAYS],
-        "misses": [*(text for mode in modes for text in MISSES[mode]), *NEVER],
+        "catches": [*(text for mode in modes for text in catches[mode]), *ALWAYS],
+        "misses": [*(text for mode in modes for text in misses[mode]), *_unwatched(reports), *NEVER],
     }
+
+
+def _unwatched(reports: Sequence[TableReport]) -> list[str]:
+    if not any(report.taken_up for report in reports):
+        return []
+    return ["in rows compared before an interruption: what fired no trigger while no daemon was there to see"]
 
 
 def digest(document: Mapping[str, Any]) -> str:
@@ -108,17 +149,80 @@ def is_intact(document: Mapping[str, Any]) -> bool:
     return document.get(DIGEST) == digest(document)
 
 
-async def keep(target: Target, document: Mapping[str, Any], sources: Sequence[UUID]) -> None:
-    """Keep a report in the target, and forget the oldest of its kind. Raises TargetAway."""
+@dataclass(frozen=True)
+class Order:
+    """Who has asked for what."""
+
+    kind: str
+    by: str = ""
+    table: str | None = None
+    repair: bool = False
+
+
+def composed(
+    order: Order,
+    settings: Settings,
+    begun: datetime,
+    sources: Sequence[dict[str, Any]],
+    reports: Sequence[TableReport],
+) -> dict[str, Any]:
+    """Return the sealed report of a run that has just ended; `reports` are those of all sources' tables."""
+    ended = datetime.now(UTC)
+    away = any(source["state"] == State.CUT_OVER.value for source in sources)
+    return sealed(
+        {
+            "format": FORMAT,
+            "id": str(uuid4()),
+            "kind": order.kind,
+            "table": order.table,
+            "repair": order.repair,
+            **judged(reports, away=away),
+            "started_at": begun.isoformat(timespec="milliseconds"),
+            "finished_at": ended.isoformat(timespec="milliseconds"),
+            "seconds": round((ended - begun).total_seconds(), 3),
+            "version": version("liteferry"),
+            "asked_by": order.by,
+            "run_by": whoami(),
+            "target": without_secrets(settings.target_url()),
+            "sources": list(sources),
+        }
+    )
+
+
+def told(document: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """Return what the status tells of a report at a Unix time."""
+    shown = {name: document[name] for name in ("id", "kind", "equal", "verdict", "finished_at", "digest")}
+    finished = datetime.fromisoformat(document["finished_at"]).timestamp()
+    return {**shown, "age_seconds": round(max(0.0, now - finished), 1)}
+
+
+async def keep(target: Target, document: Mapping[str, Any], sources: Sequence[UUID], kept: int) -> None:
+    """Keep a report in the target, and of its kind only the newest `kept`. Raises TargetAway."""
     async with target.transaction() as connection:
-        await add_verification(connection, document, sources, KEPT)
+        await add_verification(connection, document, sources, kept)
 
 
-async def last(target: Target, sources: Sequence[UUID]) -> dict[str, Any] | None:
-    """Return the newest report that is about some source, None without one. Raises TargetAway."""
+async def leave(
+    pipeline: Pipeline, order: Order, begun: datetime, before: int, reports: Sequence[TableReport]
+) -> None:
+    """Keep the report of a run in the background over one source; what was found is known all the same."""
+    source = tables_of(pipeline, reports, before)
+    document = composed(order, pipeline.settings, begun, [source], reports)
+    with contextlib.suppress(TargetAway):
+        kept = pipeline.settings.verification_reports
+        await keep(pipeline.target, document, [pipeline.source_id], kept)
+    pipeline.facts.background = document
+
+
+async def last(target: Target, sources: Sequence[UUID], kinds: Sequence[str] | None) -> dict[str, Any] | None:
+    """Return the newest report about some source, of some kinds or of any; None without one.
+
+    Raises TargetAway.
+    """
     async with target.connection() as connection:
         if not await connection.fetchval(CONTROL["knows_verifications"]):
             return None
-        text = await connection.fetchval(CONTROL["last_verification"], list(sources))
+        kinds = None if kinds is None else list(kinds)
+        text = await connection.fetchval(CONTROL["last_verification"], list(sources), kinds)
     found: dict[str, Any] | None = json.loads(text) if text else None
     return found

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from uuid import UUID
 
 from config.errors import LiteferryError
 from config.settings import Settings
@@ -20,6 +21,7 @@ from triggers.schema import Skipped, Table
 from triggers.session import Session
 
 from . import backup
+from .adoption_checks import existing
 from .checks import Findings, Level, Placed, Survey, counted, read_seconds, shown
 from .content_checks import check_contents
 from .estimate import duration, sample, spoken
@@ -28,14 +30,17 @@ from .place_checks import check_place
 from .preflight import structure
 from .profile import estimate
 from .tailer import source_error
+from .target import Target
 
 MIB = 1 << 20
 
 
-async def survey(spec: SourceSpec, settings: Settings, backup_to: Path | None = None) -> Survey:
+async def survey(
+    spec: SourceSpec, settings: Settings, backup_to: Path | None = None, target: Target | None = None
+) -> Survey:
     """Look at everything about a source; raises nothing for what is wrong with it.
 
-    With `backup_to` a backup is made in that folder.
+    With `backup_to` a backup is made in that folder. Tables that a `target` has already are judged by it.
     """
     found = Findings(str(spec.path))
     check_place(found, spec.path, settings)
@@ -46,7 +51,7 @@ async def survey(spec: SourceSpec, settings: Settings, backup_to: Path | None = 
         async with Session(spec.path) as session:
             try:
                 source_id = await session.run(capture.source_id)
-                tables = await _inside(found, session, spec, settings)
+                tables = await _inside(found, session, spec, settings, target, source_id)
                 await _backup(found, session, settings, backup_to)
             except sqlite3.Error as error:
                 raise source_error(session, error) from error
@@ -57,7 +62,14 @@ async def survey(spec: SourceSpec, settings: Settings, backup_to: Path | None = 
     return Survey(spec, found.checks, placed, tables, source_id)
 
 
-async def _inside(found: Findings, session: Session, spec: SourceSpec, settings: Settings) -> list[Table]:
+async def _inside(
+    found: Findings,
+    session: Session,
+    spec: SourceSpec,
+    settings: Settings,
+    target: Target | None,
+    source_id: UUID | None,
+) -> list[Table]:
     mode = await session.run(journal_mode)
     found.add("sqlite library", Level.PASS, f"{sqlite3.sqlite_version} in this Python, 3.37 or newer needed")
     _journal(found, mode)
@@ -70,8 +82,10 @@ async def _inside(found: Findings, session: Session, spec: SourceSpec, settings:
     await _duration(found, session, tables, settings, mode)
     await _leftovers(found, session)
     _left_out(found, skipped, await session.run(application_triggers))
-    _names(found, tables, Naming.of(settings, spec.prefix))
-    await check_contents(found, session, tables, spec.schema, settings, mode)
+    naming = Naming.of(settings, spec.prefix)
+    names = {} if _names(found, tables, naming) else named(naming, tables)
+    there = await existing(target, source_id, spec.schema, names)
+    await check_contents(found, session, tables, spec.schema, settings, mode, there)
     return tables
 
 
@@ -122,17 +136,18 @@ async def _backup(found: Findings, session: Session, settings: Settings, folder:
         found.add("backup", Level.PASS, text)
 
 
-def _names(found: Findings, tables: Sequence[Table], naming: Naming) -> None:
-    """Note what gets another name, and each two names that would be one."""
+def _names(found: Findings, tables: Sequence[Table], naming: Naming) -> bool:
+    """Note what gets another name, and each two names that would be one; tell whether there are such."""
     wrong = problems(naming, tables)
     for error in wrong:
         found.refused("names", error)
     if wrong or not tables:
-        return
+        return bool(wrong)
     names = named(naming, tables)
     other = [f"{name!r} is {to!r}" for t in tables for name, to in names[t.name].other_than(t.name)]
     text = f"{len(other)} renamed: {shown(other, as_they_are=True)}" if other else "as in the source"
     found.add("names", Level.PASS, text)
+    return False
 
 
 def _journal(found: Findings, mode: str) -> None:

@@ -122,6 +122,8 @@ class Facts:
     differing: set[int] = field(default_factory=set)
     #: When all tables were last compared by this daemon, and with what result; None before that.
     verified: Verified | None = None
+    #: The report of the last comparison in the background.
+    background: dict[str, Any] | None = None
     #: Repairs done, and rows that they wrote or deleted.
     repairs: int = 0
     repaired_rows: int = 0

@@ -26,9 +26,9 @@ USED_SECONDS = 2.0
 class Allowance:
     """The operator's limit in rows per second, shared by all that reads rows; time is given to it."""
 
-    def __init__(self, setting: int = 0) -> None:
-        """Take the limit of the settings, 0 for none."""
-        self.setting = setting
+    def __init__(self, setting: Callable[[], int] = lambda: 0) -> None:
+        """Take what tells the limit of the settings, 0 for none; they may change meanwhile."""
+        self._setting = setting
         self._ordered: int | None = None
         self._since: float | None = None
         self._due = float("-inf")
@@ -36,7 +36,7 @@ class Allowance:
     @property
     def rate(self) -> int | None:
         """Return the limit that counts, None for none."""
-        return (self.setting if self._ordered is None else self._ordered) or None
+        return (self._setting() if self._ordered is None else self._ordered) or None
 
     @property
     def since(self) -> float | None:
@@ -89,6 +89,11 @@ class Throttle:
     def in_use(self) -> bool:
         """Tell whether rows are being read."""
         return self._clock() - self._used_at < USED_SECONDS
+
+    @property
+    def active(self) -> bool:
+        """Tell whether anything holds it back."""
+        return self.allowance.rate is not None or self.easing.factor < 1
 
     def most(self, rows: int) -> int:
         """Return how many of `rows` may be read at once: fewer where long rests follow."""

@@ -1,8 +1,9 @@
 """Which rows the stream has touched since a table was last found equal: only these are compared again.
 
-Kept in memory only, on purpose. Nobody watches the source while the daemon is down, so after a restart all
-rows are compared anyway, and a record that outlived it would be trusted where it must not be. What it cannot
-tell is dropped with it: another plan for the table, a change that fired no trigger, a table that was stale.
+Kept in memory only, on purpose, but for comparisons that are not at their end (see bookmarks). Nobody watches
+the source while the daemon is down, so after a restart all rows are compared anyway, and a record that
+outlived it would be trusted where it must not be. What it cannot tell is dropped with it: another plan for
+the table, a change that fired no trigger, a table that was stale.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class Record:
     keys: set[Row] | None = field(default_factory=set)
     #: What they take, roughly.
     size: int = 0
+    #: Of a record that is kept in the target as well: what that has not got yet. None for any other.
+    unsaved: list[Row] | None = None
 
     def add(self, keys: Collection[Row]) -> int:
         """Add keys as the source has them; return by how many bytes it has grown."""
@@ -39,6 +42,8 @@ class Record:
             return 0
         fresh = [key for key in keys if key not in self.keys]
         self.keys.update(fresh)
+        if self.unsaved is not None:
+            self.unsaved += fresh
         texts = sum(len(v) for key in fresh for v in key if isinstance(v, str | bytes))
         grown = len(fresh) * KEY_BYTES + texts
         self.size += grown
@@ -47,6 +52,7 @@ class Record:
     def drop(self) -> int:
         """Give the keys up; return how many bytes they took."""
         freed, self.keys, self.size = self.size, None, 0
+        self.unsaved = None
         return freed
 
 
@@ -67,9 +73,18 @@ class Touched:
         for begun in self._open:
             if begun.number == number:
                 self._size += begun.add(keys)
+        self._keep_within()
+
+    def add(self, record: Record, keys: Collection[Row]) -> None:
+        """Add keys to one record only, which knows of them from elsewhere."""
+        self._size += record.add(keys)
+        self._keep_within()
+
+    def _keep_within(self) -> None:
         while self._size > self._budget:
-            largest = max([*self._clean.values(), *self._open], key=lambda record: record.size)
-            self._size -= largest.drop()
+            # what only saves work after an interruption goes first
+            records = [one for one in (*self._clean.values(), *self._open) if one.size]
+            self._size -= max(records, key=lambda one: (one.unsaved is not None, one.size)).drop()
 
     def begin(self, number: int, plan: TablePlan, doubts: int) -> Record:
         """Begin the record of a comparison, while no batch is on its way."""

@@ -34,18 +34,24 @@ def affinity(declared: str) -> Affinity:
     return Affinity.NUMERIC
 
 
+def _shown(number: int | float) -> str:
+    return f"{number:,}" if isinstance(number, int) else repr(number)
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What a column holds: how many values of each storage class, and facts about them.
 
-    `beyond_bool` counts integers other than 0 and 1; `longest` is the longest text or blob in bytes or
-    characters.
+    `beyond_bool` counts integers other than 0 and 1; `longest` is the longest text or blob in bytes.
     """
 
     rows: int = 0
     classes: Mapping[str, int] = field(default_factory=dict)
     beyond_bool: int = 0
     longest: int = 0
+    #: The least and the greatest number; None where there is none.
+    least: int | float | None = None
+    greatest: int | float | None = None
     #: By storage class, where a column holds several: the key of the first row, and how its value begins,
     #: which is for the output of `plan` alone.
     firsts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -64,6 +70,19 @@ class Evidence:
         if self.nulls:
             parts.append(f"{self.nulls:,} null")
         return f"{self.rows:,} rows: " + ", ".join(parts)
+
+    def extent(self) -> str:
+        """Return how far the values reach, as a person reads it; of a column without any, nothing.
+
+        Those are values of the application: for the output of `plan`, which is the operator's own. They are
+        not kept on the target.
+        """
+        parts = []
+        if self.least is not None and self.greatest is not None:
+            parts.append(f"{_shown(self.least)} to {_shown(self.greatest)}")
+        if self.classes.get("text") or self.classes.get("blob"):
+            parts.append(f"longest {self.longest:,} {'byte' if self.longest == 1 else 'bytes'}")
+        return ", ".join(parts)
 
     def dissenters(self, held: Collection[str] = ()) -> list[tuple[str, int]]:
         """Return the storage classes that are not `held`, and how many values have them.

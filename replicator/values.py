@@ -188,7 +188,8 @@ class Converter:
     def __init__(self, table: str, forms: Sequence[Form], key: Sequence[int]) -> None:
         """Take the form of each column and the places of the key."""
         self._table = table
-        self._names = [form.name for form in forms]
+        #: The columns as the source calls them.
+        self.names = [form.name for form in forms]
         self.key = tuple(key)
         self._strict = [form.converter(i in self.key) for i, form in enumerate(forms)]
         self._lists = [i for i, form in enumerate(forms) if conversions.is_list(form.pg_type)]
@@ -261,7 +262,7 @@ class Converter:
 
     def _error(self, row: Row, place: int, reason: str) -> ValueRefused:
         kind = storage_class(row[place])
-        return ValueRefused(self._table, self.key_text(row), self._names[place], kind, reason)
+        return ValueRefused(self._table, self.key_text(row), self.names[place], kind, reason)
 
     def sift(self, rows: Iterable[Row]) -> tuple[list[tuple[Row, Row]], list[Refusal]]:
         """Return the rows that can be stored, each with what the driver takes, and those that cannot."""
@@ -271,7 +272,7 @@ class Converter:
             ready, found = self._tried(row)
             if found is not None:
                 i, reason = found
-                refused.append(Refusal(row, self._names[i], f"{storage_class(row[i])}: {reason}"))
+                refused.append(Refusal(row, self.names[i], f"{storage_class(row[i])}: {reason}"))
             else:
                 good.append((row, ready))
         return good, refused

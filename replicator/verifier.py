@@ -49,6 +49,10 @@ class Wish:
     incremental: bool = False
     #: Leave out tables of which that is not known.
     known_only: bool = False
+    #: Under which name to keep how far it is, so that it can be gone on with; None for not at all.
+    bookmark: str | None = None
+    #: Go on where one of that name was interrupted, where that is right.
+    resume: bool = False
     #: How long to rest after each chunk, in multiples of the time that it took.
     rest: float = 0.0
 
@@ -132,7 +136,8 @@ class Verifier:
             try:
                 return await one.run(wish)
             except (SchemaChanged, TargetAway):
-                repaired += one.report.repaired
+                # one that is gone on with has them counted
+                repaired += 0 if wish.resume else one.report.repaired
                 raise
             except asyncpg.PostgresError:
                 # the application may have changed its table under our hands

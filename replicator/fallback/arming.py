@@ -9,7 +9,7 @@ from uuid import UUID
 from replicator.target import Connection
 from triggers.statements import load
 
-from . import keylog
+from . import inspection, keylog
 
 if TYPE_CHECKING:
     from replicator.pipeline import Pipeline
@@ -19,13 +19,14 @@ SQL = load("replicator", "fallback.sql")
 
 async def prepare(connection: Connection) -> None:
     """Create the log, the quarantine and the journal where they are not there yet."""
-    for name in ("log", "quarantine", "rollback"):
+    for name in ("log", "quarantine", "rollback", "beside"):
         await connection.execute(SQL[f"create_{name}"])
 
 
 async def arm(connection: Connection, pipeline: Pipeline) -> None:
     """Have all that is changed in a source's tables logged from this transaction's commit on."""
     await connection.execute(SQL["forget_entries"], pipeline.source_id)
+    await inspection.remember(connection, pipeline.source_id, pipeline.plans)
     for number in pipeline.plans:
         await _watch(connection, pipeline, number)
 

@@ -25,6 +25,8 @@ class Fallback:
     unaccepted: dict[int, int] = field(default_factory=dict)
     #: Why nothing can be brought home, in the shape of the target's tables.
     objections: list[str] = field(default_factory=list)
+    #: What of the target only PostgreSQL has, and what a rollback leaves there.
+    notices: list[str] = field(default_factory=list)
     #: Why nothing could be brought home the last time.
     error: str | None = None
 
@@ -42,6 +44,7 @@ class Fallback:
             "changes_applied": self.changes,
             "rows_written": self.rows,
             "quarantined": sum(self.quarantined.values()),
+            "notices": self.notices,
             "error": self.error,
         }
 

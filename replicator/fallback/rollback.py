@@ -93,6 +93,8 @@ class Rollback:
             await uninterrupted(finish(self._target, self.id, self._pipelines, self._lifted))
             self.timeline.done("tidy")
         report = self.timeline.report("rehearsed" if rehearse else "rolled_back")
+        notices = [notice for p in self._pipelines for notice in p.facts.fallback.notices]
+        report["notices"] = list(dict.fromkeys(notices))
         await self._keep(report)
         return report
 
@@ -232,6 +234,7 @@ class Rollback:
         self._stay()
         with contextlib.suppress(TargetAway):
             await self._abort()
+        await self._keep(self.timeline.report("undone", str(error)))
 
     def _stay(self) -> None:
         for pipeline in self._pipelines:

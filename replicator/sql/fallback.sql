@@ -38,6 +38,35 @@ CREATE TABLE IF NOT EXISTS liteferry.rollback (
     report jsonb
 )
 
+-- create_beside --
+-- what stood in the schemas of a source when its way back was armed: what is made later is told of
+CREATE TABLE IF NOT EXISTS liteferry.back_beside (
+    source_id uuid NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    PRIMARY KEY (source_id, kind, name)
+)
+
+-- beside --
+-- the tables and types of some schemas, but for those of extensions and the parts of partitioned tables
+SELECT 'table' AS kind, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = ANY($2::text[]) AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND NOT EXISTS (
+    SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+UNION ALL
+SELECT 'type', quote_ident(n.nspname) || '.' || quote_ident(t.typname)
+FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace
+WHERE n.nspname = ANY($2::text[]) AND t.typtype IN ('e', 'd') AND NOT EXISTS (
+    SELECT FROM pg_depend AS d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
+
+-- forget_beside --
+-- another cutover begins with what stands there then
+DELETE FROM liteferry.back_beside WHERE source_id = $1
+
+-- has_beside --
+-- whether it was noted: a target that was cut over by an older version has none
+SELECT to_regclass('liteferry.back_beside') IS NOT NULL
+
 -- armed --
 -- whether the key log is there
 SELECT to_regclass('liteferry.back_log') IS NOT NULL
@@ -157,7 +186,8 @@ UPDATE liteferry.source SET state = 'streaming', schema_version = coalesce($2, s
 
 -- columns --
 -- the columns that some tables have now
-SELECT t.n AS table_id, a.attname::text AS name, format_type(a.atttypid, NULL) AS type
+SELECT t.n AS table_id, a.attname::text AS name, format_type(a.atttypid, NULL) AS type,
+    a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS needs_value
 FROM unnest($1::int[], $2::text[]) AS t(n, name)
 JOIN pg_attribute AS a ON a.attrelid = to_regclass(t.name) AND a.attnum > 0 AND NOT a.attisdropped
 

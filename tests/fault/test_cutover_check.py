@@ -55,7 +55,8 @@ async def test_a_write_around_the_triggers_right_before_the_lock_undoes_the_cuto
     """It is seen under the lock, healed, and the next attempt succeeds; so is a row missing on the target."""
     path = make_source(script=SCHEMA, journal=journal)
     # the process stands still there for a while, so that the write comes just then
-    running = daemon(path, target_url, env={**HASTY, "LITEFERRY_FAILPOINTS": "cutover.before_lock=1.5"})
+    env = {**HASTY, "LITEFERRY_FAILPOINTS": "cutover.before_lock=1.5", "LITEFERRY_CUTOVER_CHECK": "2s"}
+    running = daemon(path, target_url, env=env)
     await asyncio.to_thread(running.wait_ready)
     trial = asyncio.create_task(asyncio.to_thread(running.cutover))
     await asyncio.to_thread(running.wait_log, "cutting_over")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from config.errors import LiteferryError
@@ -49,6 +50,7 @@ FEW = (
 COMMITTING = ("cutover.before_fence", "cutover.after_fence", "rollback.before_decision") + (
     "rollback.after_decision",
 )
+SOAK = pytest.mark.soak
 POINTS = (*IN_CUTOVER, *IN_FALLBACK, *IN_ROLLBACK)
 WAYS = ("daemon", "server", "cut", "refuse", "deaf", "lost")
 
@@ -175,7 +177,7 @@ def cases() -> Iterator[object]:
         for way in WAYS:
             for journal in ("wal", "delete") if point in COMMITTING else ("wal",):
                 few = (point, way) in FEW and journal == "wal"
-                yield pytest.param(point, way, journal, marks=() if few else pytest.mark.soak)
+                yield pytest.param(point, way, journal, marks=() if few else SOAK)
 
 
 @pytest.mark.parametrize(("point", "way", "journal"), list(cases()))
@@ -222,3 +224,50 @@ async def equal(scene: Scene, prober: Prober) -> None:
 
 async def _none(scene: Scene) -> bool | None:
     return True if not await differences(scene.path, scene.server.url) else None
+
+
+LEFT = "SELECT count(*) FROM pg_namespace WHERE nspname = 'liteferry'"
+OURS = "SELECT count(*) FROM sqlite_master WHERE name GLOB '_liteferry*'"
+
+
+@pytest.mark.parametrize(
+    ("point", "way"),
+    [
+        pytest.param(f"finish.{point}", way, marks=() if (point, way) == ("after_target", "server") else SOAK)
+        for point in ("after_target", "after_source")
+        for way in WAYS
+        # the daemon's own death is in every run of the tests, beside the other tests of the finish
+        if way != "daemon"
+    ],
+)
+@pytest.mark.timeout(300)
+async def test_a_fault_while_it_is_finished_leaves_nothing_of_ours(
+    point: str,
+    way: str,
+    make_source: MakeSource,
+    daemon: StartDaemon,
+    proxy: MakeProxy,
+    own_postgres: EmbeddedPostgres,
+    tmp_path: Path,
+) -> None:
+    """PostgreSQL keeps the writes, with all that it had, and both sides are clean in the end."""
+    source, line = make_source(script=SCHEMA), proxy(own_postgres.url)
+    scene = Scene(source, own_postgres, line, daemon, tmp_path / "held", point)
+    scene.begin()
+    await there(scene)
+    on_target(own_postgres.url, "INSERT INTO probe VALUES ('target', '0', 1); SELECT 1")
+    trial = asyncio.create_task(asyncio.to_thread(scene.running.finish))
+    await scene.reached()
+    await strike(scene, way)
+    with contextlib.suppress(LiteferryError):
+        await trial
+
+    async def clean() -> bool | None:
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            if on_target(own_postgres.url, LEFT) == [(0,)] and from_source(source, OURS) == [(0,)]:
+                return True
+        return None
+
+    await poll(clean, 60)
+    on_target(own_postgres.url, "INSERT INTO probe VALUES ('target', '1', 1); SELECT 1")
+    assert on_target(own_postgres.url, "SELECT b FROM probe ORDER BY b") == [("0",), ("1",)]

@@ -20,11 +20,8 @@ from tests.databases import from_source, on_source, on_target
 from tests.fault.scene import HASTY, poll, source_open, target_open
 from tests.fault.test_kill_points import IN_FALLBACK, IN_ROLLBACK
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
-from tests.fixtures.proxy import Proxy
 from tests.fixtures.sqlite import MakeSource
 from tests.mover import SCHEMA, Mover, moving
-
-MakeProxy = Callable[[str], Proxy]
 
 #: Full cycles, or the seconds after which no more is begun; in earnest 50 and more.
 CYCLES = int(os.environ.get("LITEFERRY_CYCLES", "0"))

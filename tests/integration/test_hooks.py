@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from config.errors import ControlError, CutoverRefused, LiteferryError
-from tests.databases import on_source
+from tests.databases import on_source, on_target
 from tests.fault.scene import one_value
 from tests.fixtures.daemon import StartDaemon
 from tests.fixtures.sqlite import MakeSource
@@ -166,6 +166,10 @@ def test_a_cutover_that_fails_is_told_with_its_reason(
         running.cutover(max_pause=0.1)
 
     assert "the pause reached" in recorded(failed)["LITEFERRY_REASON"]
+    [(kept,)] = on_target(target_url, "SELECT report FROM liteferry.cutover")
+    report = json.loads(str(kept))
+    assert report["outcome"] == "undone" and "the pause reached" in report["reason"]
+    assert [phase["name"] for phase in report["phases"]][:3] == ["journal", "compare", "lock"]
 
 
 async def test_the_operators_indexes_are_built_after_the_cutover(

@@ -120,7 +120,8 @@ def generated(connection: sqlite3.Connection, script: str, naming: Naming | None
     for number, plan in enumerate(plans, 1):
         armed = [keylog.function(plan, SOURCE, number), *keylog.triggers(plan, SOURCE, number)]
         read = keylog.changed_sql(plan), keylog.whole_sql(plan), keylog.keep_sql(plan)
-        parts += [f"\n-- the way back of {plan.name}", *(f"{text};" for text in (*armed, *read))]
+        again = keylog.requeue_sql(plan), keylog.kept_sql(plan)
+        parts += [f"\n-- the way back of {plan.name}", *(f"{text};" for text in (*armed, *read, *again))]
     return "\n".join(parts) + "\n"
 
 
