@@ -284,11 +284,14 @@ class Repair:
         """Delete rows by keys of the target that the source, which both sides are held at, does not have."""
         if gone:
             async with self._pipeline.target.transaction(adopted=self._plan.adopted) as connection:
+                # the stream may have deleted some since they were met: these were no difference
+                there = await rows_under(connection, self._plan, gone)
                 await connection.execute(dml.delete(self._plan), *map(list, zip(*gone, strict=True)))
-            self.deleted += len(gone)
+            self.deleted += len(there)
             if self._report is not None:
-                self._report.extra += len(gone)
-                for key in gone:
+                self._report.extra += len(there)
+                for row in there:
+                    key = tuple(row[i] for i in self._plan.key_places)
                     self._report.note(f"extra on the target: key {self._plan.converter.shown(key)}")
 
     async def _finish(self) -> None:

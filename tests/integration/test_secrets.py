@@ -25,6 +25,9 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
     INSERT INTO item SELECT i, 'row ' || i FROM n;
 """
 NOBODY = 65534
+
+#: A process with a command line of its own, rather than one that is forked.
+REAL = {"PYTHON_OF_ITS_OWN": "1"}
 COPIERS = {"LITEFERRY_LANE_ROWS": "1000"}
 
 #: In every form in which it could slip out.
@@ -95,7 +98,12 @@ def test_a_password_of_a_file_is_told_nowhere(
     source.chmod(0o640)
     if os.geteuid() == 0:
         os.chown(source, NOBODY, NOBODY)
-    env = {**COPIERS, "LITEFERRY_TARGET_PASSWORD_FILE": str(password_file), "LITEFERRY_LOG_LEVEL": "debug"}
+    env = {
+        **REAL,
+        **COPIERS,
+        "LITEFERRY_TARGET_PASSWORD_FILE": str(password_file),
+        "LITEFERRY_LOG_LEVEL": "debug",
+    }
     running = daemon(source, secure.url("secretive"), env=env, args=["--schema", "secrets"])
     seen = b"".join(told_by_processes(running.pid))
     running.wait_ready()
@@ -164,7 +172,7 @@ def test_a_password_on_the_command_line_is_taken_from_it(
 ) -> None:
     """The process starts itself anew with the URL in its environment, under its old number, and says so."""
     url = secure.url("secretive").replace("secretive@", f"secretive:{quote(PASSWORD, safe='')}@")
-    running = daemon(make_source(script=SCRIPT), url, args=["--schema", "concealed"])
+    running = daemon(make_source(script=SCRIPT), url, env=REAL, args=["--schema", "concealed"])
     running.wait_ready()
     lines = b"\n".join(told_by_processes(running.pid)).decode()
     assert "--target" not in lines
