@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING
 
 from config.errors import CaptureBroken, SchemaChanged
 
-from . import failpoint, loader
-from .applier import Collision
-from .copying import Copying
+from . import failpoint
+from .control.pausing import Halted
+from .drift.follower import Follower
 from .fallback.homeward import AWAY
-from .follower import Follower
-from .keying import Keying
-from .pausing import Halted
+from .loading import loader
+from .loading.copying import Copying
+from .loading.keying import Keying
+from .postgres.connections import CONTROL
 from .state import State
-from .stream import Stream
-from .target import CONTROL
+from .streaming.applier import Collision
+from .streaming.stream import Stream
 
 if TYPE_CHECKING:
-    from .crew import Crew
+    from .loading.crew import Crew
     from .pipeline import Pipeline
-    from .tailer import Wake
+    from .streaming.tailer import Wake
     from .waiting import Waiting
 
 #: Between two looks at a source in which a cutover, or another change of the schema, is just under way.

@@ -20,34 +20,34 @@ from triggers.capture import Captured
 from triggers.connection import journal_mode
 from triggers.schema import Table
 
-from . import orders
-from .access import Access
-from .bookmarks import Bookmarks
-from .checks import Placed
-from .counting import expected_seconds
-from .crew import Crew, Slots
+from .checking.checks import Placed
+from .control import orders
+from .control.pausing import Pausing
+from .control.throttle import Throttle
 from .fallback.homeward import Homeward
 from .faults import source_error
-from .healer import Healer
-from .lanes import CopyProgress
-from .ledger import SourceRecord, TableRecord
-from .naming import Naming, named
+from .loading.crew import Crew, Slots
+from .loading.lanes import CopyProgress
 from .passage import Passage
-from .pausing import Pausing
-from .plan import SourcePlan, TablePlan
-from .policy import Policy
-from .preflight import make_plan, structure
-from .presence import Identity
-from .quarantine import Quarantine
-from .registration import Registration
+from .planning.naming import Naming, named
+from .planning.plan import SourcePlan, TablePlan
+from .planning.policy import Policy
+from .planning.preflight import make_plan, structure
+from .postgres.connections import Target
+from .postgres.ledger import SourceRecord, TableRecord
+from .postgres.quarantine import Quarantine
+from .sources.access import Access
+from .sources.presence import Identity
+from .sources.registration import Registration
+from .sources.succession import Succession
 from .state import State, advance
 from .status import Facts
-from .succession import Succession
-from .tailer import Tailer, Wake
-from .target import Target
-from .throttle import Throttle
+from .streaming.tailer import Tailer, Wake
+from .streaming.witness import Witness
+from .verification.bookmarks import Bookmarks
+from .verification.counting import expected_seconds
+from .verification.healer import Healer
 from .waiting import Waiting
-from .witness import Witness
 
 log = structlog.get_logger("liteferry.pipeline")
 
