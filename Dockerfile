@@ -22,11 +22,16 @@ COPY daemon ./daemon
 # a virtual environment of its own: the package's folder names are too common for a shared one
 RUN python -m venv --without-pip /opt/liteferry \
     && python -m pip --python /opt/liteferry/bin/python install --no-compile .
-# what nobody runs here: installers, sources of the compiled parts, tests, windows, the interpreter's own tools
-RUN cd /usr/local/lib/python3.12 \
+# what nobody runs here: installers, symbols and sources of the compiled parts, tests, the interpreter's own tools
+RUN apt-get update && apt-get install -y --no-install-recommends binutils \
+    && find /usr/local /opt/liteferry -type f -name '*.so*' -exec strip --strip-unneeded {} + \
+    && cd /usr/local/lib/python3.12 \
     && rm -rf site-packages/* ensurepip idlelib tkinter turtledemo turtle.py lib2to3 pydoc_data test config-3.12-* \
+    && rm -f lib-dynload/_test*.so lib-dynload/_xx*.so lib-dynload/xxlimited*.so lib-dynload/_tkinter*.so \
     && rm -rf /usr/local/include /usr/local/share /usr/local/lib/pkgconfig /opt/liteferry/include \
-    && find /usr/local/bin -type f ! -name python3.12 -delete \
+    # sqlite-utils asks for it, to install plugins of its own
+    && rm -rf /opt/liteferry/lib/python3.12/site-packages/pip* /opt/liteferry/bin/pip* \
+    && find /usr/local/bin ! -type d ! -name python ! -name python3 ! -name python3.12 -delete \
     && find /opt/liteferry -type f \( -name '*.c' -o -name '*.h' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' \
         -o -name '*.pyi' \) -delete \
     && find /opt/liteferry/lib -depth -type d \( -name tests -o -name test \) -exec rm -rf {} + \
@@ -52,8 +57,8 @@ LABEL org.opencontainers.image.title="liteferry" \
 # tini is process 1: it passes signals on, and reaps what the hooks leave behind
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        ca-certificates libexpat1 libffi8 libsqlite3-0 libssl3 tini tzdata \
-    && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/log/*.log /var/log/apt \
+        ca-certificates libffi8 libsqlite3-0 libssl3 tini \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/*.log /var/log/apt \
     # a fixed number, so that a volume's owner can be set from outside
     && groupadd --gid 10001 liteferry \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin liteferry \

@@ -2,8 +2,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint reference bench soak test-pg test-matrix test-systemd test-image fuzz-schemas \
-    fuzz-sqlite wheels clean
+.PHONY: help demo test check lint reference bench screenshots soak test-pg test-matrix test-systemd test-image \
+    fuzz-schemas fuzz-sqlite wheels audit clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,14 +46,19 @@ lint: $(VENV)/.dev ## ruff (rules and format) and mypy
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-reference: $(VENV)/.dev ## write the references that are made of the code: commands, settings, the example file
+reference: $(VENV)/.dev ## write the references that are made of the code: commands, settings, the example file, the units
 	$(BIN)/python -m daemon.cli.reference > docs/reference/cli.md.new
 	$(BIN)/python -m config.reference settings > docs/reference/settings.md.new
 	$(BIN)/python -m config.reference example > liteferry.example.toml.new
 	for file in docs/reference/cli.md docs/reference/settings.md liteferry.example.toml; do mv $$file.new $$file; done
+	$(BIN)/python -m daemon.unit liteferry > systemd/liteferry.service
+	$(BIN)/python -m daemon.unit liteferry@ > systemd/liteferry@.service
 
 bench: $(VENV)/.dev ## measure snapshot, streaming and cutover
 	$(BIN)/python -m bench $(ARGS)
+
+screenshots: $(VENV)/.dev ## take the pictures of the dashboard in docs/images anew (needs chromium)
+	$(BIN)/python -m tests.web.screenshots $(ARGS)
 
 soak: $(VENV)/.dev ## the long runs, off by default
 	$(BIN)/pytest -m soak $(ARGS)
@@ -72,12 +77,28 @@ test-systemd: $(VENV)/.dev .cache/systemd.tar wheels ## boot a machine and prove
 	LITEFERRY_SYSTEMD_ROOT="$(CURDIR)/.cache/systemd.tar" LITEFERRY_WHEELS="$(CURDIR)/.cache/wheels" \
 	    $(BIN)/pytest -n 0 tests/systemd $(ARGS)
 
+IMAGE ?= liteferry:test
+BUILD ?=
+
+test-image: $(VENV)/.dev ## build the image and prove it beside an application (docker); BUILD="--network=host" goes to the build
+	docker build $(BUILD) --tag $(IMAGE) .
+	LITEFERRY_IMAGE=$(IMAGE) $(BIN)/pytest -n 0 -p no:randomly tests/image $(ARGS)
+
 fuzz-schemas: $(VENV)/.dev ## random schemas with hostile rows go the whole way: make fuzz-schemas EXAMPLES=5000 SEED=7
 	LITEFERRY_FUZZ_EXAMPLES=$(EXAMPLES) LITEFERRY_FUZZ_SEED=$(SEED) $(BIN)/pytest -p no:randomly \
 	    --hypothesis-show-statistics tests/fidelity/test_schemas_property.py $(ARGS)
 
 fuzz-sqlite: $(VENV)/.dev $(SQLITE_DIR)/libsqlite3.so.0 ## random applications with another SQLite: make fuzz-sqlite SQLITE=3.54.1 SEEDS=0-4999 (needs npm, gcc)
 	$(BIN)/python -m tests.fidelity.versions --alter --seeds $(SEEDS) --sqlite $(SQLITE_DIR)
+
+audit: $(VENV)/.dev ## known vulnerabilities of the dependencies, where advisory data can be had
+	@mkdir -p .cache
+	@test -x .cache/audit/bin/pip-audit || { $(BIN)/python -m venv .cache/audit && \
+	    .cache/audit/bin/python -m pip install --quiet --disable-pip-version-check --timeout 15 \
+	    --retries 1 'pip-audit>=2.7,<3'; } \
+	    >.cache/audit.log 2>&1 || true
+	@$(BIN)/python .ci/audit.py .cache/audit/bin/pip-audit \
+	    "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 clean: ## delete .venv, .cache and what the tools leave behind
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist *.egg-info

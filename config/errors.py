@@ -36,6 +36,11 @@ class LiteferryError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    @property
+    def public(self) -> str:
+        """Return what may be shown to whoever may not see rows: the status is open to all who can ask."""
+        return str(self)
+
 
 class ConfigError(LiteferryError):
     """The settings contradict themselves, or name something that is not there."""
@@ -111,6 +116,14 @@ class ValueRefused(LiteferryError):
         )
         self.table, self.key, self.column = table, key, column
         self.storage_class, self.reason = storage_class, reason
+
+    @property
+    def public(self) -> str:
+        """Return it without the key, which is a part of a row."""
+        return (
+            f"table {self.table!r}, column {self.column!r}: a value of type {self.storage_class} cannot be "
+            "stored; the log names the row"
+        )
 
 
 class RowsRefused(TargetError):

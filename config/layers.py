@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ from .values import to_list, to_map
 DEFAULT_FILE = Path("liteferry.toml")
 NOT_IN_FILE = {"config"}
 EMPTY_MEANS_SOMETHING = {"http"}
-PATHS = ("sqlite_dir", "target_password_file", "control")
+PATHS = ("sqlite_dir", "target_password_file", "http_token_file", "control")
 MAPS = ("schema_map", "prefix_map", "rename", "columns", "bad_values", "hooks")
 LISTS = ("sources", "exclude", "indexes_after_cutover")
 
@@ -98,19 +99,27 @@ def _read(path: Path) -> dict[str, Any]:
         ) from None
 
 
-def read_password(path: Path) -> str:
-    """Return the first line of a file; ConfigError when it cannot be read or is empty."""
+def read_password(path: Path, setting: str = "target_password_file", *, private: bool = False) -> str:
+    """Return the first line of a file; ConfigError when it cannot be read or is empty.
+
+    One that must be `private` must not be readable for everybody on the machine.
+    """
     try:
+        if private and path.stat().st_mode & stat.S_IRWXO:
+            raise ConfigError(
+                f"{setting} {str(path)!r} is open to every user of this machine", hint=f"chmod 0600 {path}"
+            )
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(
-            f"target_password_file {str(path)!r} cannot be read: {reason}",
+            f"{setting} {str(path)!r} cannot be read: {reason}",
             hint="it must be readable for the user that liteferry runs as",
         ) from None
     password = text.partition("\n")[0].rstrip("\r")
     if not password:
-        raise ConfigError(f"target_password_file {str(path)!r} must have the password in its first line")
+        what = "password" if setting == "target_password_file" else "token"
+        raise ConfigError(f"{setting} {str(path)!r} must have the {what} in its first line")
     return password
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
+from .passfile import passfile
 from .secret import has_password
 from .settings import Settings
 
@@ -54,9 +53,3 @@ def _has(url: str) -> bool:
         return has_password(url)
     except ValueError:
         return True  # malformed, most likely by its password
-
-
-def passfile(url: str) -> Path:
-    """Return where passwords are looked up for a URL without one, as libpq does."""
-    named = parse_qs(urlsplit(url).query).get("passfile", [os.environ.get("PGPASSFILE", "")])[-1]
-    return Path(named) if named else Path("~/.pgpass").expanduser()

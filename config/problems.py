@@ -54,7 +54,7 @@ def _problem(details: ErrorDetails, given: Given, known: list[str]) -> str:
         return f"unknown setting {name!r}{suggestion(name, known)}"
     rule = str(details["ctx"]["error"]) if details["type"] == "value_error" else details["msg"]
     # a target that is no URL may be anything, a bare password included
-    shown = "" if field == "target" else f", got {_shown(details['input'])}"
+    shown = "" if field in ("target", "http_token") else f", got {_shown(details['input'])}"
     return f"{name} {rule.replace('Input should', 'must')}{shown}{given.origin(field)}"
 
 

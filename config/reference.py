@@ -70,13 +70,22 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "ready_max_pending",
         "ready_max_age",
         "verify_max_age",
+        "verification_reports",
         "wal_warn_mb",
         "disk_min_free_mb",
         "disk_critical_mb",
         "on_disk_critical",
         "shutdown_timeout",
     ),
-    "How it is reached, and what it says": ("config", "control", "http", "log_level", "log_format"),
+    "How it is reached, and what it says": (
+        "config",
+        "control",
+        "http",
+        "http_token_file",
+        "http_token",
+        "log_level",
+        "log_format",
+    ),
     "Around the cutover": ("hook_timeout", "indexes_after_cutover"),
     "Single files, tables and columns": ("schema_map", "prefix_map", "rename", "columns", "bad_values"),
     "Commands at its turns": ("hooks",),
@@ -178,6 +187,8 @@ def _entry(name: str, field: FieldInfo) -> str:
 
 
 def _kind(name: str, field: FieldInfo) -> str:
+    if name == "http_token":
+        return "text"
     if name in MAPS:
         return "table of text"
     choices = getattr(field.annotation, "__args__", ())

@@ -19,6 +19,9 @@ from .settings import Settings
 #: In the order in which the reference has them.
 CHANGEABLE = frozenset(
     {
+        "throttle_rows_per_second",
+        "throttle_wal_mb",
+        "throttle_write_latency_ms",
         "poll_interval",
         "heartbeat_interval",
         "prune_interval",

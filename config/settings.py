@@ -48,6 +48,12 @@ class Settings(Hooks, Reach, Throttle, Limits, Rhythm, Amounts, Shape, Target, S
         return init_settings, layers.Environment(settings_cls, own), *file, shared
 
 
+def origins(config: Path | None = None, **overrides: Any) -> Given:
+    """Return where each setting that `load` returns was said."""
+    file = layers.find_file(config, os.environ)
+    return Given(layers.prepare_overrides(overrides), layers.TomlFile(Settings, file)() if file else (), file)
+
+
 def load(config: Path | None = None, **overrides: Any) -> Settings:
     """Read, check and freeze the settings; ConfigError names the setting, its value and the rule it broke.
 
@@ -61,4 +67,4 @@ def load(config: Path | None = None, **overrides: Any) -> Settings:
         # not chained: the original carries the values, passwords among them
         in_file = layers.TomlFile(Settings, file)() if file else ()
         raise in_words(error, Given(given, in_file, file), Settings.model_fields) from None
-    return settings.completed()
+    return settings.completed().with_token()

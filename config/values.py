@@ -157,6 +157,13 @@ def check_prefix(prefix: str) -> str:
     return prefix
 
 
+def check_token(token: str) -> str:
+    """Return *token* if it can stand in a header and is not easily guessed."""
+    if not re.fullmatch(r"[\x21-\x7e]{16,512}", token):
+        raise ValueError("must be 16 to 512 characters of ASCII without spaces")
+    return token
+
+
 def check_column(name: str) -> str:
     """Return *name* if it has the form `table.column`."""
     table, dot, column = name.partition(".")

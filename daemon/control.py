@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,7 +16,9 @@ from aiohttp import web
 from config import errors
 from config.errors import ControlError, LiteferryError
 
+from .gate import Gate
 from .http import build_app
+from .patience import BODY_SECONDS
 
 if TYPE_CHECKING:
     # half a second to import, and those who only ask need none of it
@@ -42,6 +45,7 @@ VERIFY: Parameters = {
     "samples": bool,
     "repair": bool,
     "incremental": bool,
+    "resume": bool,
     "by": (str, NoneType),
 }
 
@@ -49,9 +53,34 @@ VERIFY: Parameters = {
 ATTENDED_SECONDS = 0.25
 
 
+@dataclass(frozen=True)
+class Address:
+    """Where a daemon listens on TCP, and the token for its orders."""
+
+    url: str
+    token: str | None = None
+
+
+#: A daemon is reached through its control socket, or over TCP.
+Where: TypeAlias = Path | Address
+
+
 def build_control(supervisor: Supervisor) -> web.Application:
     """Return the application of the control socket: all that can be read, and the commands."""
     app = build_app(supervisor)
+    _add_orders(app, supervisor)
+    return app
+
+
+def build_public(supervisor: Supervisor, token: str | None) -> web.Application:
+    """Return the application for TCP: all that can be read, and the commands where there is a token."""
+    app = build_app(supervisor, [Gate(token).middleware])
+    if token is not None:
+        _add_orders(app, supervisor)
+    return app
+
+
+def _add_orders(app: web.Application, supervisor: Supervisor) -> None:
     app.router.add_post("/control/cutover", _answering(supervisor.moves.cutover, CUTOVER))
     app.router.add_post("/control/rollback", _answering(supervisor.moves.rollback, CUTOVER))
     app.router.add_post("/control/finish", _answering(supervisor.moves.finish, {}))
@@ -60,9 +89,9 @@ def build_control(supervisor: Supervisor) -> web.Application:
     app.router.add_post("/control/throttle", _answering(supervisor.throttling.throttle, THROTTLE))
     app.router.add_post("/control/aftercare", _answering(supervisor.aftercare, {}))
     app.router.add_post("/control/verify", _answering(supervisor.verification.run, VERIFY, attended=True))
+    app.router.add_post("/control/report", _answering(supervisor.verification.report, {}))
     for name, known in QUARANTINE.items():
         app.router.add_post(f"/control/quarantine/{name}", _answering(_quarantine(supervisor, name), known))
-    return app
 
 
 def _quarantine(supervisor: Supervisor, name: str) -> Command:
@@ -81,7 +110,13 @@ def _answering(
 
     async def handle(request: web.Request) -> web.Response:
         try:
-            work = command(**_parameters(await request.text(), known))
+            async with asyncio.timeout(BODY_SECONDS):
+                text = await request.text()
+        except TimeoutError:
+            told = {"error": "the order has not come in time", "kind": "ControlError"}
+            return web.json_response(told, status=408)
+        try:
+            work = command(**_parameters(text, known))
             return web.json_response(await (_attended(request, work) if attended else work))
         except LiteferryError as error:
             kind = type(error).__name__
@@ -117,25 +152,55 @@ def _parameters(text: str, known: Parameters) -> dict[str, Any]:
     return body
 
 
-async def ask(socket: Path, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Ask the daemon behind a control socket: read `path`, or post a command with a body.
+async def ask(where: Where, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Ask the daemon behind a control socket or an address: read `path`, or post a command with a body.
 
     Raises ControlError when nobody answers, and the daemon's own error when it refused.
     """
-    connector = aiohttp.UnixConnector(path=str(socket))
+    status, content = await _asked(where, path, body)
     try:
-        async with aiohttp.ClientSession(connector=connector, timeout=PATIENCE) as session:
-            method = "GET" if body is None else "POST"
-            async with session.request(method, f"http://liteferry{path}", json=body) as response:
-                answer: dict[str, Any] = json.loads(await response.read())
-    except (aiohttp.ClientError, OSError, json.JSONDecodeError) as error:
-        raise ControlError(
-            f"no liteferry answers on the control socket {str(socket)!r}: {type(error).__name__}",
-            hint="start it with `liteferry run`, or give its socket with --control",
-        ) from None
-    if response.status >= 400 and "error" in answer:
+        answer: dict[str, Any] = json.loads(content)
+    except ValueError:
+        raise _no_answer(where, f"status {status}, and no JSON") from None
+    if status >= 400 and "error" in answer:
         raise _revived(answer)
     return answer
+
+
+async def read(where: Where, path: str) -> bytes:
+    """Read what is no JSON from a daemon. Raises ControlError as `ask` does."""
+    return (await _asked(where, path, None))[1]
+
+
+async def _asked(where: Where, path: str, body: dict[str, Any] | None) -> tuple[int, bytes]:
+    method, headers = "GET" if body is None else "POST", {}
+    connector: aiohttp.BaseConnector | None = None
+    url = "http://liteferry"
+    if isinstance(where, Address):
+        url = where.url.rstrip("/")
+        if where.token is not None and body is not None:
+            headers["Authorization"] = f"Bearer {where.token}"
+    else:
+        connector = aiohttp.UnixConnector(path=str(where))
+    try:
+        async with aiohttp.ClientSession(connector=connector, timeout=PATIENCE) as session:
+            asked = session.request(method, url + path, json=body, headers=headers, allow_redirects=False)
+            async with asked as response:
+                return response.status, await response.read()
+    except (aiohttp.ClientError, OSError) as error:
+        raise _no_answer(where, type(error).__name__) from None
+
+
+def _no_answer(where: Where, why: str) -> ControlError:
+    if isinstance(where, Address):
+        return ControlError(
+            f"no liteferry answers at {where.url!r}: {why}",
+            hint="give its address with --url; orders need --token-file, and `http_token_file` on its side",
+        )
+    return ControlError(
+        f"no liteferry answers on the control socket {str(where)!r}: {why}",
+        hint="start it with `liteferry run`, or give its socket with --control",
+    )
 
 
 def _revived(answer: dict[str, Any]) -> LiteferryError:

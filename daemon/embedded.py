@@ -95,6 +95,10 @@ class EmbeddedPostgres:
         found = re.search(r"\(PostgreSQL\) (\S+)", output)
         return found[1] if found else output.strip()
 
+    def configure(self, **settings: str) -> None:
+        """Add settings of PostgreSQL's for the next start."""
+        self._settings |= settings
+
     def start(self) -> None:
         """Start the server and return when it accepts connections; do nothing when it runs."""
         if self._running:

@@ -41,6 +41,7 @@ class EventStream:
         self._max_clients = max_clients
         self._clients = 0
         self._closing = asyncio.Event()
+        self._made: tuple[float, bytes] | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one page until it leaves, stops reading, or the stream closes."""
@@ -81,6 +82,10 @@ class EventStream:
                     await self._closing.wait()
 
     def _event(self) -> bytes:
-        # the id is the server's clock: the page's own may be minutes off
-        data = json.dumps(self._status(), allow_nan=False)
-        return f"id: {time.time():.3f}\ndata: {data}\n\n".encode()
+        """Return the present event; pages that ask within half an interval share one, for it may be large."""
+        now = time.monotonic()
+        if self._made is None or not 0 <= now - self._made[0] < self._interval / 2:
+            # the id is the server's clock: the page's own may be minutes off
+            data = json.dumps(self._status(), allow_nan=False)
+            self._made = now, f"id: {time.time():.3f}\ndata: {data}\n\n".encode()
+        return self._made[1]

@@ -2,25 +2,30 @@
 
 Only GET and HEAD have routes here, so everything else is refused with 405 and no request body is ever read.
 What is served is the status and nothing beside it: file paths, table names, counts and times, never a row
-or a password. There is no login; keep the address local, or put a proxy that asks for one in front.
+or a password. There is no login for that; keep the address local, or put a proxy that asks for one in front.
+Orders are routes that daemon.control adds, on TCP behind a token, see daemon.gate.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from prometheus_client import generate_latest
 
 from config.errors import ConfigError
 
 from .event_stream import EventStream
 from .metrics import build_registry
+from .patience import ARRIVED, Patience, noting
 from .unix_socket import private_socket
 
 DASHBOARD = Path(__file__).parent / "dashboard"
@@ -36,6 +41,7 @@ MAX_BODY_BYTES = 4096  # nothing here reads a body; this binds routes that a cal
 MAX_LINE_BYTES = 4096
 SHUTDOWN_SECONDS = 3.0
 KEEPALIVE_SECONDS = 75.0
+BACKLOG = 128  # connections that the system holds for us
 LINGER_SECONDS = 1.0  # how long an unwanted body is drained before the connection is cut
 
 READY_STATES = ("streaming", "cut_over")
@@ -67,9 +73,10 @@ class StatusView(Protocol):
         """Return what has happened lately, behind the event of a number, oldest first."""
 
 
-def build_app(view: StatusView) -> web.Application:
+def build_app(view: StatusView, middlewares: Sequence[Middleware] = ()) -> web.Application:
     """Return the application over this view; one application serves one address."""
-    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[noting, *middlewares])
+    app[ARRIVED] = weakref.WeakSet()
     pages, events = Pages(view), EventStream(view.status)
     for name in ASSETS:
         app.router.add_get("/" if name == "index.html" else f"/assets/{name}", _asset(name))
@@ -175,15 +182,21 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[tup
     Raises ConfigError when the address cannot be bound.
     """
     async with _running(app) as runner:
-        site = web.TCPSite(runner, host, port)
+        server = runner.server
+        assert server is not None, "it has just been set up"
         try:
-            await site.start()
+            listening = await asyncio.get_running_loop().create_server(
+                Patience(server, app), host, port, backlog=BACKLOG
+            )
         except OSError as error:
             raise ConfigError(
                 f"cannot listen on {host}:{port}: {error.strerror or error}",
                 hint="another process may use the port; choose one with --http HOST:PORT",
             ) from error
-        yield runner.addresses[0][:2]
+        try:
+            yield listening.sockets[0].getsockname()[:2]
+        finally:
+            listening.close()
 
 
 @asynccontextmanager

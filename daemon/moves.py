@@ -11,11 +11,11 @@ import structlog
 
 from config.errors import CutoverRefused, LiteferryError, TargetAway
 from config.settings import Settings
-from replicator.afterwards import last_moves
-from replicator.cutover import Cutover
+from replicator.cutover.afterwards import last_moves
+from replicator.cutover.cutover import Cutover
 from replicator.fallback.finish import Finish
 from replicator.fallback.rollback import Rollback
-from replicator.target import Target
+from replicator.postgres.connections import Target
 
 from .readiness import Readiness
 from .roster import Roster
@@ -95,7 +95,7 @@ class Moves:
             self.last_cutover = await attempt.run(rehearse=rehearse)
         except LiteferryError as error:
             outcome = "refused" if isinstance(error, CutoverRefused) else "failed"
-            self.last_cutover = attempt.timeline.report(outcome, str(error))
+            self.last_cutover = attempt.timeline.report(outcome, error.public)
             await self._turns.failed(str(error))
             raise
         log.info("cutover", **{k: v for k, v in self.last_cutover.items() if k != "notes"})
@@ -144,7 +144,7 @@ class Moves:
             self.last_rollback = await attempt.run(rehearse=rehearse)
         except LiteferryError as error:
             outcome = "refused" if isinstance(error, CutoverRefused) else "failed"
-            self.last_rollback = attempt.timeline.report(outcome, str(error))
+            self.last_rollback = attempt.timeline.report(outcome, error.public)
             await self._turns.failed(str(error))
             raise
         log.info("rollback", **self.last_rollback)

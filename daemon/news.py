@@ -87,7 +87,8 @@ def _recovered(_: str, values: Values) -> str:
 
 def _move(event: str, values: Values) -> str:
     """Return a cutover or rollback with the seconds of its phases."""
-    outcome = str(values.get("outcome", "")).replace("_", " ")
+    outcome = str(values.get("outcome", ""))
+    outcome = "done" if outcome in ("cut_over", "rolled_back") else outcome
     pause = values.get("pause_seconds")
     waited = "" if pause is None else f", writers waited {pause * 1000:.0f} ms"
     phases = ", ".join(f"{p['name']} {p['seconds'] * 1000:.0f} ms" for p in values.get("phases", ()))
@@ -119,6 +120,17 @@ def _copied(_: str, values: Values) -> str:
 
 def _followed(_: str, values: Values) -> str:
     return f"schema change followed: {values.get('table')}: {values.get('change')}"
+
+
+def _slower(event: str, values: Values) -> str:
+    return f"{event}, at {values.get('share', 0):.0%} of full speed: {values.get('reason')}"
+
+
+def _limit(_: str, values: Values) -> str:
+    rate = values.get("rows_per_second")
+    return (
+        f"copying and comparing limited to {rate:,} rows/s" if rate else "copying and comparing not limited"
+    )
 
 
 #: What of the log is told, by its event: of what kind it is, and how it is said.
@@ -162,6 +174,12 @@ TOLD: dict[str, tuple[str, Callable[[str, Values], str]]] = {
     "the WAL is large": ("disk", _plain),
     "foreign keys and statistics are done": ("cutover", _plain),
     "index built": ("cutover", _plain),
+    "paused": ("state", _plain),
+    "resumed": ("state", _plain),
+    "throttle": ("throttle", _limit),
+    "copying and comparing more slowly": ("throttle", _slower),
+    "copying and comparing at full speed again": ("throttle", _plain),
+    "settings read again": ("daemon", _plain),
     "the clock has jumped": ("daemon", _plain),
     "stopped": ("daemon", _plain),
 }

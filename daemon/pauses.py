@@ -10,10 +10,11 @@ from typing import Any
 import structlog
 
 from config.errors import CommandRefused, ConfigError
-from replicator import failpoint, orders
+from replicator import failpoint
+from replicator.control import orders
 from replicator.pipeline import Pipeline
+from replicator.postgres.connections import Target
 from replicator.state import State, may_pause
-from replicator.target import Target
 
 from .noting import noting
 from .roster import Roster
@@ -50,7 +51,8 @@ class Pauses:
                 self._refuse(pipeline)
             await self._note_pause(chosen)
             failpoint.reach("pause.noted")
-            resting = await self._at_rest(chosen)
+        # outside: from here on the order itself keeps a cutover from beginning, and a stop need not wait
+        resting = await self._at_rest(chosen)
         return {"paused": True, "at_rest": resting, "sources": _told(chosen)}
 
     async def resume(self, *, source: str | None = None) -> dict[str, Any]:

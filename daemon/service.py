@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import faulthandler
 import gc
+import io
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,8 +17,8 @@ from config.errors import LiteferryError
 from config.settings import Settings
 from config.sources import SourceSpec
 
-from .control import build_control
-from .http import build_app, serve, serve_unix
+from .control import build_control, build_public
+from .http import serve, serve_unix
 from .notify import Notifier
 from .reload import Read
 from .supervisor import Supervisor
@@ -31,7 +32,8 @@ async def serve_forever(settings: Settings, specs: Sequence[SourceSpec], read_ag
     Raises LiteferryError for what a person must mend.
     """
     # a watchdog that ends us leaves behind where every thread was: names of functions, never a value
-    faulthandler.enable()
+    with contextlib.suppress(io.UnsupportedOperation):  # standard error is no file of the system's
+        faulthandler.enable()
     # Rows come by the ten thousand as fresh tuples: the default of 700 would look through them all the time.
     gc.set_threshold(50_000, 20, 50)
     supervisor = Supervisor(settings, specs, Notifier.from_environment(), read_again)
@@ -40,7 +42,8 @@ async def serve_forever(settings: Settings, specs: Sequence[SourceSpec], read_ag
         settings.control.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         await stack.enter_async_context(serve_unix(build_control(supervisor), settings.control))
         if settings.http_address is not None:
-            host, port = await stack.enter_async_context(serve(build_app(supervisor), *settings.http_address))
+            app = build_public(supervisor, settings.token)
+            host, port = await stack.enter_async_context(serve(app, *settings.http_address))
             log.info("listening", dashboard=f"http://{host}:{port}/", metrics=f"http://{host}:{port}/metrics")
         stack.enter_context(_signals(stop, supervisor))
         await supervisor.run(stop)

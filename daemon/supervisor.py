@@ -17,18 +17,18 @@ import structlog
 from config.errors import CutoverRefused, LiteferryError, TargetAway
 from config.settings import Settings
 from config.sources import SourceSpec, folders
-from replicator.aftercare import aftercare
 from replicator.backoff import Backoff
-from replicator.decision import resolve
+from replicator.control.throttle import summed
+from replicator.cutover.aftercare import aftercare
+from replicator.cutover.decision import resolve
 from replicator.fallback.finish import Finish, forgotten
 from replicator.fallback.readiness import Fallback
 from replicator.fallback.rollback import resolve as resolve_rollback
 from replicator.faults import ours
 from replicator.pipeline import Pipeline
+from replicator.postgres.connections import Target
 from replicator.state import State
 from replicator.status import FALLBACK_STATES
-from replicator.target import Target
-from replicator.throttle import summed
 
 from .course import Course
 from .journal import Journal
@@ -119,14 +119,18 @@ class Supervisor:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set. Raises LiteferryError for what a person must mend."""
         self._failure = asyncio.get_running_loop().create_future()
+        error: BaseException | None = None
         try:
             with listening(self._hear):
                 await self._run(stop)
         except* Stopped:
             log.info("stopped")
         except* LiteferryError as errors:
-            await self._turns.failed(str(ours(errors) or errors))
-            raise ours(errors) or errors from None
+            error = ours(errors) or errors
+            await self._turns.failed(str(error))
+        if error is not None:
+            # not in there: before Python 3.11.4 whatever is raised in an `except*` comes out in a group
+            raise error
 
     async def _run(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:

@@ -5,29 +5,30 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import structlog
 
 from config.errors import CommandRefused, ConfigError, ControlError, CutoverRefused, TargetAway
-from config.secret import without_secrets
 from config.settings import Settings
-from replicator import report
-from replicator.findings import TableReport
-from replicator.pausing import Halted
+from replicator.control.pausing import Halted
 from replicator.pipeline import Pipeline
-from replicator.progress import Progress
+from replicator.postgres.connections import Target
 from replicator.state import State
 from replicator.status import Checked
-from replicator.target import Target
-from replicator.verifier import Verifier, Wish
-
-from .whoami import whoami
+from replicator.verification import report
+from replicator.verification.bookmarks import COMMAND, REPAIRING
+from replicator.verification.findings import TableReport
+from replicator.verification.progress import Progress
+from replicator.verification.verifier import Verifier, Wish
 
 log = structlog.get_logger("liteferry.verification")
+
+#: What somebody can ask for.
+ASKED = ("full", "counts", "incremental")
 
 #: Where rows, or at least the structure, can be compared.
 COMPARABLE = (State.STREAMING, State.CATCH_UP, State.CUT_OVER)
@@ -52,19 +53,34 @@ class Verification:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what the status tells: of the run under way, and of the last that has ended."""
-        running = self._progress.as_dict() if self._progress is not None else None
-        last = self._last
-        if last is not None:
-            told = {name: last[name] for name in ("id", "kind", "equal", "verdict", "finished_at", "digest")}
-            finished = datetime.fromisoformat(last["finished_at"]).timestamp()
-            last = {**told, "age_seconds": round(max(0.0, time.time() - finished), 1)}
-        return {"running": running, "last": last}
+        now, running = time.time(), self._progress
+        behind = [p.facts.background for p in self._pipelines() if p.facts.background is not None]
+        newest = max(behind, key=lambda one: str(one["finished_at"]), default=None)
+        return {
+            "running": None if running is None else running.as_dict(),
+            "last": None if self._last is None else report.told(self._last, now),
+            "background": None if newest is None else report.told(newest, now),
+        }
+
+    async def report(self) -> dict[str, Any]:
+        """Return the newest report that the target keeps, under `report`, null where there is none.
+
+        Raises TargetAway.
+        """
+        return {"report": await report.last(self._target, self._known(), None)}
+
+    def _known(self) -> list[UUID]:
+        known = [p.registration.source_id for p in self._pipelines()]
+        return [one for one in known if one is not None]
 
     async def recall(self) -> None:
         """Learn of the last one that another daemon has made; what the target does not tell now is left."""
         with contextlib.suppress(TargetAway):
-            known = [p.registration.source_id for p in self._pipelines()]
-            self._last = await report.last(self._target, [one for one in known if one is not None])
+            self._last = await report.last(self._target, self._known(), ASKED)
+            for pipeline in self._pipelines():
+                if (source := pipeline.registration.source_id) is not None:
+                    found = await report.last(self._target, [source], [report.BACKGROUND])
+                    pipeline.facts.background = found
         if self._last is not None:
             self._take_up(self._last)
 
@@ -87,11 +103,13 @@ class Verification:
         samples: bool = False,
         repair: bool = False,
         incremental: bool = False,
+        resume: bool = False,
         by: str | None = None,
     ) -> dict[str, Any]:
         """Compare both sides and return the report, with `samples` the first differences beside it.
 
-        `by` is who has asked. Raises ControlError while another run is under way, CutoverRefused when a
+        With `resume` it goes on where the last of all rows was interrupted, where that is right. `by` is who
+        has asked. Raises ControlError while another run is under way, CutoverRefused when a
         source does not stream yet, ConfigError for a table that no source has, TargetAway.
         """
         if self._progress is not None:
@@ -99,6 +117,8 @@ class Verification:
                 "a verification is running already", hint="wait for it, see `liteferry status`; or end it"
             )
         wish = Wish(counts_only, table, samples, repair, incremental)
+        if wish.whole and not incremental:
+            wish = replace(wish, bookmark=REPAIRING if repair else COMMAND, resume=resume)
         pipelines = self._chosen(table)
         # before the first await: two that are asked for at once must not both begin
         self._progress = _progress(pipelines, wish)
@@ -122,6 +142,8 @@ class Verification:
 
     async def _run(self, pipelines: Sequence[Pipeline], wish: Wish, by: str | None) -> dict[str, Any]:
         begun, sources, all_tables = datetime.now(UTC), [], []
+        if wish.bookmark and not wish.resume:
+            await _forget_bookmarks(pipelines)
         for pipeline in pipelines:
             before = pipeline.facts.position
             try:
@@ -131,29 +153,26 @@ class Verification:
                 raise CommandRefused(f"{pipeline.path} was paused while it was compared", hint=hint) from None
             all_tables += found
             sources.append(report.tables_of(pipeline, found, before))
-        document = report.sealed(
-            {
-                "format": report.FORMAT,
-                "id": str(uuid4()),
-                "kind": wish.kind,
-                "table": wish.table,
-                "repair": wish.repair,
-                **report.judged(all_tables),
-                **_when(begun, datetime.now(UTC)),
-                "version": version("liteferry"),
-                "asked_by": by or "",
-                "run_by": whoami(),
-                "target": without_secrets(self._settings.target_url()),
-                "sources": sources,
-            }
-        )
+        order = report.Order(wish.kind, by or "", wish.table, wish.repair)
+        document = report.composed(order, self._settings, begun, sources, all_tables)
         self._last = document
+        if wish.bookmark:
+            await _forget_bookmarks(pipelines)
         with contextlib.suppress(TargetAway):
             # what was found is known all the same
-            await report.keep(self._target, document, [p.source_id for p in pipelines])
+            kept = self._settings.verification_reports
+            await report.keep(self._target, document, [p.source_id for p in pipelines], kept)
         told = {name: document[name] for name in ("kind", "verdict", "seconds", "digest")}
         (log.info if document["equal"] else log.warning)("verified", **told)
         return {**document, "samples": _samples(sources, all_tables)} if wish.samples else document
+
+
+async def _forget_bookmarks(pipelines: Sequence[Pipeline]) -> None:
+    """Let nobody go on with what is at its end, or begun afresh."""
+    with contextlib.suppress(TargetAway):
+        for pipeline in pipelines:
+            for kind in (COMMAND, REPAIRING):
+                await pipeline.bookmarks.close(kind)
 
 
 def _has(pipeline: Pipeline, table: str) -> bool:
@@ -163,14 +182,6 @@ def _has(pipeline: Pipeline, table: str) -> bool:
 def _progress(pipelines: Sequence[Pipeline], wish: Wish) -> Progress:
     plans = [p for one in pipelines for p in one.plans.values() if wish.table in (None, p.name)]
     return Progress(len(plans), sum(plan.rows for plan in plans), wish.kind)
-
-
-def _when(begun: datetime, ended: datetime) -> dict[str, Any]:
-    return {
-        "started_at": begun.isoformat(timespec="milliseconds"),
-        "finished_at": ended.isoformat(timespec="milliseconds"),
-        "seconds": round((ended - begun).total_seconds(), 3),
-    }
 
 
 def _samples(sources: Sequence[dict[str, Any]], reports: Sequence[TableReport]) -> list[dict[str, Any]]:

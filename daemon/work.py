@@ -42,7 +42,7 @@ async def blamed(pipeline: Pipeline, work: Awaitable[None]) -> None:
         if error is None:
             raise
         if not isinstance(error, TargetAway):
-            pipeline.facts.error = str(error)
+            pipeline.facts.error = error.public
             pipeline.enter(State.FAILED)
         raise error from None
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from .control.throttle import Throttle
 from .fallback.readiness import Fallback, differing
-from .lag import Capacity, Rate, predicted_pause
-from .lanes import CopyProgress
+from .loading.lanes import CopyProgress
 from .state import Paused, State
-from .suspicion import Suspicion
-from .throttle import Throttle
-from .touched import Touched
+from .streaming.lag import Capacity, Rate, predicted_pause
+from .verification.suspicion import Suspicion
+from .verification.touched import Touched
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,8 @@ class Facts:
     differing: set[int] = field(default_factory=set)
     #: When all tables were last compared by this daemon, and with what result; None before that.
     verified: Verified | None = None
+    #: The report of the last comparison in the background.
+    background: dict[str, Any] | None = None
     #: Repairs done, and rows that they wrote or deleted.
     repairs: int = 0
     repaired_rows: int = 0

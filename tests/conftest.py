@@ -20,6 +20,7 @@ pytest_plugins = [
     "tests.fixtures.postgres",
     "tests.fixtures.proxy",
     "tests.fixtures.sqlite",
+    "tests.fixtures.tls",
     "tests.fixtures.writer",
 ]
 

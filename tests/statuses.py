@@ -162,7 +162,7 @@ def status(*sources: Status, **changes: Any) -> Status:
         "can_rollback": False,
         "rollback_reasons": ["/data/app.db: is streaming, not cut over"],
         "rollback": None,
-        "verification": {"running": None, "last": LAST_VERIFICATION},
+        "verification": {"running": None, "last": LAST_VERIFICATION, "background": None},
         "timeline": timeline(preflight=1_500, snapshot=1_490, catch_up=1_340, streaming=1_320),
         "last_event": 0,
         "clock_jumps": 0,
@@ -177,8 +177,8 @@ def snapshot() -> Status:
     """Return a copy in its middle: one table done, two under way, one waiting."""
     tables = [
         table("customers", 38_114, state="copied"),
-        table("orders", 412_808, state="copying", copied=206_404, copy_remaining_seconds=23.0),
-        table("order_items", 1_284_310, state="copying", copied=160_539, copy_remaining_seconds=73.0),
+        table("orders", 412_808, state="copying", copied=206_404, copy_remaining_seconds=230.0),
+        table("order_items", 1_284_310, state="copying", copied=160_539, copy_remaining_seconds=730.0),
         table("Order Details", 2_155, state="pending", copied=0),
     ]
     copying = source(
@@ -194,8 +194,8 @@ def snapshot() -> Status:
         batches_applied=0,
         rows_copied=405_057,
         apply_rate=0.0,
-        copy_rate=18_250.0,
-        copy_remaining_seconds=73.0,
+        copy_rate=1_825.0,
+        copy_remaining_seconds=730.0,
         verification_age_seconds=None,
         verification_equal=None,
         tables=tables,
@@ -206,8 +206,8 @@ def snapshot() -> Status:
         can_cutover=False,
         reasons=["the copy of 3 tables is not complete", "no heartbeat has arrived yet"],
         predicted_pause_seconds=None,
-        timeline=timeline(preflight=34, snapshot=22),
-        verification={"running": None, "last": None},
+        timeline=timeline(preflight=234, snapshot=222),
+        verification={"running": None, "last": None, "background": None},
     )
 
 

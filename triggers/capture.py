@@ -269,6 +269,11 @@ def named_for(number: int, present: Iterable[str]) -> list[str]:
     return [name for name in present if name.startswith(f"{PREFIX}{number}_")]
 
 
+def is_numbered(name: str) -> bool:
+    """Tell whether a trigger's name is that of a capture trigger, which writes to the log."""
+    return _NUMBERED.match(name) is not None
+
+
 def _strays(captured: Sequence[Captured], present: Iterable[str]) -> list[str]:
     """Return the triggers of tables that are gone by that name: they went along when it was renamed."""
     numbers = {str(one.id) for one in captured}

@@ -146,6 +146,11 @@ def touched(connection: sqlite3.Connection, low: int, high: int) -> dict[int, in
     return found
 
 
+def compacted(connection: sqlite3.Connection) -> int:
+    """Return how many entries compaction has deleted that pruning has not passed yet."""
+    return _sum_of_gaps(connection)
+
+
 def _has_gaps(connection: sqlite3.Connection) -> bool:
     # a source that an older version installed has no such table until it is compacted
     return bool(connection.execute(SQL["has_object"], {"name": GAPS}).fetchone()[0])

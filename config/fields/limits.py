@@ -49,6 +49,13 @@ class Limits(BaseModel):
         description="Age of the last clean verification of all tables with which a cutover may begin: by "
         "`liteferry verify`, or in the background, since the daemon started. 0: none is asked for.",
     )
+    verification_reports: Annotated[int, Unit("reports")] = Field(
+        default=20,
+        ge=1,
+        le=10_000,
+        description="How many reports of each kind the target keeps, the newest: of verifications that were "
+        "asked for, and of comparisons in the background.",
+    )
     wal_warn_mb: Annotated[int, Unit("MiB")] = Field(
         default=256, ge=1, description="Size of a source's WAL file from which on a warning is given."
     )

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator
 
-from config.values import absolute, parse_address
+from config.errors import ConfigError
+from config.layers import read_password
+from config.values import absolute, check_token, parse_address
 
 #: Where the unit's RuntimeDirectory puts the socket.
 SERVICE_CONTROL = Path("/run/liteferry/liteferry.sock")
+
+TOKEN_HINT = "make one with `openssl rand -hex 32`"
 
 MAX_SOCKET_PATH_BYTES = 107  # sun_path of Linux holds 108 with the closing zero
 
@@ -25,6 +29,14 @@ def default_control() -> Path:
         return SERVICE_CONTROL  # an operator's shell looks for the daemon that the service manager started
     folder = folder or os.environ.get("XDG_RUNTIME_DIR", "")
     return Path(folder or Path(tempfile.gettempdir()) / f"liteferry-{os.getuid()}") / "liteferry.sock"
+
+
+def token_in(path: Path, setting: str = "http_token_file") -> str:
+    """Return the token in a file. Raises ConfigError for one that is no token, or open to everybody."""
+    try:
+        return check_token(read_password(path, setting, private=True))
+    except ValueError as error:
+        raise ConfigError(f"the token in {setting} {str(path)!r} {error}", hint=TOKEN_HINT) from None
 
 
 class Reach(BaseModel):
@@ -45,6 +57,18 @@ class Reach(BaseModel):
         description="HOST:PORT of the dashboard, the HTTP API and the metrics. Empty switches them off.",
         examples=["0.0.0.0:8321"],
     )
+    http_token: SecretStr | None = Field(
+        default=None,
+        description="Token with which orders are taken on the TCP address too: pause, throttle, cutover and "
+        "all others, as `Authorization: Bearer`. At least 16 characters. Better kept in `http_token_file`. "
+        "Without one that address only reads.",
+        examples=["write-at-least-16-characters"],
+    )
+    http_token_file: Path | None = Field(
+        default=None,
+        description="File whose first line is that token; it must not be open to every user of the machine.",
+        examples=["/run/credentials/liteferry.service/http-token"],
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least that is logged."
     )
@@ -61,6 +85,16 @@ class Reach(BaseModel):
             raise ValueError(f"must be a path of at most {MAX_SOCKET_PATH_BYTES} bytes, as sockets require")
         return path
 
+    @field_validator("http_token_file")
+    @classmethod
+    def _token_file(cls, value: Path | None) -> Path | None:
+        return value if value is None else absolute(value)
+
+    @field_validator("http_token")
+    @classmethod
+    def _token(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value is None else SecretStr(check_token(value.get_secret_value()))
+
     @field_validator("http")
     @classmethod
     def _address(cls, value: str) -> str:
@@ -72,6 +106,22 @@ class Reach(BaseModel):
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @property
+    def token(self) -> str | None:
+        """Give the token for orders over TCP, None where there is none."""
+        return None if self.http_token is None else self.http_token.get_secret_value()
+
+    def with_token(self) -> Self:
+        """Return these settings with the token of `http_token_file`. Raises ConfigError."""
+        if self.http_token_file is None:
+            return self
+        if self.http_token is not None:
+            raise ConfigError(
+                "http_token and http_token_file are both set: only one of them may give it",
+                hint="keep the file",
+            )
+        return self.model_copy(update={"http_token": SecretStr(token_in(self.http_token_file))})
 
     @property
     def http_address(self) -> tuple[str, int] | None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from config.errors import ConfigError
 from config.layers import read_password
+from config.passfile import password_for
 from config.secret import check_target, has_password, mask_text, with_password
 from config.values import absolute
 
@@ -75,12 +76,16 @@ class Target(BaseModel):
         return self.target.get_secret_value()
 
     def completed(self) -> Self:
-        """Return these settings with the password in the target, from its file or a credential."""
+        """Return these settings with the password in the target: a file's, a credential's or a .pgpass's."""
+        if self.target is None:
+            return self
         named = self.target_password_file
         file = named or credential(os.environ)
-        if file is None or self.target is None:
-            return self
         url = self.target.get_secret_value()
+        if file is None:
+            looked_up = not has_password(url) and not os.environ.get("PGPASSWORD")
+            found = password_for(url) if looked_up else None
+            return self.model_copy(update={"target": SecretStr(with_password(url, found))}) if found else self
         if has_password(url):
             what = "target_password_file is set" if named else f"there is a credential {CREDENTIAL!r}"
             raise ConfigError(

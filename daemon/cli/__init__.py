@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
+from .concealment import conceal
+
 __all__ = ["INTERRUPTED", "main"]
 
 #: The exit status after Ctrl-C.
@@ -20,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     Ctrl-C ends it without a traceback, also while modules are imported and when all is done.
     """
+    if arguments is None:
+        conceal()
     plain = signal.getsignal(signal.SIGINT)
     ours = plain is signal.default_int_handler and threading.current_thread() is threading.main_thread()
     if ours:

@@ -29,6 +29,7 @@ VERBS = (
     "pause",
     "resume",
     "throttle",
+    "doctor",
     "uninstall",
     "install-service",
     "demo",

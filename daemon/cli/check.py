@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
-from config.errors import ConfigError
+from config.errors import ConfigError, TargetError
 from config.passwords import exposed_files
 from config.settings import Settings
 from config.sources import SourceSpec, resolve_sources
 from daemon.supervisor import connections
-from replicator.checks import Check, Level, Survey, check_meetings
-from replicator.naming import check_renames
-from replicator.plan import check_overrides
-from replicator.source_checks import survey
-from replicator.target import Target
-from replicator.target_checks import SUBJECT, check_target
+from replicator.checking.checks import Check, Level, Survey, check_meetings
+from replicator.checking.source_checks import survey
+from replicator.checking.target_checks import SUBJECT, check_target
+from replicator.planning.naming import check_renames
+from replicator.planning.plan import check_overrides
+from replicator.postgres.connections import Target
 
+from .concealment import was_concealed
+from .offline import offline_target
 from .options import adopt_option, json_option, settings_from, source_options
 from .text import plural, to_json
 
@@ -56,7 +59,8 @@ def check(
 
 
 async def _check(settings: Settings, specs: Sequence[SourceSpec], backup: Path | None) -> list[Check]:
-    surveys = [await survey(spec, settings, backup) for spec in specs]
+    async with _adopting(settings) as filled:
+        surveys = [await survey(spec, settings, backup, filled) for spec in specs]
     checks = [found for one in surveys for found in one.checks] + check_meetings(surveys)
     checks += check_settings(surveys, settings) + check_secrets(settings)
     if settings.target is None:
@@ -66,6 +70,18 @@ async def _check(settings: Settings, specs: Sequence[SourceSpec], backup: Path |
     adopt = settings.existing_tables == "adopt"
     target = Target(settings.target_url(), size=1, pooler=settings.pooler)
     return [*checks, *await check_target(target, surveys, most, adopt=adopt)]
+
+
+@asynccontextmanager
+async def _adopting(settings: Settings) -> AsyncIterator[Target | None]:
+    """Lend a target whose tables are to be filled as they are; None where there is none that can be asked."""
+    async with AsyncExitStack() as stack:
+        target = None
+        if settings.target is not None and settings.existing_tables == "adopt":
+            # one that is away, or refuses us, is told of when it is looked at itself
+            with suppress(TargetError):
+                target = await stack.enter_async_context(offline_target(settings))
+        yield target
 
 
 def check_settings(surveys: Sequence[Survey], settings: Settings) -> list[Check]:
@@ -88,6 +104,10 @@ def check_secrets(settings: Settings) -> list[Check]:
     if exposed:
         text = f"others can read the password: {', '.join(f'{str(p)!r} has mode {m:o}' for p, m in exposed)}"
         hint = "chmod 600; a .pgpass that others can read is not used at all"
+        return [Check("secrets", Level.WARN, "configuration", text, hint)]
+    if was_concealed():
+        text = "the password was given on the command line, which every user of this machine can read"
+        hint = "give it by target_password_file, a credential, .pgpass or the environment"
         return [Check("secrets", Level.WARN, "configuration", text, hint)]
     return [Check("secrets", Level.PASS, "configuration", "no file with a password is open to others")]
 

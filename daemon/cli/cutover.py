@@ -13,9 +13,9 @@ import click
 
 from config.errors import CutoverRefused
 from config.values import parse_duration
-from daemon.control import ask
+from daemon.control import Where, ask
 
-from .options import control_option, json_option, settings_from
+from .options import control_option, daemon_of, json_option
 from .text import duration, table, to_json
 
 WAIT_SECONDS = 0.2
@@ -82,7 +82,7 @@ def cutover(
     """
     if rehearse and dry_run:
         raise click.UsageError("--rehearse and --dry-run cannot be combined")
-    socket = settings_from(config, control=control).control
+    socket = daemon_of(config, control)
     if not (yes or rehearse or dry_run) and not _confirmed(socket):
         click.echo("Nothing was changed.", err=True)
         context.exit(1)
@@ -92,7 +92,7 @@ def cutover(
     context.exit(0 if report.get("can_cutover", True) else 1)
 
 
-def _confirmed(socket: Path) -> bool:
+def _confirmed(socket: Where) -> bool:
     """Ask a person; where nobody can be asked that is a wrong call."""
     if not sys.stdin.isatty():
         raise click.UsageError("a cutover asks before it acts, and nobody can answer here: give --yes")
@@ -105,7 +105,7 @@ def _confirmed(socket: Path) -> bool:
     return click.confirm("Cut over now?", err=True)
 
 
-def _when_ready(socket: Path, body: dict[str, Any]) -> dict[str, Any]:
+def _when_ready(socket: Where, body: dict[str, Any]) -> dict[str, Any]:
     """Give the order as soon as it can be carried out.
 
     The waiting is done here and not by the daemon: Ctrl-C takes it back.
@@ -128,7 +128,7 @@ def _when_ready(socket: Path, body: dict[str, Any]) -> dict[str, Any]:
         time.sleep(WAIT_SECONDS)
 
 
-def _order(socket: Path, body: dict[str, Any]) -> dict[str, Any]:
+def _order(socket: Where, body: dict[str, Any]) -> dict[str, Any]:
     try:
         return asyncio.run(ask(socket, "/control/cutover", body))
     except KeyboardInterrupt:

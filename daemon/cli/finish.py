@@ -13,7 +13,7 @@ import click
 from daemon.control import ask
 
 from .cutover import yes_option
-from .options import control_option, json_option, settings_from
+from .options import control_option, daemon_of, json_option
 from .text import count, table, to_json
 
 DANGER = """\
@@ -46,7 +46,7 @@ def finish(
     PostgreSQL keeps the tables: their triggers, side columns and the schema `liteferry` go. The SQLite files
     lose triggers, change log and fence. Possible once all sources are cut over.
     """
-    socket = settings_from(config, control=control).control
+    socket = daemon_of(config, control)
     if not yes and not _confirmed():
         click.echo("Nothing was changed.", err=True)
         context.exit(1)

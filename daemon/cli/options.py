@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +11,9 @@ import click
 
 from config import errors
 from config.errors import LiteferryError
+from config.fields.reach import token_in
 from config.settings import Settings, load
+from daemon.control import Address, Where
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -50,10 +53,51 @@ def config_option(function: F) -> F:
 
 def control_option(function: F) -> F:
     """Add --control, and --config where it may stand."""
-    added = click.option(
-        "--control", type=click.Path(path_type=Path), help="Control socket of the running daemon."
-    )(function)
-    return config_option(added)
+    for decorate in (
+        click.option(
+            "--token-file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            expose_value=False,
+            callback=_keep,
+            help="File with the token for orders over --url (default: that of the settings).",
+        ),
+        click.option(
+            "--url",
+            metavar="URL",
+            expose_value=False,
+            callback=_keep,
+            help="Address of the running daemon, http://HOST:PORT, instead of its socket.",
+        ),
+        click.option(
+            "--control", type=click.Path(path_type=Path), help="Control socket of the running daemon."
+        ),
+    ):
+        function = decorate(function)
+    return config_option(function)
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Keep an option for `daemon_of`, which all verbs that speak to a daemon ask."""
+    context.meta[f"liteferry.{parameter.name}"] = value
+
+
+def daemon_of(config: Path | None, control: Path | None) -> Where:
+    """Return where the daemon is that a verb speaks to: the address of --url, else its socket.
+
+    Raises ConfigError.
+    """
+    meta = click.get_current_context().meta
+    url, token_file = meta.get("liteferry.url"), meta.get("liteferry.token_file")
+    settings = settings_from(config, control=control)
+    if url is None:
+        if token_file is not None:
+            raise errors.ConfigError("--token-file needs --url", hint="the control socket asks for no token")
+        return settings.control
+    if control is not None:
+        raise errors.ConfigError("--url and --control cannot be combined", hint="give one of them")
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
+        raise errors.ConfigError(f"--url {url!r} must be http://HOST:PORT", hint="or https:// of a proxy")
+    return Address(url, token_in(token_file, "--token-file") if token_file else settings.token)
 
 
 def json_option(function: F) -> F:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
 from config.errors import ConfigError, ControlError, LiteferryError
-from daemon.control import ask
+from daemon.control import Where, ask
 
 from .text import count, plural
 
@@ -32,11 +31,13 @@ Verify = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 class Passes:
     """Compares until the daemon ends, or the writes move to the other side."""
 
-    def __init__(self, socket: Path, wish: dict[str, Any], every: float, verify: Verify) -> None:
+    def __init__(self, socket: Where, wish: dict[str, Any], every: float, verify: Verify) -> None:
         """Take what to ask for, the seconds between two passes, and what asks for one."""
         self._socket, self._wish, self._every, self._verify = socket, wish, every, verify
         self._away: bool | None = None
         self._done = 0
+        #: What is waited for.
+        self._told = ""
         #: Whether all was equal in the last pass; None before the first has ended.
         self.equal: bool | None = None
 
@@ -56,14 +57,19 @@ class Passes:
                 # another is running, or the target is away; or it is over, and the next look tells so
                 if isinstance(error, ControlError) and self._done == 0 and await self._state() is None:
                     raise
-                click.echo(f"waiting: {error}", err=True)
+                self._tell_once(str(error))
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
-            self._done += 1
+            self._done, self._told = self._done + 1, ""
             self.equal = report["equal"]
             tell(summary(report, self._done))
             if (why := await self._rest()) is not None:
                 return why
+
+    def _tell_once(self, why: str) -> None:
+        if why != self._told:
+            click.echo(f"waiting: {why}", err=True)
+        self._told = why
 
     def _is_incremental(self) -> bool:
         return self._done > 0 and not self._wish["counts_only"]

@@ -11,7 +11,7 @@ import click
 
 from daemon.control import ask
 
-from .options import control_option, json_option, settings_from
+from .options import control_option, daemon_of, json_option
 from .text import to_json
 
 source_option = click.option(
@@ -46,7 +46,7 @@ def resume(config: Path | None, control: Path | None, source: Path | None, as_js
 
 
 def _order(path: str, config: Path | None, control: Path | None, source: Path | None, raw: bool) -> None:
-    socket = settings_from(config, control=control).control
+    socket = daemon_of(config, control)
     body = {"source": None if source is None else named(source)}
     report = asyncio.run(ask(socket, path, body))
     click.echo(to_json(report) if raw else "\n".join(describe(report)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,16 +15,17 @@ import click
 from config.errors import ConfigError, Unsupported
 from config.settings import Settings
 from config.sources import SourceSpec, resolve_sources
-from replicator import checks, ddl, views
-from replicator.naming import Naming, check_renames
-from replicator.plan import SourcePlan, TablePlan, check_overrides
-from replicator.policy import Policy, check_names
-from replicator.prediction import predict
-from replicator.preflight import make_plan
-from replicator.suggestion import Opinion, Opinions, Trial, opinions
-from replicator.tailer import source_error
-from replicator.target import Target
-from replicator.types import Mixed
+from replicator.checking import checks
+from replicator.planning.adopting import Looking
+from replicator.planning.naming import Naming, check_renames
+from replicator.planning.plan import SourcePlan, TablePlan, check_overrides
+from replicator.planning.policy import Policy, check_names
+from replicator.planning.preflight import make_plan
+from replicator.planning.suggestion import Opinion, Opinions, Trial, opinions
+from replicator.planning.types import Evidence, Mixed
+from replicator.postgres.connections import Target
+from replicator.schema import ddl, views
+from replicator.streaming.tailer import source_error
 from triggers.connection import journal_mode
 from triggers.session import Session
 
@@ -148,11 +150,11 @@ async def _foretell(
     settings: Settings, session: Session, target: Target, made: SourcePlan, seconds: float
 ) -> None:
     """Add what the CHECKs of adopted tables will say to the warnings."""
+    looking = Looking(session, settings.columns, settings.leave_out, seconds, settings.profile_rows)
     for table in made.tables:
         if table.adopted:
             adoption = made.adoptions[table.name]
-            asked = adoption.found.checks, seconds, settings.profile_rows
-            adoption.warnings += await predict(session, target, table, *asked)
+            adoption.warnings += await looking.foretell(target, table, adoption)
 
 
 def _write(out: Path, script: str) -> None:
@@ -229,6 +231,7 @@ def _table(table: TablePlan, one: Planned) -> dict[str, Any]:
                 "conversion": column.conversion,
                 "to": column.target,
                 "evidence": column.evidence.text(),
+                **_extent(column.evidence),
                 "classes": {kind: count for kind, count in column.evidence.classes.items() if count},
                 "dissenting": column.dissenting,
                 "unclear": column.unclear,
@@ -241,6 +244,16 @@ def _table(table: TablePlan, one: Planned) -> dict[str, Any]:
         "warnings": list(adoption.warnings) if adoption else [],
         "notes": [{"what": n.what, "reason": n.reason} for n in notes],
     }
+
+
+def _extent(evidence: Evidence) -> dict[str, Any]:
+    """Return how far the values reach; what JSON has no number for as text."""
+    numbers = {"least": evidence.least, "greatest": evidence.greatest}
+    told = {
+        name: str(n) if isinstance(n, float) and not math.isfinite(n) else n for name, n in numbers.items()
+    }
+    has_length = evidence.classes.get("text") or evidence.classes.get("blob")
+    return {**told, "longest_bytes": evidence.longest if has_length else None}
 
 
 def _opinion(opinion: Opinion) -> dict[str, Any]:

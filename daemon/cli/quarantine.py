@@ -10,7 +10,7 @@ import click
 
 from daemon.control import ask
 
-from .options import control_option, json_option, settings_from
+from .options import control_option, daemon_of, json_option
 from .text import plural, to_json
 
 table_option = click.option("--table", metavar="T", help="Only of this table.")
@@ -61,7 +61,7 @@ def accept(*, config: Path | None, control: Path | None, table: str, as_json: bo
 
 
 def _ask(config: Path | None, control: Path | None, what: str, body: dict[str, Any]) -> dict[str, Any]:
-    socket = settings_from(config, control=control).control
+    socket = daemon_of(config, control)
     return asyncio.run(ask(socket, f"/control/quarantine/{what}", body))
 
 

@@ -16,12 +16,12 @@ from .app import VERBS, cli, verb
 #: What each exit status says; the classes of error behind them are in options.EXIT_STATUS.
 EXIT_MEANINGS = {
     0: "done; for `check`, `verify` and `cutover --dry-run`: yes",
-    1: "the answer is no: a check failed, the sides differ, a cutover was refused or declined",
+    1: "the answer is no: a check failed, the sides differ, an order was refused, `doctor` found a problem",
     2: "wrong options or settings, or a source that is missing or no SQLite database",
     3: "trouble with a source",
     4: "trouble with the target",
     5: "a value cannot be stored on the target as it is",
-    6: "no daemon answers on the control socket",
+    6: "no daemon answers, or it does not take the token",
     7: "any other error of liteferry's own",
     130: "interrupted, or declined at a question",
 }
@@ -32,8 +32,9 @@ _HEAD = """\
 <!-- written by `python -m daemon.cli.reference`; change the commands in daemon/cli/ instead -->
 
 `check`, `plan`, `run` and `uninstall` take SQLite files, or folders of them, and the target. `status`,
-`verify` and `cutover` ask the daemon that `run` has started, through its control socket; they need the
-rights of the user that it runs as.
+`verify`, `cutover` and the other orders ask the daemon that `run` has started, through its control socket,
+for which they need the rights of the user that it runs as; or at its address with `--url`, with a token.
+`doctor` does without what it cannot reach.
 
 Whatever an option does not say comes from the [settings](settings.md): `LITEFERRY_*` variables,
 `liteferry.toml`, `DATABASE_URL`, `SQLITE_DIR`. Answers go to standard output, errors and questions to

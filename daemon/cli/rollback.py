@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from daemon.control import ask
+from daemon.control import Where, ask
 
 from .cutover import max_pause_option, phases, yes_option
-from .options import control_option, json_option, settings_from
+from .options import control_option, daemon_of, json_option
 from .text import duration, to_json
 
 NEXT = """\
@@ -48,7 +48,7 @@ def rollback(
     """
     if rehearse and dry_run:
         raise click.UsageError("--rehearse and --dry-run cannot be combined")
-    socket = settings_from(config, control=control).control
+    socket = daemon_of(config, control)
     if not (yes or rehearse or dry_run) and not _confirmed(socket):
         click.echo("Nothing was changed.", err=True)
         context.exit(1)
@@ -58,7 +58,7 @@ def rollback(
     context.exit(0 if report.get("can_rollback", True) else 1)
 
 
-def _confirmed(socket: Path) -> bool:
+def _confirmed(socket: Where) -> bool:
     """Ask a person; where nobody can be asked that is a wrong call."""
     if not sys.stdin.isatty():
         raise click.UsageError("a rollback asks before it acts, and nobody can answer here: give --yes")

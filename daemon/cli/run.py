@@ -15,6 +15,7 @@ from config.names import mistyped_variables
 from config.sources import list_sources
 from daemon import log, service
 
+from .concealment import was_concealed
 from .options import adopt_option, settings_from, source_options
 
 logger = structlog.get_logger("liteferry")
@@ -41,4 +42,9 @@ def run(config: Path | None, **given: Any) -> None:
     log.configure(settings.log_level, settings.log_format)
     for wrong, meant in mistyped_variables(os.environ, type(settings).model_fields).items():
         logger.warning("a variable that is no setting", name=wrong, meant=meant)
+    if was_concealed():
+        logger.warning(
+            "a password on the command line: it was open to every user of this machine for a moment",
+            hint="give it by target_password_file, a credential, .pgpass or the environment",
+        )
     asyncio.run(service.serve_forever(settings, list_sources(settings), read))

@@ -78,6 +78,15 @@ def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent: s
     return lines
 
 
+def printable(text: str) -> str:
+    """Return a text with what a terminal would obey written out: a table's name may hold anything."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
+
+
 def to_json(value: Any) -> str:
     """Return JSON as every verb prints it; ASCII, so that no terminal and no pipe can object."""
     return json.dumps(value, indent=2)

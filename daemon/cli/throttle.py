@@ -12,7 +12,7 @@ import click
 
 from daemon.control import ask
 
-from .options import control_option, json_option, settings_from
+from .options import control_option, daemon_of, json_option
 from .text import count, to_json
 
 
@@ -43,7 +43,7 @@ def throttle(
     """
     if sum((rate is not None, off, reset)) > 1:
         raise click.UsageError("RATE, --off and --reset cannot be combined")
-    socket = settings_from(config, control=control).control
+    socket = daemon_of(config, control)
     body = {"rows_per_second": 0 if off else rate, "reset": reset}
     report = asyncio.run(ask(socket, "/control/throttle", body))
     click.echo(to_json(report) if as_json else "\n".join(describe(report)))

@@ -12,12 +12,11 @@ from typing import Any
 import click
 
 from config.errors import ControlError
-from config.settings import Settings
-from daemon.control import ask
+from daemon.control import Where, ask
 from daemon.report import files
-from daemon.whoami import whoami
+from replicator.whoami import whoami
 
-from .options import control_option, json_option, settings_from
+from .options import control_option, daemon_of, json_option, settings_from
 from .passes import Passes, line
 from .text import count, duration, percent, plural, to_json, to_line
 
@@ -37,10 +36,14 @@ ERASE_LINE = "\r\x1b[K"
 @click.option("--incremental", is_flag=True, help="Only what was written since all was last found equal.")
 @click.option("--table", metavar="T", help="Compare one table.")
 @click.option("--repair", is_flag=True, help="Make equal on PostgreSQL exactly the rows that differ.")
+@click.option("--resume", is_flag=True, help="Go on where the last one of all rows was interrupted.")
 @click.option("--follow", is_flag=True, help="Compare what is written again and again until Ctrl-C.")
 @click.option("--every", metavar="TIME", help="Time between passes (default: recheck_interval).")
 @click.option(
     "--report", metavar="DIR|FILE", type=click.Path(path_type=Path), help="Write the report: JSON, a page."
+)
+@click.option(
+    "--last", is_flag=True, help="Show, or write with --report, the newest report; compare nothing."
 )
 @click.option(
     "--check-report",
@@ -60,9 +63,11 @@ def verify(
     incremental: bool,
     table: str | None,
     repair: bool,
+    resume: bool,
     follow: bool,
     every: str | None,
     report: Path | None,
+    last: bool,
     check_report: Path | None,
     as_json: bool,
 ) -> None:
@@ -85,26 +90,39 @@ def verify(
     if every is not None and not follow:
         raise click.UsageError("--every goes with --follow")
     wish = {"counts_only": counts, "table": table, "samples": detailed, "repair": repair}
+    if resume and (counts or incremental or follow or table is not None):
+        raise click.UsageError("--resume goes with a comparison of all rows of all tables")
+    if last and (resume or counts or detailed or repair or incremental or follow or table is not None):
+        raise click.UsageError("--last compares nothing: only --report and --json go with it")
     if follow:
-        settings = settings_from(config, control=control, recheck_interval=every)
-        context.exit(_follow(settings, {**wish, "by": whoami()}, as_json))
-    socket = settings_from(config, control=control).control
-    answer = asyncio.run(_ask(socket, {**wish, "incremental": incremental, "by": whoami()}))
+        seconds = settings_from(config, control=control, recheck_interval=every).recheck_interval
+        wished = {**wish, "by": whoami()}
+        context.exit(_follow(daemon_of(config, control), wished, seconds or SELDOM_SECONDS, as_json))
+    socket = daemon_of(config, control)
+    if last:
+        answer = asyncio.run(ask(socket, "/control/report", {}))["report"]
+        if answer is None:
+            raise ControlError("no report is kept yet", hint="make one with `liteferry verify`")
+    else:
+        answer = asyncio.run(
+            _ask(socket, {**wish, "incremental": incremental, "resume": resume, "by": whoami()})
+        )
     samples = answer.pop("samples", [])
     written = files.write(answer, report) if report is not None else []
     if as_json:
         click.echo(to_json({**answer, "samples": samples} if detailed else answer))
     else:
         told = [*describe(answer, samples), *(f"report: {place}" for place in written)]
+        if last:
+            told = [f"{answer['kind']}, ended {answer['finished_at']}", *told]
         # the verdict is the last line
         click.echo("\n".join([*told, answer["verdict"]]))
     context.exit(0 if answer["equal"] else 1)
 
 
-def _follow(settings: Settings, wish: dict[str, Any], as_json: bool) -> int:
+def _follow(socket: Where, wish: dict[str, Any], every: float, as_json: bool) -> int:
     """Compare pass after pass; return the exit status."""
-    every = settings.recheck_interval or SELDOM_SECONDS
-    following = Passes(settings.control, wish, every, partial(_ask, settings.control))
+    following = Passes(socket, wish, every, partial(_ask, socket))
     try:
         why = asyncio.run(following.run(lambda told: click.echo(to_line(told) if as_json else line(told))))
         click.echo(f"ended: {why}", err=True)
@@ -114,7 +132,7 @@ def _follow(settings: Settings, wish: dict[str, Any], as_json: bool) -> int:
     return 0 if following.equal else 1
 
 
-async def _ask(socket: Path, wish: dict[str, Any]) -> dict[str, Any]:
+async def _ask(socket: Where, wish: dict[str, Any]) -> dict[str, Any]:
     """Have the daemon compare; on a terminal tell how far it is."""
     if not sys.stderr.isatty():
         return await ask(socket, "/control/verify", wish)
@@ -126,7 +144,7 @@ async def _ask(socket: Path, wish: dict[str, Any]) -> dict[str, Any]:
         click.echo(ERASE_LINE, nl=False, err=True)
 
 
-async def _tell(socket: Path) -> None:
+async def _tell(socket: Where) -> None:
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         try:
@@ -173,6 +191,9 @@ def _compared(entry: dict[str, Any], samples: list[dict[str, Any]]) -> Iterator[
         repaired = f", {entry['repaired']:,} repaired" if entry["repaired"] else ""
         yield "  " + ", ".join(f"{entry[kind]:,} {kind}" for kind in kinds) + repaired
         yield from (_sampled(samples) if samples else (f"  {detail}" for detail in entry["details"]))
+    if entry["taken_up"]:
+        rows = plural(entry["taken_up"], "row")
+        yield f"  gone on behind {rows}; {entry['rechecked']:,} touched since were compared again"
     if entry["unreturned"]:
         yield f"  {plural(entry['unreturned'], 'row')} kept aside: SQLite cannot hold what is there"
     if entry["repair_pending"]:

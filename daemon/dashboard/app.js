@@ -9,7 +9,7 @@ import { View } from "./view.js";
 
 const STALE = 4; // seconds without a status after which we ask ourselves
 const REOPEN = 10; // seconds until a refused event stream is tried again
-const TIMEOUT = 3000; // milliseconds for one answer
+const TIMEOUT = 5000; // milliseconds for one answer
 
 const $ = (id) => document.getElementById(id);
 const seconds = () => performance.now() / 1000;
@@ -27,6 +27,8 @@ class Feed {
   #stream = null;
   #reopenAt = 0;
   #asking = false;
+  #seeding = false;
+  #seeded = false; // whether the minutes before this page are here
 
   start() {
     this.#seed();
@@ -61,6 +63,8 @@ class Feed {
     if (this.#link === "lost") {
       this.#sayLost();
       this.#draw();
+    } else if (!this.#seeded) {
+      this.#seed();
     }
   }
 
@@ -81,14 +85,20 @@ class Feed {
   }
 
   async #seed() {
+    if (this.#seeding) return;
+    this.#seeding = true;
     try {
       const answer = await fetch("api/history", { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) });
-      const history = answer.ok ? await answer.json() : [];
+      if (!answer.ok) throw new Error(`history ${answer.status}`);
+      const history = await answer.json();
       const last = history.at(-1)?.at ?? 0;
       this.#points = [...history, ...this.#points.filter((point) => point.at > last)];
+      this.#seeded = true;
       this.#draw();
     } catch {
-      // the chart then begins with what arrives live
+      // until it is had, the charts begin with what arrives live
+    } finally {
+      this.#seeding = false;
     }
   }
 
@@ -131,6 +141,7 @@ class Feed {
 
   #regain() {
     this.#events.note(this.#now(), "ok", "This page reaches the daemon again.");
+    this.#seeded = false;
     this.#seed();
   }
 

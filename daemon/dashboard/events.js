@@ -4,6 +4,7 @@ import { $, element } from "./dom.js";
 import { clock, moment, sentence } from "./format.js";
 
 const MOST = 200;
+const TIMEOUT = 10_000; // milliseconds for one answer
 const TONES = { info: "idle", warning: "warn", error: "bad" };
 
 export class Events {
@@ -19,7 +20,7 @@ export class Events {
     if (this.#asking || (status.last_event ?? 0) <= this.#last) return;
     this.#asking = true;
     try {
-      const answer = await fetch(`api/journal?after=${this.#last}`, { cache: "no-store", signal: AbortSignal.timeout(3000) });
+      const answer = await fetch(`api/journal?after=${this.#last}`, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) });
       if (answer.ok) for (const event of await answer.json()) this.#take(event, status.sources.length > 1);
     } catch {
       // asked again with the next status

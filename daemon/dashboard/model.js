@@ -100,6 +100,7 @@ export function problems(status) {
     const name = status.sources.length > 1 ? `${fileName(source.path)}: ` : "";
     return sourceProblems(source).map((problem) => ({ ...problem, text: name + problem.text }));
   });
+  if (status.stalled) found.push({ tone: "bad", label: "Error", text: `The daemon is stuck: ${sentence(status.stalled)}` });
   if (status.throttle?.active) found.push({ tone: "busy", label: "Throttled", text: throttleLine(status.throttle) });
   const notices = (status.notices ?? []).map((text) => ({ tone: "idle", label: "Notice", text: sentence(text) }));
   found.push(...notices.slice(0, MANY_NOTICES));

@@ -76,6 +76,7 @@ def _source(source: Report) -> Iterator[str]:
             "id": source["id"],
             "positions": f"{count(source['position_before'])} to {count(source['position_after'])}",
             "in quarantine": plural(source["quarantined"], "row"),
+            "kept aside on the way back": plural(sum(t["unreturned"] for t in source["tables"]), "row"),
         }
     )
     yield '<table>\n<tr><th>table</th><th class="n">SQLite</th><th class="n">PostgreSQL</th>'
@@ -84,9 +85,16 @@ def _source(source: Report) -> Iterator[str]:
         yield _row(table)
     yield "</table>"
     yield from _list("Rows", [f"{t['name']}: {text}" for t in source["tables"] for text in t["details"]])
+    again = [t for t in source["tables"] if t["taken_up"]]
+    yield from _list("Gone on with after an interruption", map(_gone_on, again))
     structure = [(t["name"], one) for t in source["tables"] for one in t["structure"]]
     told = [f"{name}: {one['what']} {one['problem']}. {one['hint']}" for name, one in structure]
     yield from _list("Structure", told)
+
+
+def _gone_on(table: Report) -> str:
+    rows = f"{count(table['taken_up'])} compared before, {count(table['rechecked'])} of them again"
+    return f"{table['name']}: {rows}, for they were touched since"
 
 
 def _row(table: Report) -> str:

@@ -99,7 +99,9 @@ def unit(program: Path, *, instances: bool) -> str:
 
 def drop_in(place: Place) -> str:
     """Return the drop-in of one service. Raises ConfigError for a path that no unit can name."""
-    lines = ["[Service]", f"User={place.user}", f"Group={place.group}"]
+    lines = ["[Unit]", "# a source that is missing ends the daemon, and it is not started again by itself"]
+    lines += [f"RequiresMountsFor={quoted(folder)}" for folder in place.folders]
+    lines += ["", "[Service]", f"User={place.user}", f"Group={place.group}"]
     if place.command:
         lines += ["ExecStart=", f"ExecStart={' '.join(quoted(part) for part in place.command)}"]
     lines.append("# the folders of the SQLite files: -wal, -shm and -journal come and go beside them")

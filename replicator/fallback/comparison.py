@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
 
 from replicator.backoff import Backoff
+from replicator.control.pausing import Halted
 from replicator.faults import ours
-from replicator.findings import Mode
-from replicator.suspicion import Routine
-from replicator.verifier import Verifier, Wish
+from replicator.verification import report
+from replicator.verification.findings import Mode
+from replicator.verification.suspicion import Routine
+from replicator.verification.verifier import Verifier, Wish
 
 if TYPE_CHECKING:
     from replicator.pipeline import Pipeline
@@ -49,6 +52,8 @@ class HomeComparison:
                 # each holds several connections
                 async with self._pipeline.target.leisure:
                     await self._compare()
+            except Halted:
+                await self._pipeline.pausing.lifted()
             except Exception as raised:
                 if (error := ours(raised)) is None:
                     raise
@@ -67,13 +72,17 @@ class HomeComparison:
     async def _compare(self) -> None:
         whole = self._routine.due_in(time.monotonic()) == 0
         wish = Wish(rest=REST) if whole else Wish(incremental=True, known_only=True)
+        begun, before = datetime.now(UTC), self._pipeline.facts.position
         found = await Verifier(self._pipeline).run(wish)
-        for report in found:
-            if not report.rows_equal:
-                log.warning("rows of the source differ", table=report.name, rows=report.found)
+        for one in found:
+            if not one.rows_equal:
+                log.warning("rows of the source differ", table=one.name, rows=one.found)
+        if whole or any(not one.rows_equal for one in found):
+            order = report.Order(report.BACKGROUND if whole else report.RECHECK, report.NOBODY)
+            await report.leave(self._pipeline, order, begun, before, found)
         now = time.monotonic()
         if whole:
             self._routine.begin(now)
-            compared = sum(report.mode is Mode.ROWS for report in found)
+            compared = sum(one.mode is Mode.ROWS for one in found)
             log.info("all tables compared", source=str(self._pipeline.path), tables=compared)
         self._between.begin(now)

@@ -13,24 +13,27 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from replicator import counting, dml
-from replicator.examination import Examination, Looked
 from replicator.faults import source_error
-from replicator.findings import Checksum, Mode
-from replicator.matching import Differences, absent, converted, differences, rows_of, rows_under
-from replicator.progress import Progress
-from replicator.target import Connection
-from replicator.values import Row
+from replicator.postgres.connections import Connection
+from replicator.schema import dml
+from replicator.values.converter import Row
+from replicator.verification import counting
+from replicator.verification.examination import Examination, Looked
+from replicator.verification.findings import Checksum
+from replicator.verification.matching import Differences, absent, converted, differences, rows_of, rows_under
+from replicator.verification.progress import Progress
 from triggers.session import Session
 from triggers.statements import load
 
 from . import keylog
 from .delivery import Ways
 from .inverse import Unspeakable
+from .level import aligned, level, requeue
 
 if TYPE_CHECKING:
     from config.errors import SourceError
     from replicator.pipeline import Pipeline
+    from replicator.verification.verifier import Wish
 
 SQL = load("replicator", "fallback.sql")
 
@@ -42,17 +45,18 @@ class HomeExamination(Examination):
 
     def __init__(self, pipeline: Pipeline, session: Session, number: int, progress: Progress) -> None:
         super().__init__(pipeline, session, number, progress, pipeline.homeward.applying)
-        self._homeward = pipeline.homeward
         self._ways = Ways(self._plan)
         #: The snapshot in which the source has the target's rows, while both are held there.
         self._frozen: Connection | None = None
         #: What differs in the chunk in hand: keys of the target, and rows of the source that have none there.
         self._wrong: list[Row] = []
         self._strays: list[Row] = []
+        #: Whether all of the table was brought home once more, which is not done twice.
+        self._brought_whole = False
 
     @asynccontextmanager
     async def _aligned(self, look: Callable[[sqlite3.Connection], R]) -> AsyncIterator[R]:
-        async with self._homeward.aligned(self._session, self._planned(look)) as (seen, frozen):
+        async with aligned(self._pipeline, self._session, self._planned(look)) as (seen, frozen):
             self._frozen = frozen
             try:
                 yield seen
@@ -68,6 +72,10 @@ class HomeExamination(Examination):
         assert self._frozen is not None
         yield self._frozen
 
+    def _taken_up(self, wish: Wish) -> None:
+        # what is brought back is not in the log that a bookmark is read with
+        return None
+
     async def _fault(self, error: sqlite3.Error) -> SourceError:
         return source_error(self._session, error)
 
@@ -80,8 +88,8 @@ class HomeExamination(Examination):
 
     async def _count(self) -> None:
         async with AsyncExitStack() as stack:
-            async with self._homeward.applying:
-                frozen = await stack.enter_async_context(self._homeward.level())
+            async with self._moving:
+                frozen = await stack.enter_async_context(level(self._pipeline))
                 rows = await self._session.run(self._planned(partial(counting.count_rows, plan=self._plan)))
                 aside = await self._kept_aside()
             # the stream goes on; the snapshot stays
@@ -107,8 +115,7 @@ class HomeExamination(Examination):
         async with self._pipeline.target.connection() as target:
             return behind, int(await target.fetchval(SQL["kept_in"], *self._place()))
 
-    async def _some(self, keys: Sequence[Row]) -> None:
-        self.report.mode = Mode.TOUCHED
+    async def _look_at(self, keys: Sequence[Row]) -> None:
         done = 0
         while done < len(keys):
             part = list(keys[done : done + self._pace.rows])
@@ -117,6 +124,7 @@ class HomeExamination(Examination):
                 met = {self._ways.key_of(row) for row in looked.good}
                 await self._refuse_rows_under([key for key in part if key not in met])
             done += len(part)
+            self._pipeline.pausing.give_way()
 
     async def _compare(self, rows: list[Row]) -> Looked:
         looked = await self._look(rows)
@@ -198,21 +206,22 @@ class HomeExamination(Examination):
         """Bring rows home once more, and delete those that the target has not; count what is equal then."""
         known = [self._ways.key_of(row) for row in strays]
         keys = [*wrong, *self._plan.converter.keys(known)]
-        left = len(wrong) + len(strays)
-        # a key that the target cannot have, or that is spelled in another way, goes with the whole table only
-        for part in (keys, []):
-            await self._homeward.requeue(self._number, part)
-            left_now = await self._count_unequal(keys, known)
-            if not left_now:
-                break
-        self.report.repaired += left - left_now
+        if keys:
+            await requeue(self._pipeline, self._number, keys)
+        left = await self._count_unequal(keys, known)
+        if left and not self._brought_whole:
+            # a key that the target cannot have, or that is spelled in another way, goes with the whole table
+            self._brought_whole = True
+            await requeue(self._pipeline, self._number, [])
+            left = await self._count_unequal(keys, known)
+        self.report.repaired += len(wrong) + len(strays) - left
 
     async def _count_unequal(self, keys: list[Row], strays: list[Row]) -> int:
         def look(connection: sqlite3.Connection) -> tuple[list[Row], list[Row]]:
             left, _ = rows_of(connection, self._plan, strays)
             return self._rows(connection, keys), left
 
-        async with self._homeward.aligned(self._session, self._planned(look)) as (both, frozen):
+        async with aligned(self._pipeline, self._session, self._planned(look)) as (both, frozen):
             rows, left = both
             good, refusals = await asyncio.to_thread(converted, self._plan, rows)
             ready = [one for _, one in good]

@@ -7,12 +7,10 @@ when that is committed. A crash between the two commits has the same keys read a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
@@ -27,12 +25,11 @@ from config.errors import (
 )
 from replicator import failpoint
 from replicator.backoff import Backoff
-from replicator.changes import may_be_renumbered
+from replicator.drift.changes import may_be_renumbered
 from replicator.faults import ours, source_error
-from replicator.preflight import structure, take_up
+from replicator.planning.preflight import structure, take_up
+from replicator.postgres.connections import CONTROL, Connection
 from replicator.state import State
-from replicator.target import CONTROL, Connection
-from replicator.values import Row
 from triggers import homecoming, refit
 from triggers.identifier import literal
 from triggers.session import Session
@@ -49,8 +46,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger("liteferry.fallback")
 
 SQL = load("replicator", "fallback.sql")
-
-R = TypeVar("R")
 
 #: Between two looks at the key log. A notification from the triggers would come sooner, and would have all of
 #: the application's commits wait for one another.
@@ -73,7 +68,7 @@ class Homeward:
         #: Held while a batch is on its way; a rollback holds it instead.
         self.applying = asyncio.Lock()
         #: The version of the source's schema that was looked at and is gone on with.
-        self._accepted: int | None = None
+        self.accepted: int | None = None
         self._inspected = -INSPECT_SECONDS
         self._backoff = Backoff()
 
@@ -204,85 +199,16 @@ class Homeward:
         Raises TargetAway, SourceError, SourceBusy, SourceMissing.
         """
         try:
-            return await self._bring()
+            return await self.bring_as_of()
         except SchemaChanged:
-            await self._look_at_source()
-            return await self._bring()
+            await self.look_at_source()
+            return await self.bring_as_of()
 
-    @asynccontextmanager
-    async def level(self) -> AsyncIterator[Connection]:
-        """Bring home all that a snapshot of the target has, and lend that snapshot to read from.
+    async def bring_as_of(self, snapshot: str | None = None) -> bool:
+        """Bring home what waits, as of now or of a snapshot that another transaction shares.
 
-        The caller holds `applying`: for as long as he does, the source is what the snapshot is, but for rows
-        in quarantine. Raises SchemaChanged when the source must be looked at first, CutoverRefused when the
-        application is just moved, and what `bring` raises.
+        Raises SchemaChanged when the source must be looked at first, and what `bring` raises.
         """
-        if self._pipeline.facts.state is not State.CUT_OVER:
-            raise CutoverRefused(
-                f"{self._pipeline.path.name} is {self._pipeline.facts.state.value}: the comparison has ended"
-            )
-        async with (
-            self._pipeline.target.connection() as frozen,
-            frozen.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            await frozen.execute(SQL["exact"])
-            await self._bring(await frozen.fetchval(SQL["share"]))
-            failpoint.reach("fallback.level")
-            yield frozen
-
-    @asynccontextmanager
-    async def aligned(
-        self, session: Session, look: Callable[[sqlite3.Connection], R]
-    ) -> AsyncIterator[tuple[R, Connection]]:
-        """Look at the source, and lend a snapshot of the target in which it has the very same rows."""
-
-        def looked(connection: sqlite3.Connection) -> R:
-            # a VACUUM may have numbered keyless rows anew, also when nothing waits
-            homecoming.refuse_changed(connection, self._accepted)
-            return look(connection)
-
-        async with self.applying, self._leveled(session, looked) as both:
-            yield both
-
-    @asynccontextmanager
-    async def _leveled(
-        self, session: Session, look: Callable[[sqlite3.Connection], R]
-    ) -> AsyncIterator[tuple[R, Connection]]:
-        async with contextlib.AsyncExitStack() as stack:
-            try:
-                frozen = await stack.enter_async_context(self.level())
-                seen = await self._ask(session, look)
-            except SchemaChanged:
-                # another snapshot is needed: in this one nothing tells that tables must be read as a whole
-                await stack.aclose()
-                await self._look_at_source()
-                frozen = await stack.enter_async_context(self.level())
-                seen = await self._ask(session, look)
-            yield seen, frozen
-
-    async def _ask(self, session: Session, look: Callable[[sqlite3.Connection], R]) -> R:
-        try:
-            return await session.run(look)
-        except sqlite3.Error as error:
-            raise source_error(session, error) from error
-
-    async def requeue(self, number: int, keys: Sequence[Row]) -> None:
-        """Have rows of a table brought home once more, by their keys on the target; without keys all of them.
-
-        Raises TargetAway.
-        """
-        async with self._pipeline.target.connection() as connection, connection.transaction():
-            await connection.execute(CONTROL["identify"])
-            await connection.execute(SQL["exact"])
-            if not keys:
-                await connection.execute(SQL["mark_whole"], self._source_id, [number])
-                return
-            columns = [list(column) for column in zip(*keys, strict=True)]
-            statement = keylog.requeue_sql(self._pipeline.plans[number])
-            await connection.execute(statement, self._source_id, number, *columns)
-
-    async def _bring(self, snapshot: str | None = None) -> bool:
-        """Bring home what waits, as of now or of a snapshot that another transaction shares."""
         memory = self._pipeline.settings.batch_memory_mb << 20
         target = self._pipeline.target
         async with target.connection() as connection, connection.transaction(isolation="repeatable_read"):
@@ -308,7 +234,7 @@ class Homeward:
 
     async def _deliver(self, load: Backlog, memory: int) -> Delivered:
         session = await self.session()
-        accepted, known = self._accepted, self._ways or ways(self._pipeline.plans)
+        accepted, known = self.accepted, self._ways or ways(self._pipeline.plans)
         try:
             return await session.run(lambda c: Delivery(c, known, load, memory).run(accepted))
         except sqlite3.Error as error:
@@ -381,7 +307,7 @@ class Homeward:
                 touched.note(block.table_id, block.gone)
                 touched.note(block.table_id, [tuple(row[i] for i in places) for row in block.rows])
 
-    async def _look_at_source(self) -> None:
+    async def look_at_source(self) -> None:
         """Go on with a source whose schema has moved behind the fence, if its tables are those of the plan.
 
         A VACUUM moves it as well, and may have numbered the rows anew by which keyless tables are told.
@@ -399,4 +325,4 @@ class Homeward:
         numbers = [n for n, plan in pipeline.plans.items() if may_be_renumbered(plan)]
         async with pipeline.target.transaction() as connection:
             await connection.execute(SQL["mark_whole"], self._source_id, numbers)
-        self._accepted = version
+        self.accepted = version

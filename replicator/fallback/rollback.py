@@ -24,16 +24,17 @@ import structlog
 from asyncpg.transaction import Transaction
 
 from config.errors import CutoverRefused, LiteferryError, SourceBusy, TargetAway
-from replicator import ddl, failpoint
+from replicator import failpoint
 from replicator.backoff import Backoff
-from replicator.cutover import DRIVER_ERRORS, uninterrupted
-from replicator.decision import close_target
+from replicator.cutover.cutover import DRIVER_ERRORS, uninterrupted
+from replicator.cutover.decision import close_target
+from replicator.cutover.timeline import Timeline
 from replicator.faults import source_error
 from replicator.pipeline import Pipeline
-from replicator.plan import TablePlan
+from replicator.planning.plan import TablePlan
+from replicator.postgres.connections import CONTROL, Connection, Target, describe
+from replicator.schema import ddl
 from replicator.state import State
-from replicator.target import CONTROL, Connection, Target, describe
-from replicator.timeline import Timeline
 from triggers import changelog, fence, homecoming, refit
 from triggers.changelog import Place
 from triggers.connection import commit, lock

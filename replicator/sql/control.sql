@@ -164,8 +164,9 @@ DELETE FROM liteferry.verification WHERE verification_id IN (
 SELECT to_regclass('liteferry.verification') IS NOT NULL
 
 -- last_verification --
--- the newest report about any of some sources
-SELECT report FROM liteferry.verification WHERE sources && $1::uuid[] ORDER BY finished_at DESC LIMIT 1
+-- the newest report about any of some sources, of some kinds or of any
+SELECT report FROM liteferry.verification WHERE sources && $1::uuid[]
+    AND ($2::text[] IS NULL OR kind = ANY($2::text[])) ORDER BY finished_at DESC LIMIT 1
 
 -- create_guard --
 -- refuses writes to a replicated table by anyone but the daemon until the cutover

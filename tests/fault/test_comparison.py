@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import time
 from collections.abc import Callable
@@ -14,13 +15,15 @@ import asyncpg
 import pytest
 
 from tests.compare import differences
+from tests.databases import on_target
 from tests.fault.scene import HASTY, end_equal, run_once, source_of, started
-from tests.fixtures.daemon import StartDaemon
+from tests.fixtures.cli import Liteferry
+from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.sqlite import MakeSource
 
 SCHEMA = """
 CREATE TABLE picture(id INTEGER PRIMARY KEY, name TEXT, body BLOB);
-WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 12000)
+WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 3000)
     INSERT INTO picture SELECT n, 'picture ' || n, randomblob(20) FROM i;
 CREATE TABLE tag(name TEXT, picture INT, PRIMARY KEY(name, picture)) WITHOUT ROWID;
 INSERT INTO tag SELECT 'tag ' || id % 7, id FROM picture;
@@ -28,7 +31,7 @@ INSERT INTO tag SELECT 'tag ' || id % 7, id FROM picture;
 
 #: What somebody does to the target who has put the guard aside.
 TAMPER = """
-    UPDATE picture SET name = 'edited' WHERE id IN (1, 6000, 12000);
+    UPDATE picture SET name = 'edited' WHERE id IN (1, 1500, 3000);
     DELETE FROM picture WHERE id = 17;
     INSERT INTO picture VALUES (20000, 'nobody wrote this', NULL);
     DELETE FROM tag WHERE picture BETWEEN 100 AND 104;
@@ -53,11 +56,12 @@ async def tamper(url: str) -> None:
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
 async def test_what_somebody_changed_on_the_target_is_found_now_and_then(
-    journal: str, make_source: MakeSource, daemon: StartDaemon, target_url: str
+    journal: str, make_source: MakeSource, daemon: StartDaemon, liteferry: Liteferry, target_url: str
 ) -> None:
-    """Rows changed, deleted and added; meanwhile the cutover would not have to wait."""
+    """Rows changed, deleted and added; meanwhile the cutover would not have to wait. It leaves reports."""
     path = make_source(script=SCHEMA, journal=journal)
-    running = daemon(path, target_url, env={**HASTY, "LITEFERRY_COMPARE_INTERVAL": "0.2"})
+    env = {"LITEFERRY_COMPARE_INTERVAL": "0.2", "LITEFERRY_VERIFICATION_REPORTS": "2"}
+    running = daemon(path, target_url, env={**HASTY, **env})
     await asyncio.to_thread(running.wait_ready)
     await tamper(target_url)
     assert running.status()["can_cutover"]
@@ -67,6 +71,30 @@ async def test_what_somebody_changed_on_the_target_is_found_now_and_then(
     await asyncio.to_thread(
         running.wait_until, lambda s: source_of(s)["comparison_age_seconds"] < 2, 30, "a comparison"
     )
+    await asyncio.to_thread(a_report_is_left, running, liteferry, path.parent)
+    kept = on_target(target_url, "SELECT DISTINCT kind, count(*) <= 2 FROM liteferry.verification GROUP BY 1")
+    assert kept == [("background", True)]
+
+
+def a_report_is_left(running: RunningDaemon, liteferry: Liteferry, folder: Path) -> None:
+    """Assert that the newest report is shown and written without anything being compared."""
+    status = running.wait_until(lambda s: bool(s["verification"]["background"]["equal"]), 30, "a report")
+    assert (status["verification"]["last"], status["verification"]["background"]["kind"]) == (
+        None,
+        "background",
+    )
+    answer = liteferry("verify", "--control", running.socket, "--last", "--report", folder)
+    assert answer.status == 0
+    assert "picture: SQLite=12000, PostgreSQL=12000 ok" in answer.output
+    assert answer.output.splitlines()[-1].startswith("equal: 2 tables")
+    written = sorted(folder.glob("liteferry-verification-*"))
+    assert [place.suffix for place in written] == [".html", ".json"]
+    for place in written:
+        assert liteferry("verify", "--check-report", place).status == 0
+    tables = json.loads(written[1].read_text())["sources"][0]["tables"]
+    assert [t["compared"] for t in tables] == [12_000, 12_000]
+    assert all(t["source_checksum"] == t["target_checksum"] for t in tables)
+    assert liteferry("verify", "--last", "--counts").status == 2
 
 
 async def test_what_fired_no_trigger_while_the_daemon_was_down_is_found_at_its_start(
@@ -75,7 +103,7 @@ async def test_what_fired_no_trigger_while_the_daemon_was_down_is_found_at_its_s
     """By a connection that cannot be told from any other, with the log and the schema as they were."""
     path = make_source(script=SCHEMA)
     await run_once(daemon, path, target_url)
-    write_in_place(path, 7777)
+    write_in_place(path, 1777)
     second = daemon(path, target_url, env=HASTY)
     await asyncio.to_thread(second.wait_until, repaired(1), 60, "a comparison")
     await end_equal(second, path, target_url)
@@ -87,7 +115,7 @@ async def test_a_comparison_that_is_cut_short_is_begun_again(
     """By a kill in its middle."""
     path = make_source(script=SCHEMA)
     await run_once(daemon, path, target_url)
-    write_in_place(path, 11999)
+    write_in_place(path, 2999)
     env = {**HASTY, "LITEFERRY_FAILPOINTS": "repair.after_chunk@2=kill"}
     assert await asyncio.to_thread(daemon(path, target_url, env=env).wait_end) == -9
     third = daemon(path, target_url, env=HASTY)

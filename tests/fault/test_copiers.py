@@ -40,7 +40,11 @@ LINGERING = {**ENV, "LITEFERRY_FAILPOINTS": "copier.before_commit@2=0.7"}
 def copiers_of(daemon: RunningDaemon) -> list[int]:
     """Return the process ids of a daemon's copiers."""
     children = Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split()
-    return [int(pid) for pid in children if b"replicator.copier" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [
+        int(pid)
+        for pid in children
+        if b"replicator.loading.copier" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
 
 
 async def gone(pids: list[int]) -> None:
@@ -65,7 +69,7 @@ async def test_no_copier_outlives_its_daemon(
     how: str, make_source: MakeSource, writer: StartWriter, daemon: StartDaemon, target_url: str
 ) -> None:
     """Killed or stopped in the middle of the copy, and started again: equal."""
-    path = make_archive(make_source, rows=40_000)
+    path = make_archive(make_source, rows=25_000)
     writing = writer(path, rate=150)
     first = daemon(path, target_url, env=LINGERING, args=SMALL_CHUNKS)
     await asyncio.to_thread(copying, first, 0)
@@ -97,7 +101,7 @@ async def test_killed_copiers_are_replaced_by_the_daemon(
     make_source: MakeSource, daemon: StartDaemon, target_url: str
 ) -> None:
     """Whoever kills them, and in whatever they are doing: no restart, no loss."""
-    path = make_archive(make_source, rows=40_000)
+    path = make_archive(make_source, rows=25_000)
     running = daemon(path, target_url, env=LINGERING, args=SMALL_CHUNKS)
     for enough in (0, 5_000, 10_000):
         await asyncio.to_thread(copying, running, enough)
@@ -111,7 +115,7 @@ async def test_an_outage_is_waited_for_by_the_daemon(
     make_source: MakeSource, daemon: StartDaemon, proxy: MakeProxy, target_url: str
 ) -> None:
     """A connection that breaks ends the copier; the daemon goes on as soon as the target is back."""
-    path = make_archive(make_source, rows=40_000)
+    path = make_archive(make_source, rows=25_000)
     line = proxy(target_url)
     running = daemon(path, line.url, env=LINGERING, args=SMALL_CHUNKS)
     await asyncio.to_thread(copying, running, 0)

@@ -383,4 +383,4 @@ async def test_a_schema_that_was_there_before_us_is_put_aside_again_and_comes_ba
         return True if await dump(target_url) == before else None
 
     # foreign keys are checked against all rows behind the cutover
-    await poll(as_before)
+    await poll(as_before, 60, pause=0.3)

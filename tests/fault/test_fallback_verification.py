@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 from tests.compare import differences
-from tests.databases import on_target
+from tests.databases import from_source, on_target
 from tests.fault.scene import HASTY, poll
 from tests.fault.test_fallback import cut_over, home
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
@@ -28,6 +28,7 @@ WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 3000)
     INSERT INTO picture(id, name, body) SELECT n, 'picture ' || n, randomblob(20) FROM i;
 CREATE TABLE tag(name TEXT, picture INT, n INT, PRIMARY KEY(name, picture)) WITHOUT ROWID;
 INSERT INTO tag SELECT 'tag ' || id % 7, id, 0 FROM picture;
+CREATE TABLE child(id INTEGER PRIMARY KEY, picture INT REFERENCES picture(id));
 CREATE TABLE loose(at DATETIME, done BOOLEAN, worth DECIMAL(10,2));
 INSERT INTO loose VALUES ('2024-02-29 12:00:00', 1, 1.5), ('2024-02-29 12:00:00', 1, 1.5), (NULL, NULL, 2);
 """
@@ -73,7 +74,8 @@ async def application(url: str) -> AsyncIterator[dict[str, int]]:
         try:
             for number in range(first, first + 100_000):
                 async with session.transaction():
-                    row = chance.randrange(1, 3001)
+                    # none of those that are corrupted, which it would mend
+                    row = chance.randrange(20, 1_400)
                     await session.execute(
                         "UPDATE picture SET n = n + 1, body = body || 'x' WHERE id = $1", row
                     )
@@ -188,7 +190,9 @@ async def test_rows_that_sqlite_cannot_hold_are_told_and_are_no_difference(
     await asyncio.to_thread(running.wait_until, lambda s: "quarantine" in str(s["reasons"]))
     await asyncio.to_thread(running.ask, "/control/quarantine/accept", {"table": "t"})
     await cut_over(running)
-    on_target(target_url, "INSERT INTO t VALUES (4, 'NaN', 1), (5, 1, 1), (2, 7, 7)")
+    on_target(
+        target_url, "INSERT INTO t VALUES (4, 'NaN', 1), (5, 1, 1), (2, 7, 7);SELECT setval('t_id_seq', 5)"
+    )
     await asyncio.to_thread(running.wait_until, lambda s: "cannot be held" in str(s["rollback_reasons"]))
     for counts_only in (False, True):
         report = await verify(running, counts_only=counts_only)
@@ -200,6 +204,11 @@ async def test_rows_that_sqlite_cannot_hold_are_told_and_are_no_difference(
     assert told(await verify(running)) == {"t": (1, 0, 0)}
     # also without any write of the application
     assert (await verify(running, repair=True))["equal"]
+    # what PostgreSQL never got stays, and not what it has had under its keys since
+    on_target(target_url, "TRUNCATE t")
+    await home(running, target_url)
+    assert from_source(path, "SELECT * FROM t") == [(3, 3, "nor this")]
+    assert (await verify(running))["equal"]
 
 
 async def test_a_table_that_is_another_by_now_is_not_called_equal(
@@ -209,12 +218,20 @@ async def test_a_table_that_is_another_by_now_is_not_called_equal(
     path = make_source(script=SCRIPT)
     running = daemon(path, target_url, env=HASTY)
     await cut_over(running)
+    on_target(target_url, "ALTER TABLE child DROP CONSTRAINT child_picture_fkey")
+    report = await verify(running)
+    assert "foreign key child_picture_fkey is not there" in structure(report)
+    assert "not compared" not in structure(report)
     on_target(target_url, "ALTER TABLE tag ALTER COLUMN n TYPE numeric; INSERT INTO tag VALUES ('x', 1, 1.5)")
     report = await verify(running)
     assert not report["equal"]
-    assert "rows were not compared: table" in " ".join(
-        f"{one['what']} {one['problem']}" for t in report["sources"][0]["tables"] for one in t["structure"]
-    )
+    assert "rows were not compared: table" in structure(report)
+
+
+def structure(report: dict[str, Any]) -> str:
+    """Return what a report says of the tables' structure."""
+    tables = report["sources"][0]["tables"]
+    return ", ".join(f"{one['what']} {one['problem']}" for t in tables for one in t["structure"])
 
 
 async def test_the_background_finds_it_after_a_restart_and_leaves_it_to_a_person(

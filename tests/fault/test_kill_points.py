@@ -12,7 +12,13 @@ import pytest
 import replicator
 from config.errors import ControlError
 from tests.compare import differences
-from tests.fault import test_existing_schema, test_replaced_source, test_schema_changes, test_widening
+from tests.fault import (
+    test_changed_settings,
+    test_existing_schema,
+    test_replaced_source,
+    test_schema_changes,
+    test_widening,
+)
 from tests.fault.scene import (
     COPIERS,
     HASTY,
@@ -103,6 +109,7 @@ def test_every_named_point_is_in_these_tests() -> None:
         "compaction.before_commit",
         "compaction.after_commit",
         "recapture.after_install",
+        "comparison.saved",
         "tail.reading",
     )
     tested = (
@@ -116,6 +123,7 @@ def test_every_named_point_is_in_these_tests() -> None:
         *test_existing_schema.POINTS,
         *test_replaced_source.POINTS,
         *test_widening.POINTS,
+        *test_changed_settings.POINTS,
     )
     assert {point.partition("@")[0] for point in tested} == named
 

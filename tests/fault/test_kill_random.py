@@ -40,7 +40,7 @@ from tests.fixtures.sqlite import MakeSource
 ROUNDS, KILLS = 4, 3
 
 #: How often it is killed before it streams, and once more so often after.
-FEW, MANY = 6, 14
+FEW, MANY = 4, 14
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ async def test_kills_from_the_first_second_to_the_stream(
     tmp_path: Path,
 ) -> None:
     """Some lives end while it starts, most in the snapshot, the rest in catch-up and stream."""
-    path = make_archive(make_source, rows=40_000, journal=journal)
+    path = make_archive(make_source, rows=25_000, journal=journal)
     confirmed = tmp_path / "journal"
     writing = writer(path, rate=150, journal=confirmed)
     lives = [life(daemon, path, target_url, 0)]

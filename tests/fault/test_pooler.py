@@ -30,8 +30,8 @@ async def test_the_whole_way_through_a_pooler(
 ) -> None:
     """Copied by copiers, killed, streamed, verified, cut over, rolled back: with three sessions for all."""
     url = pooling(target_url, size=3)
-    path = make_archive(make_source, rows=3_000)
-    writing = writer(path, rate=100)
+    path = make_archive(make_source, rows=2_000)
+    writing = writer(path, rate=25)
     first = daemon(path, url, env={**HASTY, **COPIERS}, args=SMALL_CHUNKS)
     await asyncio.to_thread(copying, first, 300)
     first.kill()
@@ -51,4 +51,4 @@ async def test_the_whole_way_through_a_pooler(
     assert (await asyncio.to_thread(running.rollback))["outcome"] == "rolled_back"
     assert source_open(path)
     assert not await target_open(target_url)
-    await ended_equal(writer(path, rate=50, seed=2), running, path, target_url)
+    await ended_equal(writer(path, rate=25, seed=2), running, path, target_url)

@@ -90,8 +90,9 @@ def drop_one(path: Path) -> None:
 
 DELETE_ONE = "DELETE FROM _liteferry_log WHERE seq = (SELECT max(seq) - 99 FROM _liteferry_log)"
 
-#: With this policy whatever may have been missed is refused.
-HALT = {**HASTY, "LITEFERRY_ON_SCHEMA_CHANGE": "halt"}
+#: With this policy whatever may have been missed is refused. What has arrived is not pruned meanwhile: the
+#: file is to be compared with what it was.
+HALT = {**HASTY, "LITEFERRY_PRUNE_INTERVAL": "600", "LITEFERRY_ON_SCHEMA_CHANGE": "halt"}
 
 #: An entry of the log that is a heartbeat of the daemon's own.
 HEARTBEAT = re.compile(r'INSERT INTO "_liteferry_log" VALUES\(\d+,[^,]+,0,')

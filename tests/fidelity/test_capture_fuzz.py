@@ -24,7 +24,7 @@ from .sequence import Life, draw, run, shrink
 
 #: Sequences in an ordinary run, in blocks that share the machine's cores badly but fail one by one.
 BLOCKS = 4
-BLOCK_SEEDS = 110
+BLOCK_SEEDS = 40
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))

@@ -20,7 +20,7 @@ from .passage import Case, carried
 Test = TypeVar("Test", bound=Callable[..., Any])
 
 #: Enough for a regression; what is new is found by the long runs.
-EXAMPLES = int(os.environ.get("LITEFERRY_FUZZ_EXAMPLES", "0")) or 40
+EXAMPLES = int(os.environ.get("LITEFERRY_FUZZ_EXAMPLES", "0")) or 16
 LONG = EXAMPLES > 40
 SEED = os.environ.get("LITEFERRY_FUZZ_SEED")
 

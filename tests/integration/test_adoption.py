@@ -263,6 +263,42 @@ def test_checks_are_foretold_by_asking_postgresql(
         assert text in answer.output
 
 
+def test_check_judges_by_the_types_that_are_there(
+    liteferry: Liteferry, make_source: MakeSource, target_url: str
+) -> None:
+    """As the plan does, and not by those that our own tables would have."""
+    on_target(
+        target_url,
+        "CREATE TABLE good(id int PRIMARY KEY, at timestamptz, mixed text);"
+        "CREATE TABLE t(id int PRIMARY KEY, a text NOT NULL, n smallint CONSTRAINT small CHECK (n < 10))",
+    )
+    source = make_source(
+        script="CREATE TABLE good(id INTEGER PRIMARY KEY, at TEXT, mixed INTEGER);"
+        "INSERT INTO good VALUES (1, '2024-02-29T12:00:00Z', NULL);"
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, n INTEGER);"
+        "INSERT INTO t VALUES (1, 'x', 11), (2, NULL, 70000);"
+        "CREATE TABLE own(id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO own VALUES (1, 2)"
+    )
+    answer = liteferry("check", source, "--target", target_url, "--adopt", "--json")
+    told = {(c["level"], c["text"]) for c in answer.json["checks"] if c["name"] == "adoption"}
+    assert answer.status == 0, answer.output
+    assert told == {
+        ("pass", "all that is in 1 table fits the target's own"),
+        ("warn", "t.a: NOT NULL: would be quarantined: 1 of 2 rows hold NULL"),
+        (
+            "warn",
+            "t.n: smallint: would be quarantined: 1 of 2 values, first key 2: it is outside -32768 to 32767",
+        ),
+        ("warn", "t: CHECK small: would be quarantined: 1 of 2 rows, first key 1"),
+    }
+    assert any(c["text"] == "every column of 1 table has a type that holds it" for c in answer.json["checks"])
+
+    on_target(target_url, "ALTER TABLE good DROP COLUMN at; SELECT 1")
+    answer = liteferry("check", source, "--target", target_url, "--adopt")
+    assert answer.status == 1
+    assert "good.at: " in answer.output and "has no column for it: add one" in answer.output
+
+
 def test_check_says_which_tables_would_be_filled(
     liteferry: Liteferry, make_source: MakeSource, target_url: str
 ) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import LiteferryError, SourceError
-from replicator import backup
+from replicator.checking import backup
 from tests.databases import from_source
 from tests.fixtures.cli import Liteferry
 from tests.fixtures.sqlite import MakeSource
@@ -128,8 +128,12 @@ def test_a_damaged_source_makes_no_backup(make_source: MakeSource, tmp_path: Pat
     assert names(folder) == []
 
 
-def test_whoever_asked_can_end_it(make_source: MakeSource, tmp_path: Path) -> None:
-    """At the next step, with no file left."""
+@pytest.mark.parametrize("patience", [1, 1 << 30], ids=["in a statement", "in a step"])
+def test_whoever_asked_can_end_it(
+    make_source: MakeSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: int
+) -> None:
+    """While rows are counted, or at the next step, with no file left."""
+    monkeypatch.setattr(backup, "PATIENCE", patience)
     path, folder, stop = make_source(script=ROWS), tmp_path / "b", threading.Event()
     stop.set()
     begun = time.monotonic()

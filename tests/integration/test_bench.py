@@ -38,7 +38,7 @@ def run_bench(*arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_a_quick_run_prints_every_figure_and_the_machine() -> None:
     """One command measures everything and prints a table."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import subprocess
@@ -108,6 +109,12 @@ def test_nothing_is_changed(liteferry: Liteferry, make_source: MakeSource, targe
             "warn",
             "1 row would go into quarantine; the first: table 't', key 4, column 'a'",
         ),
+        (
+            "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT); INSERT INTO t VALUES(4, CAST(x'ff' AS TEXT))",
+            "duration",
+            "pass",
+            "nothing to copy",
+        ),
         ("SELECT 1", "size", "warn", "0 tables"),
     ],
 )
@@ -166,6 +173,19 @@ def test_little_disk_space_is_a_warning(liteferry: Liteferry, make_source: MakeS
     answer = liteferry("check", source, "--json", env={"LITEFERRY_DISK_MIN_FREE_MB": "1000000000"})
 
     assert one(answer, "disk")[0] == "warn"
+
+
+def test_room_for_three_times_the_source_is_asked_for(
+    liteferry: Liteferry, make_source: MakeSource, target_url: str
+) -> None:
+    """On its own disk and on the target's, as far as that is known."""
+    source = make_source(script=GOOD)
+    os.truncate(source, 1 << 40)  # without taking any room
+    answer = liteferry("check", source, "--target", target_url, "--json")
+
+    assert one(answer, "disk")[0] == "warn"
+    assert "3 times its size are 3,145,728" in one(answer, "disk")[1]
+    assert "some 3,145,728 MiB will be needed" in one(answer, "target disk")[1]
 
 
 def test_a_replaced_file_that_is_still_written_to_is_a_failure(

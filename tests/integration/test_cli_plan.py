@@ -44,7 +44,8 @@ def test_every_type_comes_with_its_evidence(liteferry: Liteferry, source: Path) 
     """The reader sees why, and what is not carried over."""
     script = liteferry("plan", source).output
 
-    assert "-- users.score: double precision; 2 rows: 1 real" in script
+    assert "-- users.score: double precision; 2 rows: 1 real, 1 null; 1.5 to 1.5" in script
+    assert "-- users.email: text; 2 rows: 2 text; longest 1 byte" in script
     assert "-- orders.total: numeric; 2 rows:" in script
     assert "-- left out: view rich: LIMIT is not carried over: CREATE VIEW rich AS" in script
     assert "-- not carried: log, column _liteferry_rowid" in script
@@ -62,6 +63,8 @@ def test_json_holds_the_whole_plan(liteferry: Liteferry, source: Path) -> None:
     assert orders["key"] == {"kind": "rowid_alias", "columns": ["id"]}
     assert orders["columns"][2].items() >= {"name": "total", "type": "numeric", "set_by_user": False}.items()
     assert "2 rows" in orders["columns"][2]["evidence"]
+    extent = {"least": 9.99, "greatest": 10, "longest_bytes": None}
+    assert orders["columns"][2].items() >= extent.items()
     assert [note["what"] for note in log["notes"]] == ["column _liteferry_rowid"]
 
 

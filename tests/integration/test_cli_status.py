@@ -6,6 +6,7 @@ import os
 import pty
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_it_tells_state_lag_and_progress(streaming: RunningDaemon, liteferry: Li
     assert answer.output.startswith("streaming, ready for cutover")
     assert "app.db -> schema public: streaming" in answer.output
     assert "pending changes" in answer.output
-    assert ["Order", "Details", "streaming", "2", "100", "%", "0"] in [
+    assert ["Order", "Details", "streaming", "2", "0", "0", "0", "-"] in [
         line.split() for line in answer.output.splitlines()
     ]
 
@@ -83,7 +84,7 @@ def test_what_the_daemon_tells_is_documented_and_what_tests_pretend(streaming: R
 def test_journal_tells_how_it_came_to_this(streaming: RunningDaemon) -> None:
     """The states in their order, the copy, and the readiness; no row of it."""
     streaming.wait_log("ready for cutover")
-    events = streaming.ask("/api/journal")
+    events: Any = streaming.ask("/api/journal")
     texts = [event["text"] for event in events]
     assert texts.index("snapshot, before preflight") < texts.index("streaming, before catching up")
     assert "table Order Details copied, 2 rows" in texts
@@ -122,13 +123,21 @@ def test_watch_goes_on_until_interrupted(streaming: RunningDaemon, tmp_path: Pat
     assert "\x1b" not in "".join([*heads, output])
 
 
-def test_watch_survives_the_daemon(streaming: RunningDaemon, tmp_path: Path) -> None:
-    """While the daemon is restarted the watch says that nobody answers, and goes on asking."""
+def test_watch_survives_a_restart(
+    daemon: StartDaemon, make_source: MakeSource, target_url: str, tmp_path: Path
+) -> None:
+    """While the daemon is restarted the watch says that nobody answers, and then goes on."""
+    source = make_source(script=SCRIPT)
+    streaming = daemon(source, target_url)
+    streaming.wait_ready()
     watching = started("status", "--watch", "--control", streaming.socket, folder=tmp_path)
     assert watching.stdout
     assert watching.stdout.readline().startswith("streaming")
     assert streaming.stop() == 0
     while "no liteferry answers" not in watching.stdout.readline():
+        assert watching.poll() is None
+    daemon(source, target_url, env={"LITEFERRY_CONTROL": str(streaming.socket)})
+    while not watching.stdout.readline().startswith("streaming"):
         assert watching.poll() is None
     watching.send_signal(signal.SIGINT)
     watching.communicate(timeout=30)
@@ -137,7 +146,7 @@ def test_watch_survives_the_daemon(streaming: RunningDaemon, tmp_path: Path) -> 
 
 
 def test_watch_refreshes_in_place_on_a_terminal(streaming: RunningDaemon, tmp_path: Path) -> None:
-    """There the cursor goes home and the rest is erased."""
+    """There the cursor goes home and the rest is erased, on a screen that is given back at the end."""
     ours, theirs = pty.openpty()
     try:
         watching = started("status", "--watch", "--control", streaming.socket, folder=tmp_path, stdout=theirs)
@@ -145,10 +154,15 @@ def test_watch_refreshes_in_place_on_a_terminal(streaming: RunningDaemon, tmp_pa
         while shown.count(b"\x1b[H") < 2:
             shown += os.read(ours, 4096)
         watching.send_signal(signal.SIGINT)
+        while b"\x1b[?1049l" not in shown:
+            shown += os.read(ours, 4096)
         watching.communicate(timeout=30)
     finally:
         os.close(theirs)
         os.close(ours)
 
-    assert b"\x1b[J" in shown
+    screen, _, behind = shown.partition(b"\x1b[?1049l")
+    assert screen.startswith(b"\x1b[?1049h\x1b[?25l") and screen.endswith(b"\x1b[?25h")
+    assert b"\x1b[J" in screen and b" STREAMING " in screen
+    assert b" STREAMING " in behind
     assert watching.returncode == 0

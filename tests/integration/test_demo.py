@@ -53,7 +53,7 @@ class Running:
     def __init__(self, folder: Path, *options: object, env: Mapping[str, str] = {}) -> None:
         self.folder = folder
         self.process = subprocess.Popen(
-            command("demo", "--size", 0.3, *options),
+            command("demo", "--size", 0.05, "--rate", 100, *options),
             env=clean_environment({"TMPDIR": str(folder), **env}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from replicator.profiling import TWO_SIDES_ROWS, halves, profiled
+from replicator.planning.profiling import TWO_SIDES_ROWS, halves, profiled
 from tests.fixtures.sqlite import MakeSource
 from triggers.schema import Table, tables
 from triggers.session import Session
@@ -40,15 +40,17 @@ def parts(path: Path) -> dict[str, int]:
 
 
 async def test_both_sides_together_have_met_each_row_once(make_source: MakeSource) -> None:
-    """Counts, the longest text, and the first row of each class by its key."""
+    """Counts, the longest text, the range of the numbers, and the first row of each class by its key."""
     path = make_source(script=SCRIPT.format("WAL"))
     async with Session(path) as session:
-        _, v, w, x = await profiled(session, found(path)["t"], 0.0005)
+        key, v, w, x = await profiled(session, found(path)["t"], 0.0005)
 
     assert parts(path)["t"] == 2
     assert (v.rows, v.classes["integer"], v.classes["text"]) == (4001, 3997, 4)
     assert v.firsts["text"] == (str(7 * (LAST // 4000) - 50), "'N/A7'")
     assert w.longest == 13
+    assert (key.least, key.greatest, v.least, v.greatest) == (-50, LAST - 50, 0, 4000)
+    assert (w.least, w.greatest) == (None, None)
     assert x.beyond_bool == 1333
 
 

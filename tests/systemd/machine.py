@@ -66,12 +66,18 @@ class Machine:
         """Return what a unit has said since the machine was started."""
         return self.run("journalctl", "--no-pager", "-o", "cat", "-u", unit)
 
-    def until(self, condition: Callable[[], object], what: str, unit: str = "liteferry") -> None:
+    def until(
+        self,
+        condition: Callable[[], object],
+        what: str,
+        unit: str = "liteferry",
+        patience: float = PATIENCE,
+    ) -> None:
         """Wait until something holds; fails with the unit's journal."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while not condition():
             if time.monotonic() > deadline:
-                raise AssertionError(f"no {what} within {PATIENCE:g} s:\n{self.journal(unit)[-4000:]}")
+                raise AssertionError(f"no {what} within {patience:g} s:\n{self.journal(unit)[-4000:]}")
             time.sleep(LOOK_SECONDS)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.cli.status import describe
+from daemon.cli.telling import describe
 from daemon.cli.text import count, duration, percent, plural, size, table
 from tests.statuses import source, status
 from tests.statuses import table as one_table

@@ -14,12 +14,12 @@ from uuid import UUID
 
 import pytest
 
-from replicator import ddl, dml
 from replicator.fallback import keylog
-from replicator.naming import Naming, named, short_name
-from replicator.plan import SourcePlan, TablePlan, plan_table
-from replicator.reader import changes_sql
-from replicator.types import Evidence
+from replicator.planning.naming import Naming, named, short_name
+from replicator.planning.plan import SourcePlan, TablePlan, plan_table
+from replicator.planning.types import Evidence
+from replicator.schema import ddl, dml
+from replicator.streaming.reader import changes_sql
 from triggers import fence
 from triggers.capture import Captured
 from triggers.schema import tables
@@ -120,7 +120,8 @@ def generated(connection: sqlite3.Connection, script: str, naming: Naming | None
     for number, plan in enumerate(plans, 1):
         armed = [keylog.function(plan, SOURCE, number), *keylog.triggers(plan, SOURCE, number)]
         read = keylog.changed_sql(plan), keylog.whole_sql(plan), keylog.keep_sql(plan)
-        parts += [f"\n-- the way back of {plan.name}", *(f"{text};" for text in (*armed, *read))]
+        again = keylog.requeue_sql(plan), keylog.kept_sql(plan)
+        parts += [f"\n-- the way back of {plan.name}", *(f"{text};" for text in (*armed, *read, *again))]
     return "\n".join(parts) + "\n"
 
 

@@ -46,7 +46,7 @@ SAID: list[tuple[str, str, dict[str, Any], News | None]] = [
         "info",
         "cutover",
         MOVE,
-        News("info", "cutover", "cutover cut over, writers waited 31 ms (lock 4 ms, drain 27 ms)"),
+        News("info", "cutover", "cutover done, writers waited 31 ms (lock 4 ms, drain 27 ms)"),
     ),
     (
         "warning",

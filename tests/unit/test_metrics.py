@@ -13,7 +13,8 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from daemon.metrics import METRICS, STATES, Kind, build_registry
+from daemon.metrics import METRICS, Kind, build_registry
+from daemon.readings import STATES
 from tests import statuses
 
 SOURCE = (("source", "/data/app.db"),)

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from replicator.profile import CLASSES, Profile
+from replicator.planning.profile import CLASSES, Profile
 from triggers.key import choose
 from triggers.schema import tables
 
@@ -49,6 +49,9 @@ def test_the_counts_are_those_of_a_plain_count(seed: int, purity: float) -> None
                 f"SELECT max(length({column.name})) FROM t WHERE typeof({column.name}) IN ('text', 'blob')"
             )
             assert evidence.longest >= (connection.execute(longest).fetchone()[0] or 0)
+            numbers = f"SELECT {column.name} AS v FROM t WHERE typeof({column.name}) IN ('integer', 'real')"
+            reach = connection.execute(f"SELECT min(v), max(v) FROM ({numbers})").fetchone()
+            assert (evidence.least, evidence.greatest) == reach
 
 
 def counted(connection: sqlite3.Connection, name: str) -> dict[str, int]:

@@ -148,7 +148,7 @@ def test_a_folder_at_home_is_bound_and_nothing_else_of_it_seen() -> None:
     found = assignments(drop_in(place))
 
     assert (found["User"], found["Group"]) == (["app"], ["www"])
-    assert found["ReadWritePaths"] == ["/home/app/data", "/srv/other"]
+    assert found["ReadWritePaths"] == found["RequiresMountsFor"] == ["/home/app/data", "/srv/other"]
     assert found["BindPaths"] == ["/home/app/data"]
     assert found["BindReadOnlyPaths"] == ["/home/app"]
     assert found["ExecStart"] == ["", "/home/app/venv/bin/liteferry run --config /home/app/l.toml"]

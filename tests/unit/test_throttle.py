@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 
-from replicator.easing import Cause, Trouble
-from replicator.throttle import Allowance, Throttle, summed
+from replicator.control.easing import Cause, Trouble
+from replicator.control.throttle import Allowance, Throttle, summed
 
 
 def test_several_readers_together_keep_to_the_limit() -> None:
     """Each is told from when on it may read; together they get what one would."""
-    allowance = Allowance(1000)
+    allowance = Allowance(lambda: 1000)
     due = [allowance.take(100, now=10.0) for _ in range(5)]
     assert [round(at - 10.0, 6) for at in due] == [0.1, 0.2, 0.3, 0.4, 0.5]
     # what was not used is not saved up
@@ -20,7 +20,7 @@ def test_several_readers_together_keep_to_the_limit() -> None:
 
 def test_an_order_outweighs_the_setting_until_it_is_taken_back() -> None:
     """0 is an order too: none at all."""
-    allowance = Allowance(500)
+    allowance = Allowance(lambda: 500)
     assert (allowance.rate, allowance.reason) == (500, "throttle_rows_per_second is 500")
     allowance.order(50, 1.0)
     assert (allowance.rate, allowance.reason) == (50, "`liteferry throttle 50` was ordered")
@@ -32,7 +32,7 @@ def test_an_order_outweighs_the_setting_until_it_is_taken_back() -> None:
 
 def test_portions_shrink_with_the_limit_and_the_share() -> None:
     """So that a rest is never longer than it must be; at least one row is read."""
-    throttle = Throttle(Allowance(1000))
+    throttle = Throttle(Allowance(lambda: 1000))
     assert throttle.most(50_000) == 500
     throttle.allowance.order(1, 0.0)
     assert throttle.most(50_000) == 1

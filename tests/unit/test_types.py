@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from config.errors import Unsupported
-from replicator.types import HOLDS, Affinity, Evidence, affinity, choose
+from replicator.planning.types import HOLDS, Affinity, Evidence, affinity, choose
 from triggers.schema import Column
 
 
@@ -155,3 +155,12 @@ def test_evidence_reads_like_a_sentence() -> None:
     assert evidence.text().startswith("1,002,345 rows: 1,000,000 text, 2 integer")
     assert evidence.text().endswith("2,343 null")
     assert Evidence().text() == "no rows"
+
+
+def test_how_far_values_reach_is_said_apart() -> None:
+    """Numbers from the least to the greatest, texts and blobs by their longest; what is kept says nothing."""
+    both = Evidence(3, {"integer": 2, "text": 1}, longest=1_200, least=-5, greatest=12_345)
+    assert both.extent() == "-5 to 12,345, longest 1,200 bytes"
+    assert "12,345" not in both.text()
+    assert Evidence(1, {"real": 1}, longest=3, least=0.1, greatest=float("inf")).extent() == "0.1 to inf"
+    assert Evidence(2, {}).extent() == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def open_page(chromium: Chromium) -> OpenPage:
     """Return a function that serves a view and opens its dashboard, filled with the first status."""
 
     @asynccontextmanager
-    async def opened(view: CannedView, *, width: int = 1280, **media: str) -> AsyncIterator[Tab]:
+    async def opened(view: CannedView, *, width: int = 1280, **media: Any) -> AsyncIterator[Tab]:
         async with serve(build_app(view), "127.0.0.1", 0) as (host, port), chromium.tab() as tab:
             await tab.look(width=width, **media)
             await tab.go(f"http://{host}:{port}/")

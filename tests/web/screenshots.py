@@ -9,8 +9,10 @@ import asyncio
 import base64
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,6 @@ class Picture:
 
 PICTURES = (
     Picture("dashboard", statuses.ready),
-    Picture("dashboard-dark", statuses.ready, scheme="dark"),
     Picture("dashboard-snapshot", statuses.snapshot),
     Picture("dashboard-lagging", statuses.lagging),
     Picture("dashboard-target-away", statuses.target_away, scheme="dark"),
@@ -45,13 +46,37 @@ PICTURES = (
 )
 
 
+class Moving(CannedView):
+    """A status whose counters go on at the rates that it tells, with the minutes before it."""
+
+    def __init__(self, status: dict[str, Any], told: list[dict[str, Any]]) -> None:
+        super().__init__({**status, "started_at": statuses.ago(1_502), "last_event": len(told)}, [], told)
+        (self._source,) = status["sources"]
+        begun = datetime.fromisoformat(status["timeline"][0]["entered_at"]).timestamp()
+        self._now = time.time()
+        shape = statuses.history(self._source["pending_changes"], self._source["oldest_unapplied_seconds"])
+        self.points = [{**p, **self._counters(p["at"])} for p in shape if p["at"] > begun]
+
+    def _counters(self, at: float) -> dict[str, float]:
+        names = {"captured": "capture", "applied": "apply"}
+        moved = {
+            n: self._source[f"changes_{n}"] + self._source[f"{r}_rate"] * (at - self._now)
+            for n, r in names.items()
+        }
+        return {**moved, "copied": self._source["rows_copied"] + self._source["copy_rate"] * (at - self._now)}
+
+    def status(self) -> dict[str, Any]:
+        """Return the status as of now."""
+        now = self._counters(time.time())
+        counted = {"changes_captured": now["captured"], "changes_applied": now["applied"]}
+        return {**self.current, "sources": [{**self._source, **counted, "rows_copied": now["copied"]}]}
+
+
 async def take(browser: Chromium, picture: Picture) -> bytes:
     """Return the page as PNG."""
-    status = {**picture.make(), "started_at": statuses.ago(1_502)}
+    status = picture.make()
     told = statuses.events() if status["state"] != "snapshot" else statuses.events()[:2]
-    source = status["sources"][0]
-    points = statuses.history(source["pending_changes"], source["oldest_unapplied_seconds"])
-    view = CannedView({**status, "last_event": len(told)}, points, told)
+    view = Moving(status, told)
     async with serve(build_app(view), "127.0.0.1", 0) as (host, port), browser.tab() as tab:
         await tab.look(
             width=picture.width,
@@ -62,7 +87,8 @@ async def take(browser: Chromium, picture: Picture) -> bytes:
         await tab.command("Emulation.setScrollbarsHidden", hidden=True)
         await tab.go(f"http://{host}:{port}/")
         await tab.wait_for(f"document.getElementById('events').children.length === {len(told)}")
-        await tab.wait_for("document.querySelector('#chart-pending .line')")
+        # the minutes before, not only what came since the page was opened
+        await tab.wait_for("document.querySelector('.chart .line')?.getBBox().width > 60")
         shot = await tab.command("Page.captureScreenshot", format="png")
         return base64.b64decode(shot["data"])
 

@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from config.errors import ConfigError
 from daemon.event_stream import MAX_CLIENTS
+from daemon.healthcheck import health
 from daemon.http import DASHBOARD, build_app, serve, serve_unix
 from tests import statuses
 from tests.statuses import CannedView
@@ -360,3 +361,16 @@ def test_every_field_of_the_status_is_documented() -> None:
     fields = {field for part in parts for field in part}
 
     assert sorted(field for field in fields if f"`{field}`" not in text) == []
+
+
+async def test_a_container_asks_for_its_health_with_the_standard_library_alone(
+    view: CannedView, tmp_path: Path
+) -> None:
+    """Well, failed, or not there at all."""
+    path = tmp_path / "liteferry.sock"
+    async with serve_unix(build_app(view), path):
+        assert await asyncio.to_thread(health, path) == (True, "ok")
+        view.current = statuses.failed()
+        assert await asyncio.to_thread(health, path) == (False, "failed")
+    well, said = await asyncio.to_thread(health, path)
+    assert not well and said.startswith("no daemon answers on")

@@ -206,6 +206,8 @@ ALTER TABLE "public"."a" ENABLE ALWAYS TRIGGER liteferry_back_i, ENABLE ALWAYS T
 SELECT l.k0, t.ctid IS NOT NULL, t."id", t."up" FROM (SELECT DISTINCT (key[1])::bigint AS k0 FROM liteferry.back_log WHERE source_id = $1 AND table_id = $2 AND key IS NOT NULL) AS l LEFT JOIN "public"."a" AS t ON t."id" = l.k0;
 SELECT t."id", t."up" FROM "public"."a" AS t;
 INSERT INTO liteferry.back_quarantine (source_id, table_id, key, key_hash, row, column_name, reason) SELECT $1, $2, ARRAY[t."id"::text], encode(sha256(convert_to(ARRAY[t."id"::text]::text, 'UTF8')), 'hex'), to_jsonb(t), r.c, r.w FROM unnest($3::text[], $4::text[], $5::bigint[]) AS r(c, w, k0) JOIN "public"."a" AS t ON t."id" = r.k0 ON CONFLICT (source_id, table_id, key_hash) DO UPDATE SET accepted = back_quarantine.accepted AND back_quarantine.row = EXCLUDED.row, row = EXCLUDED.row, column_name = EXCLUDED.column_name, reason = EXCLUDED.reason, seen_at = now();
+INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT $1, $2, ARRAY[k.k0::text] FROM unnest($3::bigint[]) WITH ORDINALITY AS k(k0, place);
+SELECT k.place FROM unnest($3::bigint[]) WITH ORDINALITY AS k(k0, place) WHERE EXISTS (SELECT FROM liteferry.back_quarantine AS q WHERE q.source_id = $1 AND q.table_id = $2 AND q.key_hash = encode(sha256(convert_to(ARRAY[k.k0::text]::text, 'UTF8')), 'hex'));
 
 -- the way back of b
 CREATE OR REPLACE FUNCTION liteferry."back_123456789abc_2"() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -235,6 +237,8 @@ ALTER TABLE "public"."b" ENABLE ALWAYS TRIGGER liteferry_back_i, ENABLE ALWAYS T
 SELECT l.k0, l.k1, t.ctid IS NOT NULL, t."x", t."y", t."z" FROM (SELECT DISTINCT (key[1])::bigint AS k0, (key[2])::bigint AS k1 FROM liteferry.back_log WHERE source_id = $1 AND table_id = $2 AND key IS NOT NULL) AS l LEFT JOIN "public"."b" AS t ON t."x" = l.k0 AND t."y" = l.k1;
 SELECT t."x", t."y", t."z" FROM "public"."b" AS t;
 INSERT INTO liteferry.back_quarantine (source_id, table_id, key, key_hash, row, column_name, reason) SELECT $1, $2, ARRAY[t."x"::text, t."y"::text], encode(sha256(convert_to(ARRAY[t."x"::text, t."y"::text]::text, 'UTF8')), 'hex'), to_jsonb(t), r.c, r.w FROM unnest($3::text[], $4::text[], $5::bigint[], $6::bigint[]) AS r(c, w, k0, k1) JOIN "public"."b" AS t ON t."x" = r.k0 AND t."y" = r.k1 ON CONFLICT (source_id, table_id, key_hash) DO UPDATE SET accepted = back_quarantine.accepted AND back_quarantine.row = EXCLUDED.row, row = EXCLUDED.row, column_name = EXCLUDED.column_name, reason = EXCLUDED.reason, seen_at = now();
+INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT $1, $2, ARRAY[k.k0::text, k.k1::text] FROM unnest($3::bigint[], $4::bigint[]) WITH ORDINALITY AS k(k0, k1, place);
+SELECT k.place FROM unnest($3::bigint[], $4::bigint[]) WITH ORDINALITY AS k(k0, k1, place) WHERE EXISTS (SELECT FROM liteferry.back_quarantine AS q WHERE q.source_id = $1 AND q.table_id = $2 AND q.key_hash = encode(sha256(convert_to(ARRAY[k.k0::text, k.k1::text]::text, 'UTF8')), 'hex'));
 
 -- the way back of c
 CREATE OR REPLACE FUNCTION liteferry."back_123456789abc_3"() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -264,3 +268,5 @@ ALTER TABLE "public"."c" ENABLE ALWAYS TRIGGER liteferry_back_i, ENABLE ALWAYS T
 SELECT l.k0, t.ctid IS NOT NULL, t."id", t."x", t."y", t."a" FROM (SELECT DISTINCT (key[1])::text AS k0 FROM liteferry.back_log WHERE source_id = $1 AND table_id = $2 AND key IS NOT NULL) AS l LEFT JOIN "public"."c" AS t ON t."id" = l.k0;
 SELECT t."id", t."x", t."y", t."a" FROM "public"."c" AS t;
 INSERT INTO liteferry.back_quarantine (source_id, table_id, key, key_hash, row, column_name, reason) SELECT $1, $2, ARRAY[t."id"::text], encode(sha256(convert_to(ARRAY[t."id"::text]::text, 'UTF8')), 'hex'), to_jsonb(t), r.c, r.w FROM unnest($3::text[], $4::text[], $5::text[]) AS r(c, w, k0) JOIN "public"."c" AS t ON t."id" = r.k0 ON CONFLICT (source_id, table_id, key_hash) DO UPDATE SET accepted = back_quarantine.accepted AND back_quarantine.row = EXCLUDED.row, row = EXCLUDED.row, column_name = EXCLUDED.column_name, reason = EXCLUDED.reason, seen_at = now();
+INSERT INTO liteferry.back_log (source_id, table_id, key) SELECT $1, $2, ARRAY[k.k0::text] FROM unnest($3::text[]) WITH ORDINALITY AS k(k0, place);
+SELECT k.place FROM unnest($3::text[]) WITH ORDINALITY AS k(k0, place) WHERE EXISTS (SELECT FROM liteferry.back_quarantine AS q WHERE q.source_id = $1 AND q.table_id = $2 AND q.key_hash = encode(sha256(convert_to(ARRAY[k.k0::text]::text, 'UTF8')), 'hex'));

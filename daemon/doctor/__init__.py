@@ -1,0 +1,1 @@
+"""What a bug report needs, gathered without secrets and without rows."""
