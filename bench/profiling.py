@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from replicator.profiling import profiled as profile
+from replicator.planning.profiling import profiled as profile
 from triggers.schema import tables
 from triggers.session import Session
 

@@ -21,11 +21,11 @@ import structlog
 from config.errors import LiteferryError, SourceBusy, SourceError
 from config.sources import SourceSpec, newcomer, refuse_meetings
 from replicator import failpoint
-from replicator.checks import Placed
-from replicator.checks import refuse_meetings as refuse_shared_tables
+from replicator.checking.checks import Placed
+from replicator.checking.checks import refuse_meetings as refuse_shared_tables
 from replicator.faults import ours
 from replicator.pipeline import Pipeline
-from replicator.presence import Identity
+from replicator.sources.presence import Identity
 from replicator.state import State
 
 from .followed import Followed

@@ -2,7 +2,7 @@
 
 The open connections still read the old file. But nobody knows whether the application does, and where there
 is no WAL the journal of a new file under the old name would be taken for ours, applied and deleted: so
-nothing is read, written or pruned until there is a file again that is the source, see replicator.succession.
+nothing is read, written or pruned until there is a file again that is the source, see `succession`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import structlog
 
 from config.errors import SourceMissing
 from replicator.pipeline import Pipeline
-from replicator.presence import Identity
+from replicator.sources.presence import Identity
 from replicator.state import State
 
 from .wakeup import Wakeup

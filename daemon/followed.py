@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from config.settings import Settings
 from config.sources import SourceSpec
-from replicator.checks import Placed
-from replicator.crew import Slots
+from replicator.checking.checks import Placed
+from replicator.control.throttle import Allowance
+from replicator.loading.crew import Slots
 from replicator.pipeline import Pipeline
-from replicator.presence import Identity
-from replicator.target import Target
-from replicator.throttle import Allowance
+from replicator.postgres.connections import Target
+from replicator.sources.presence import Identity
 
 from .work import answered, of_source
 

@@ -24,6 +24,8 @@ _listeners: list[Listener] = []
 # these tell of every job run and every request, which at our rhythm is several lines a second
 CHATTY = ("apscheduler", "aiohttp.access", "asyncio")
 SILENT = ("watchdog",)  # at debug level a line for every file event
+# each try to reach a target that is away, with a stack; we tell of that ourselves, and not every time
+REPEATING = ("asyncpg.pool",)
 DEEPEST = 6  # levels of nesting that are looked through; what lies deeper is shown as text
 
 
@@ -49,6 +51,8 @@ def configure(level: Level = "info", format: Format = "auto", stream: TextIO | N
         logging.getLogger(name).setLevel(logging.NOTSET if level == "debug" else logging.WARNING)
     for name in SILENT:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in REPEATING:
+        logging.getLogger(name).setLevel(logging.NOTSET if level == "debug" else logging.ERROR)
     logging.captureWarnings(True)
 
 

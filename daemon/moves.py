@@ -11,11 +11,11 @@ import structlog
 
 from config.errors import CutoverRefused, LiteferryError, TargetAway
 from config.settings import Settings
-from replicator.afterwards import last_moves
-from replicator.cutover import Cutover
+from replicator.cutover.afterwards import last_moves
+from replicator.cutover.cutover import Cutover
 from replicator.fallback.finish import Finish
 from replicator.fallback.rollback import Rollback
-from replicator.target import Target
+from replicator.postgres.connections import Target
 
 from .readiness import Readiness
 from .roster import Roster

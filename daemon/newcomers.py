@@ -19,7 +19,7 @@ import structlog
 
 from config.errors import LiteferryError
 from config.sources import has_magic, is_candidate, unreadable
-from replicator.presence import Identity
+from replicator.sources.presence import Identity
 
 log = structlog.get_logger("liteferry.newcomers")
 

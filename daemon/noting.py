@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from config.errors import TargetAway
-from replicator.target import Connection, Target
+from replicator.postgres.connections import Connection, Target
 
 #: How long the target may take to note an order.
 NOTE_SECONDS = 10.0

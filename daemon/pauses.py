@@ -10,10 +10,11 @@ from typing import Any
 import structlog
 
 from config.errors import CommandRefused, ConfigError
-from replicator import failpoint, orders
+from replicator import failpoint
+from replicator.control import orders
 from replicator.pipeline import Pipeline
+from replicator.postgres.connections import Target
 from replicator.state import State, may_pause
-from replicator.target import Target
 
 from .noting import noting
 from .roster import Roster

@@ -26,18 +26,18 @@ from config.sources import (
     refuse_troubled,
     refuse_unmatched,
 )
-from replicator import ledger
-from replicator.checks import refuse_meetings as refuse_shared_tables
+from replicator.checking.checks import refuse_meetings as refuse_shared_tables
+from replicator.control.throttle import Allowance
 from replicator.fallback.homeward import AWAY
 from replicator.faults import ours
-from replicator.naming import check_renames
 from replicator.pipeline import Pipeline
-from replicator.plan import check_overrides
-from replicator.policy import check_names
-from replicator.presence import Identity
+from replicator.planning.naming import check_renames
+from replicator.planning.plan import check_overrides
+from replicator.planning.policy import check_names
+from replicator.postgres import ledger
+from replicator.postgres.connections import Target
+from replicator.sources.presence import Identity
 from replicator.state import State, overall
-from replicator.target import Target
-from replicator.throttle import Allowance
 from triggers.schema import Table
 
 from .admission import Admission

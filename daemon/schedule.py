@@ -17,12 +17,12 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from config.errors import CaptureBroken, LiteferryError
 from config.settings import Settings
-from replicator.compacting import Compacting
-from replicator.disk import DiskGuard
+from replicator.control.restraint import Restraint
 from replicator.pipeline import Pipeline
-from replicator.pruning import Pruning
-from replicator.restraint import Restraint
-from replicator.upkeep import Upkeep
+from replicator.sources.disk import DiskGuard
+from replicator.streaming.compacting import Compacting
+from replicator.streaming.pruning import Pruning
+from replicator.streaming.upkeep import Upkeep
 
 from .attendance import present
 from .clock import Clock

@@ -17,18 +17,18 @@ import structlog
 from config.errors import CutoverRefused, LiteferryError, TargetAway
 from config.settings import Settings
 from config.sources import SourceSpec, folders
-from replicator.aftercare import aftercare
 from replicator.backoff import Backoff
-from replicator.decision import resolve
+from replicator.control.throttle import summed
+from replicator.cutover.aftercare import aftercare
+from replicator.cutover.decision import resolve
 from replicator.fallback.finish import Finish, forgotten
 from replicator.fallback.readiness import Fallback
 from replicator.fallback.rollback import resolve as resolve_rollback
 from replicator.faults import ours
 from replicator.pipeline import Pipeline
+from replicator.postgres.connections import Target
 from replicator.state import State
 from replicator.status import FALLBACK_STATES
-from replicator.target import Target
-from replicator.throttle import summed
 
 from .course import Course
 from .journal import Journal

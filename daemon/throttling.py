@@ -9,9 +9,9 @@ from typing import Any
 import structlog
 
 from config.errors import ConfigError
-from replicator import orders
-from replicator.target import Target
-from replicator.throttle import summed
+from replicator.control import orders
+from replicator.control.throttle import summed
+from replicator.postgres.connections import Target
 
 from .noting import noting
 from .roster import Roster

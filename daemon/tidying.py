@@ -8,12 +8,12 @@ from collections.abc import Callable
 import structlog
 
 from config.settings import Settings
-from replicator.afterwards import build_indexes
 from replicator.backoff import Backoff
-from replicator.decision import validate
+from replicator.cutover.afterwards import build_indexes
+from replicator.cutover.decision import validate
 from replicator.faults import ours
+from replicator.postgres.connections import Target
 from replicator.state import State
-from replicator.target import Target
 
 from .roster import Roster
 from .turns import Turns

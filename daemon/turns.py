@@ -10,9 +10,9 @@ from uuid import UUID
 
 from config.fields.hooks import HookName
 from config.settings import Settings
-from replicator import afterwards
+from replicator.cutover import afterwards
 from replicator.pipeline import Pipeline
-from replicator.target import Target
+from replicator.postgres.connections import Target
 
 from .hooks import Hooks, Outcome
 from .work import answered

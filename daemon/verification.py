@@ -14,16 +14,16 @@ import structlog
 
 from config.errors import CommandRefused, ConfigError, ControlError, CutoverRefused, TargetAway
 from config.settings import Settings
-from replicator import report
-from replicator.bookmarks import COMMAND, REPAIRING
-from replicator.findings import TableReport
-from replicator.pausing import Halted
+from replicator.control.pausing import Halted
 from replicator.pipeline import Pipeline
-from replicator.progress import Progress
+from replicator.postgres.connections import Target
 from replicator.state import State
 from replicator.status import Checked
-from replicator.target import Target
-from replicator.verifier import Verifier, Wish
+from replicator.verification import report
+from replicator.verification.bookmarks import COMMAND, REPAIRING
+from replicator.verification.findings import TableReport
+from replicator.verification.progress import Progress
+from replicator.verification.verifier import Verifier, Wish
 
 log = structlog.get_logger("liteferry.verification")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from config.errors import ConfigError
 from replicator.pipeline import Pipeline
+from replicator.postgres.connections import CONTROL, Target
 from replicator.status import FALLBACK_STATES
-from replicator.target import CONTROL, Target
 from triggers.statements import load
 
 #: The same questions about the rows that are to come back.

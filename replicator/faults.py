@@ -12,7 +12,7 @@ from triggers.connection import is_busy
 from triggers.identifier import PREFIX
 from triggers.session import Session
 
-from .target import describe
+from .postgres.connections import describe
 
 #: What SQLite says on a full disk: of the file, of the shared memory beside it, and where a quota is used up.
 FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE")

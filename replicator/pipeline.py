@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,50 +13,43 @@ from uuid import UUID
 
 import structlog
 
-from config.errors import CaptureBroken, SchemaChanged
+from config.errors import CaptureBroken
 from config.settings import Settings
 from triggers import fence
 from triggers.capture import Captured
 from triggers.connection import journal_mode
 from triggers.schema import Table
 
-from . import failpoint, loader, orders
-from .access import Access
-from .applier import Collision
-from .bookmarks import Bookmarks
-from .checks import Placed
-from .copying import Copying
-from .counting import expected_seconds
-from .crew import Crew, Slots
-from .fallback.homeward import AWAY, Homeward
+from .checking.checks import Placed
+from .control import orders
+from .control.pausing import Pausing
+from .control.throttle import Throttle
+from .fallback.homeward import Homeward
 from .faults import source_error
-from .follower import Follower
-from .healer import Healer
-from .keying import Keying
-from .lanes import CopyProgress
-from .ledger import SourceRecord, TableRecord
-from .naming import Naming, named
-from .pausing import Halted, Pausing
-from .plan import SourcePlan, TablePlan
-from .policy import Policy
-from .preflight import make_plan, structure
-from .presence import Identity
-from .quarantine import Quarantine
-from .registration import Registration
+from .loading.crew import Crew, Slots
+from .loading.lanes import CopyProgress
+from .passage import Passage
+from .planning.naming import Naming, named
+from .planning.plan import SourcePlan, TablePlan
+from .planning.policy import Policy
+from .planning.preflight import make_plan, structure
+from .postgres.connections import Target
+from .postgres.ledger import SourceRecord, TableRecord
+from .postgres.quarantine import Quarantine
+from .sources.access import Access
+from .sources.presence import Identity
+from .sources.registration import Registration
+from .sources.succession import Succession
 from .state import State, advance
 from .status import Facts
-from .stream import Stream
-from .succession import Succession
-from .tailer import Tailer, Wake
-from .target import CONTROL, Target
-from .throttle import Throttle
+from .streaming.tailer import Tailer, Wake
+from .streaming.witness import Witness
+from .verification.bookmarks import Bookmarks
+from .verification.counting import expected_seconds
+from .verification.healer import Healer
 from .waiting import Waiting
-from .witness import Witness
 
 log = structlog.get_logger("liteferry.pipeline")
-
-#: Between two looks at a source in which a cutover, or another change of the schema, is just under way.
-MOMENT_SECONDS = 0.025
 
 
 class Pipeline:
@@ -94,19 +86,15 @@ class Pipeline:
         self._crew = Crew(slots)
         #: Holds back what is copied and compared.
         self.throttle = self.facts.throttle = Throttle(slots.allowance)
-        self._copying = Copying(self, self._crew, self._waiting)
         self.registration = Registration(self)
         #: Tables of the plan that fit none of the source's after a restart.
         self.drifted: set[int] = set()
         #: What was last seen of the file, on the writing connection.
         self.witness = Witness()
         self.healer = Healer(self)
-        self._follower = Follower(self)
-        self._stream = Stream(self)
         self.homeward = Homeward(self)
         self.bookmarks = Bookmarks(self)
-        #: Set when the source has been given the writes back: what the target knows is to be learnt anew.
-        self._returned = False
+        self._passage = Passage(self, self._crew, self._waiting)
         #: Set once the source is streaming, cut over, or has been found to be.
         self.settled = asyncio.Event()
 
@@ -157,7 +145,7 @@ class Pipeline:
         before, self.facts.state = self.facts.state, advance(self.facts.state, state)
         if state is State.CUT_OVER and before is not State.REVERSING:
             # what is touched from now on is told by the keys of the other side
-            self._forget_touched()
+            self.forget_touched()
         if before is not state:
             log.info("state", source=str(self.path), state=state.value, before=before.value)
 
@@ -235,7 +223,7 @@ class Pipeline:
         await self._note_journal_mode()
         if await self.registration.look() is None:
             await self.registration.refuse_foreign_fence()
-            await self._copying.warm()
+            await self._passage.warm()
             await self.registration.foresee()
 
     async def prepare(self) -> None:
@@ -286,116 +274,26 @@ class Pipeline:
         self.pausing.give_way()
 
     async def run(self, wake: Wake) -> None:
-        """Copy what is not copied, catch up, and stream until cancelled; follow and heal on the way.
-
-        After the cutover bring home what the target takes, and after a rollback stream again. Returns when
-        the way back was given up.
-        """
-        if self.facts.state is State.CUTTING_OVER:
-            self.settled.set()
-            return
-        while self.facts.state is not State.FINISHED:
-            if self.facts.state in AWAY:
-                self.settled.set()
-                await self.homeward.run()
-                continue
-            await self._forward(wake)
-
-    async def _forward(self, wake: Wake) -> None:
-        """Bring changes to the target until it has the application's writes."""
-        while self.facts.state not in AWAY:
-            try:
-                if self._returned:
-                    await self._halting(self.resume)
-                    self._returned = False
-                await self._carry(wake)
-            except Halted:
-                await self.pausing.rest()
-            except SchemaChanged:
-                self._interrupted()
-                # before a fence of ours, which is a change of the schema too, has become a state
-                await asyncio.sleep(MOMENT_SECONDS)
-            except (CaptureBroken, Collision) as error:
-                self._interrupted()
-                if not self._is_cutting_over():
-                    # else the cutover meets the same under its lock, and is refused
-                    await self._heal(error)
-
-    async def _halting(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do what `retrying` does, but for a pause. Raises Halted."""
-        await self._waiting.retrying(work, self.pausing.give_way)
-
-    def _interrupted(self) -> None:
-        """Close the gates of the cutover at once: what is done now must be over before one begins."""
-        if self.facts.state is State.STREAMING:
-            self.enter(State.CATCH_UP)
-
-    def _is_cutting_over(self) -> bool:
-        return self.facts.state is State.CUTTING_OVER
+        """Carry over what there is, in either direction; returns when the way back was given up."""
+        await self._passage.run(wake)
 
     def returned(self) -> None:
         """Stream again: the source has the application's writes back."""
-        self._returned = True
-        self.facts.differing.clear()
-        self._forget_touched()
-        for state in (State.ROLLED_BACK, State.CATCH_UP):
-            self.enter(state)
+        self._passage.returned()
 
-    def _forget_touched(self) -> None:
+    def forget_touched(self) -> None:
+        """Have all rows compared that are compared next, and not those alone that were written since."""
         for number in self.plans:
             self.facts.touched.forget(number)
 
-    async def _heal(self, error: CaptureBroken | Collision) -> None:
-        if isinstance(error, Collision):
-            await self.retrying(partial(self.healer.relax, error))
-        elif self.settings.on_schema_change == "follow":
-            await self.retrying(partial(self.healer.recapture, error))
-        else:
-            raise error
-
-    async def _carry(self, wake: Wake) -> None:
-        pausing = self.pausing
-        if self.facts.state is State.CUTTING_OVER:
-            # nothing may be changed now; soon it is over, or streams again
-            await asyncio.sleep(MOMENT_SECONDS)
-            return
-        # what may be cancelled gives way to a pause at once, the rest when it is done
-        await self._halting(self._follower.follow)
-        if any(not t.copied for t in self.facts.tables.values()):
-            self.enter(State.SNAPSHOT)
-            await pausing.unless(self._copying.run())
-        self.enter(State.CATCH_UP)
-        keying = Keying(self.target, self.reader, self.quarantine, halt=self.halts_on_refusal)
-        await self._halting(lambda: keying.add(self.plans))
-        await pausing.unless(self._stream.catch_up())
-        await self._halting(self._add_indexes)
-        await pausing.unless(self._stream.catch_up())
-        failpoint.reach("pipeline.streaming")
-        await pausing.unless(self._stream.run(wake))
-
     def alarm(self, error: CaptureBroken) -> None:
         """Have the stream look at what a periodic check has found."""
-        self._stream.alarm(error)
+        self._passage.alarm(error)
 
     def look_again(self) -> None:
         """Have the source's schema looked at before anything more is read."""
         if self._tailer is not None:
             self._tailer.schema = -1
-
-    async def _add_indexes(self) -> None:
-        records = await self.registration.tables()
-        # the indexes of a stale table may not fit its rows: they come when it is repaired
-        missing = {
-            r.table_id: self.plans[r.table_id] for r in records if r.table_id in self.plans and not r.stale
-        }
-        refused = {
-            r.table_id: {note["what"] for note in r.notes if note["reason"].startswith(loader.REFUSED)}
-            for r in records
-        }
-        await loader.add_indexes(self.target, self.source_id, missing, refused)
-        self.facts.notes = [dict(note) for r in await self.registration.tables() for note in r.notes]
-        async with self.target.connection() as connection:
-            await connection.execute(CONTROL["set_state"], self.source_id, State.STREAMING.value)
 
     async def _adopt(self, record: SourceRecord, records: list[TableRecord]) -> None:
         facts = self.facts

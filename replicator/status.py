@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from .control.throttle import Throttle
 from .fallback.readiness import Fallback, differing
-from .lag import Capacity, Rate, predicted_pause
-from .lanes import CopyProgress
+from .loading.lanes import CopyProgress
 from .state import Paused, State
-from .suspicion import Suspicion
-from .throttle import Throttle
-from .touched import Touched
+from .streaming.lag import Capacity, Rate, predicted_pause
+from .verification.suspicion import Suspicion
+from .verification.touched import Touched
 
 
 @dataclass(frozen=True)

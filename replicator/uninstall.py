@@ -15,13 +15,14 @@ from triggers.connection import writing
 from triggers.identifier import quote
 from triggers.session import Session
 
-from . import aside, ledger
-from .ddl import GUARD
 from .fallback import arming
-from .ledger import SourceRecord
+from .postgres import ledger
+from .postgres.connections import CONTROL, Connection, Target
+from .postgres.ledger import SourceRecord
+from .schema import aside
+from .schema.ddl import GUARD
 from .state import State
-from .tailer import source_error
-from .target import CONTROL, Connection, Target
+from .streaming.tailer import source_error
 
 #: Share of the whole time for one try: a rollback-journal writer, who waits while we do, gets its turn.
 TRY_SHARE = 0.1

@@ -16,12 +16,12 @@ from config.passwords import exposed_files
 from config.settings import Settings
 from config.sources import SourceSpec, resolve_sources
 from daemon.supervisor import connections
-from replicator.checks import Check, Level, Survey, check_meetings
-from replicator.naming import check_renames
-from replicator.plan import check_overrides
-from replicator.source_checks import survey
-from replicator.target import Target
-from replicator.target_checks import SUBJECT, check_target
+from replicator.checking.checks import Check, Level, Survey, check_meetings
+from replicator.checking.source_checks import survey
+from replicator.checking.target_checks import SUBJECT, check_target
+from replicator.planning.naming import check_renames
+from replicator.planning.plan import check_overrides
+from replicator.postgres.connections import Target
 
 from .concealment import was_concealed
 from .offline import offline_target

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from config.errors import TargetAway
 from config.settings import Settings
-from replicator.target import Target
+from replicator.postgres.connections import Target
 
 
 @asynccontextmanager

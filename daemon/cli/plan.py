@@ -15,16 +15,17 @@ import click
 from config.errors import ConfigError, Unsupported
 from config.settings import Settings
 from config.sources import SourceSpec, resolve_sources
-from replicator import checks, ddl, views
-from replicator.adopting import Looking
-from replicator.naming import Naming, check_renames
-from replicator.plan import SourcePlan, TablePlan, check_overrides
-from replicator.policy import Policy, check_names
-from replicator.preflight import make_plan
-from replicator.suggestion import Opinion, Opinions, Trial, opinions
-from replicator.tailer import source_error
-from replicator.target import Target
-from replicator.types import Evidence, Mixed
+from replicator.checking import checks
+from replicator.planning.adopting import Looking
+from replicator.planning.naming import Naming, check_renames
+from replicator.planning.plan import SourcePlan, TablePlan, check_overrides
+from replicator.planning.policy import Policy, check_names
+from replicator.planning.preflight import make_plan
+from replicator.planning.suggestion import Opinion, Opinions, Trial, opinions
+from replicator.planning.types import Evidence, Mixed
+from replicator.postgres.connections import Target
+from replicator.schema import ddl, views
+from replicator.streaming.tailer import source_error
 from triggers.connection import journal_mode
 from triggers.session import Session
 

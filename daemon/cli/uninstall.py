@@ -14,7 +14,7 @@ from config.errors import ConfigError, ControlError, SourceError
 from config.settings import Settings
 from config.sources import SourceSpec, resolve_sources
 from daemon.control import ask
-from replicator.target import Target
+from replicator.postgres.connections import Target
 from replicator.uninstall import Installed, forget, look, take_out
 
 from .offline import offline_target

@@ -153,7 +153,9 @@ function renderCopy(status) {
 }
 
 function renderVerification({ verification }) {
-  const { running, last } = verification ?? {};
+  const { running, last: asked, background } = verification ?? {};
+  // at somebody's request or in the background: the newer one counts
+  const last = asked && background ? (asked.age_seconds <= background.age_seconds ? asked : background) : asked ?? background;
   show($("verification"), Boolean(running || last));
   tone($("verification"), last && !last.equal ? "warn" : "idle");
   text($("verification-last"), last ? `Last (${last.kind}), ${about(last.age_seconds)} ago: ${last.verdict}.` : "");

@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 
 from config.errors import LiteferryError
-from replicator.cutover import uninterrupted
+from replicator.cutover.cutover import uninterrupted
 
 from .report import Figures, ten_lines
 from .screen import Screen

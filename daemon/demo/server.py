@@ -19,7 +19,7 @@ from config.errors import TargetError
 from config.secret import mask_text
 from daemon.embedded import EmbeddedPostgres
 from daemon.pgbinaries import server_account, temporary_root
-from replicator.cutover import uninterrupted
+from replicator.cutover.cutover import uninterrupted
 
 from .heir import Heir
 

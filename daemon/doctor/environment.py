@@ -16,7 +16,7 @@ from config.names import PREFIX, key_of
 from config.problems import Given
 from config.secret import MASK, is_secret_name, mask_text, without_secrets
 from config.settings import Settings
-from replicator.filesystem import mount_type
+from replicator.checking.filesystem import mount_type
 
 #: Variables of others that we understand, or that the driver does.
 SHARED = ("DATABASE_URL", "SQLITE_DIR", "PGHOST", "PGPASSFILE", "PGSSLMODE", "PGSERVICE")

@@ -15,7 +15,7 @@ from config.problems import Given
 from config.settings import Settings
 from config.sources import resolve_sources
 from daemon.control import Address, Where, ask, read
-from replicator.diagnosis import source_facts, target_facts
+from replicator.checking.diagnosis import source_facts, target_facts
 
 from .environment import settings_of, variables, versions
 from .problems import problems

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from replicator.filesystem import NETWORK
+from replicator.checking.filesystem import NETWORK
 
 Facts = Mapping[str, Any]
 

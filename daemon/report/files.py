@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from config.errors import ConfigError
-from replicator.report import FORMAT, is_intact
+from replicator.verification.report import FORMAT, is_intact
 
 from .page import page, report_in
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from config.sources import SIDE_FILES
-from replicator.filesystem import missing_permissions
+from replicator.checking.filesystem import missing_permissions
 
 
 def missing(files: Sequence[Path], needed: Sequence[Path]) -> list[str]:

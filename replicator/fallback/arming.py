@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from replicator.target import Connection
+from replicator.postgres.connections import Connection
 from triggers.statements import load
 
 from . import inspection, keylog

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from replicator import paging
-from replicator.plan import TablePlan
-from replicator.reader import BLOCK_BYTES, BLOCK_ROWS
-from replicator.spool import Block, Spool
-from replicator.target import Connection
-from replicator.values import Row
+from replicator.planning.plan import TablePlan
+from replicator.postgres.connections import Connection
+from replicator.sources import paging
+from replicator.streaming.reader import BLOCK_BYTES, BLOCK_ROWS
+from replicator.streaming.spool import Block, Spool
+from replicator.values.converter import Row
 from triggers.statements import load
 
 from . import keylog

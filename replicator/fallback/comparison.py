@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from replicator import report
 from replicator.backoff import Backoff
+from replicator.control.pausing import Halted
 from replicator.faults import ours
-from replicator.findings import Mode
-from replicator.pausing import Halted
-from replicator.suspicion import Routine
-from replicator.verifier import Verifier, Wish
+from replicator.verification import report
+from replicator.verification.findings import Mode
+from replicator.verification.suspicion import Routine
+from replicator.verification.verifier import Verifier, Wish
 
 if TYPE_CHECKING:
     from replicator.pipeline import Pipeline

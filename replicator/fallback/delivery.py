@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from replicator.plan import TablePlan
-from replicator.spool import Block, Spool
-from replicator.texts import BadText, mark_bad_text
-from replicator.values import Row
+from replicator.planning.plan import TablePlan
+from replicator.streaming.spool import Block, Spool
+from replicator.values.converter import Row
+from replicator.values.texts import BadText, mark_bad_text
 from triggers import homecoming
 from triggers.changelog import Place
 from triggers.homecoming import REFUSALS, RawText, Remainder, Rest, Shape

@@ -13,14 +13,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from replicator import counting, dml
-from replicator.examination import Examination, Looked
 from replicator.faults import source_error
-from replicator.findings import Checksum
-from replicator.matching import Differences, absent, converted, differences, rows_of, rows_under
-from replicator.progress import Progress
-from replicator.target import Connection
-from replicator.values import Row
+from replicator.postgres.connections import Connection
+from replicator.schema import dml
+from replicator.values.converter import Row
+from replicator.verification import counting
+from replicator.verification.examination import Examination, Looked
+from replicator.verification.findings import Checksum
+from replicator.verification.matching import Differences, absent, converted, differences, rows_of, rows_under
+from replicator.verification.progress import Progress
 from triggers.session import Session
 from triggers.statements import load
 
@@ -32,7 +33,7 @@ from .level import aligned, level, requeue
 if TYPE_CHECKING:
     from config.errors import SourceError
     from replicator.pipeline import Pipeline
-    from replicator.verifier import Wish
+    from replicator.verification.verifier import Wish
 
 SQL = load("replicator", "fallback.sql")
 

@@ -17,13 +17,14 @@ from uuid import UUID
 import structlog
 
 from config.errors import CutoverRefused, SourceBusy, TargetAway
-from replicator import aside, ddl, dml, failpoint
+from replicator import failpoint
 from replicator.backoff import Backoff
-from replicator.naming import ROWID_COLUMN
 from replicator.pipeline import Pipeline
-from replicator.plan import TablePlan
+from replicator.planning.naming import ROWID_COLUMN
+from replicator.planning.plan import TablePlan
+from replicator.postgres.connections import CONTROL, Connection, Target
+from replicator.schema import aside, ddl, dml
 from replicator.state import State
-from replicator.target import CONTROL, Connection, Target
 from replicator.uninstall import has_capture, installed, take_out_of
 from triggers.identifier import quote
 from triggers.key import KeyKind

@@ -25,11 +25,11 @@ from config.errors import (
 )
 from replicator import failpoint
 from replicator.backoff import Backoff
-from replicator.changes import may_be_renumbered
+from replicator.drift.changes import may_be_renumbered
 from replicator.faults import ours, source_error
-from replicator.preflight import structure, take_up
+from replicator.planning.preflight import structure, take_up
+from replicator.postgres.connections import CONTROL, Connection
 from replicator.state import State
-from replicator.target import CONTROL, Connection
 from triggers import homecoming, refit
 from triggers.identifier import literal
 from triggers.session import Session

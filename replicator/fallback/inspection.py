@@ -8,9 +8,9 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from replicator.conversions import base
-from replicator.plan import TablePlan
-from replicator.target import Connection
+from replicator.planning.plan import TablePlan
+from replicator.postgres.connections import Connection
+from replicator.values.conversions import base
 from triggers.statements import load
 
 from .keylog import NAMES

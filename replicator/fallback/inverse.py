@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from replicator import conversions, moments, texts
-from replicator.conversions import Conversion
-from replicator.plan import ColumnPlan, TablePlan
-from replicator.values import Row, same_row
+from replicator.planning.plan import ColumnPlan, TablePlan
+from replicator.values import conversions, moments, texts
+from replicator.values.conversions import Conversion
+from replicator.values.converter import Row, same_row
 
 from . import spelling
 

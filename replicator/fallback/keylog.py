@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from replicator.conversions import base
-from replicator.plan import TablePlan
+from replicator.planning.plan import TablePlan
+from replicator.values.conversions import base
 from triggers.identifier import literal, quote
 
 #: One trigger per event: PostgreSQL hands over changed rows to no trigger with several.

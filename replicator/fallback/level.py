@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from config.errors import CutoverRefused, SchemaChanged
 from replicator.faults import source_error
+from replicator.postgres.connections import CONTROL, Connection
 from replicator.state import State
-from replicator.target import CONTROL, Connection
-from replicator.values import Row
+from replicator.values.converter import Row
 from triggers import homecoming
 from triggers.session import Session
 from triggers.statements import load

@@ -24,16 +24,17 @@ import structlog
 from asyncpg.transaction import Transaction
 
 from config.errors import CutoverRefused, LiteferryError, SourceBusy, TargetAway
-from replicator import ddl, failpoint
+from replicator import failpoint
 from replicator.backoff import Backoff
-from replicator.cutover import DRIVER_ERRORS, uninterrupted
-from replicator.decision import close_target
+from replicator.cutover.cutover import DRIVER_ERRORS, uninterrupted
+from replicator.cutover.decision import close_target
+from replicator.cutover.timeline import Timeline
 from replicator.faults import source_error
 from replicator.pipeline import Pipeline
-from replicator.plan import TablePlan
+from replicator.planning.plan import TablePlan
+from replicator.postgres.connections import CONTROL, Connection, Target, describe
+from replicator.schema import ddl
 from replicator.state import State
-from replicator.target import CONTROL, Connection, Target, describe
-from replicator.timeline import Timeline
 from triggers import changelog, fence, homecoming, refit
 from triggers.changelog import Place
 from triggers.connection import commit, lock
@@ -49,6 +50,11 @@ FIRST_WAIT_SECONDS = 0.1
 
 #: Longest wait of the lifted fence's commit for readers in rollback-journal mode, for one try.
 COMMIT_SECONDS = 2.0
+
+#: A batch home that takes no longer is short enough for the pause; one that takes more than this share of the
+#: one before says that there is no catching up further.
+SHORT_SECONDS = 0.1
+PROGRESS = 0.7
 
 #: How long the last steps on the target wait for a lock before they let others through.
 CLOSE_SECONDS = 1.0
@@ -112,7 +118,7 @@ class Rollback:
             await pipeline.homeward.look(closely=True)
             if not pipeline.homeward.facts.armed:
                 raise CutoverRefused(f"{pipeline.path.name}: the cutover has armed no way back")
-        await self._drain()
+        await self._catch_up()
         self.timeline.done("catch up")
         connection = await stack.enter_async_context(self._target.connection())
         transaction = await self._lock(connection)
@@ -182,6 +188,20 @@ class Rollback:
         await connection.execute(CONTROL["create_guard"])
         for plan in self._plans():
             await connection.execute(f"{ddl.drop_guard(plan)};\n{ddl.guard(plan)}")
+
+    async def _catch_up(self) -> None:
+        """Bring home what waits until little is left: of an application that writes never all is home."""
+        for pipeline in self._pipelines:
+            before = float("inf")
+            while True:
+                begun = time.monotonic()
+                if not await pipeline.homeward.bring():
+                    break
+                took = time.monotonic() - begun
+                # what has come meanwhile takes about as long: it may follow while writers wait
+                if took < SHORT_SECONDS or took > before * PROGRESS:
+                    break
+                before = took
 
     async def _drain(self) -> None:
         for pipeline in self._pipelines:

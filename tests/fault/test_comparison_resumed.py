@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from config.errors import ControlError
-from replicator.bookmarks import COMMAND
-from replicator.findings import TableReport
 from replicator.pipeline import Pipeline
-from replicator.progress import Progress
-from replicator.verifier import Verifier, Wish
+from replicator.verification.bookmarks import COMMAND
+from replicator.verification.findings import TableReport
+from replicator.verification.progress import Progress
+from replicator.verification.verifier import Verifier, Wish
 from tests.compare import differences
 from tests.databases import on_source, on_target
 from tests.fault.scene import HASTY, run_once, started

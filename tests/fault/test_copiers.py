@@ -40,7 +40,11 @@ LINGERING = {**ENV, "LITEFERRY_FAILPOINTS": "copier.before_commit@2=0.7"}
 def copiers_of(daemon: RunningDaemon) -> list[int]:
     """Return the process ids of a daemon's copiers."""
     children = Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split()
-    return [int(pid) for pid in children if b"replicator.copier" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [
+        int(pid)
+        for pid in children
+        if b"replicator.loading.copier" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
 
 
 async def gone(pids: list[int]) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from config.errors import CutoverRefused
-from replicator.audit import Audit, Audited
-from replicator.cutover import Cutover
+from replicator.cutover.cutover import Cutover
+from replicator.verification.audit import Audit, Audited
 from tests.compare import differences
 from tests.databases import on_source, on_target
 from tests.fault.scene import HASTY, source_open, target_open

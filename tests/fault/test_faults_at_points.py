@@ -91,6 +91,15 @@ class Scene:
 
         await poll(there, 60, 0.005)
 
+    @contextlib.contextmanager
+    def ended(self) -> Iterator[None]:
+        """End the daemon when the test fails inside: whoever waits for its answer would wait for ever."""
+        try:
+            yield
+        except BaseException:
+            self.running.kill()
+            raise
+
     def go_on(self) -> None:
         """Let it go on."""
         self.sign.unlink(missing_ok=True)
@@ -200,11 +209,19 @@ async def test_a_fault_at_a_point_leaves_one_side_open_and_loses_nothing(
         await wait(scene, lambda status: bool(status["can_cutover"]), "readiness")
     else:
         await there(scene)
-    async with probing(scene.path, own_postgres.url) as prober:
+    with scene.ended():
+        prober = await probed(scene, way)
+    await equal(scene, prober)
+
+
+async def probed(scene: Scene, way: str) -> Prober:
+    """Strike while both sides are written to all the time; return who did, when one side is open again."""
+    point = scene.point
+    async with probing(scene.path, scene.server.url) as prober:
         await more((prober.source if point in IN_CUTOVER else prober.target).accepted)
         await order(scene, way)
         await settled(scene, prober)
-    await equal(scene, prober)
+    return prober
 
 
 async def equal(scene: Scene, prober: Prober) -> None:

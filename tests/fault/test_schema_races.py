@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from replicator.profiling import profiled as look
-from replicator.types import Evidence
+from replicator.planning.profiling import profiled as look
+from replicator.planning.types import Evidence
 from tests.compare import differences
 from tests.fault.scene import HASTY, StartWriter, end_equal, settle, started, stop_all
 from tests.fault.shop import CHANGES, SCHEMA, apply, missing_tables, pulse
@@ -86,7 +86,7 @@ async def test_a_table_that_goes_just_as_it_is_seen_stops_nothing(
 
     async with streaming(path, target_url) as running:
         await running.settled(path)
-        monkeypatch.setattr("replicator.follower.profiled", profiled)
+        monkeypatch.setattr("replicator.drift.follower.profiled", profiled)
         with closing(sqlite3.connect(path, timeout=10)) as application:
             application.executescript("CREATE TABLE passing(v INT); INSERT INTO t VALUES(1)")
         await running.settled(path)

@@ -11,8 +11,8 @@ from typing import Any
 
 from config.settings import load
 from replicator.pipeline import Pipeline
+from replicator.postgres.connections import Target
 from replicator.state import State
-from replicator.target import Target
 from triggers import changelog
 
 WAIT_SECONDS = 30.0

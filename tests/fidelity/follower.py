@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from replicator.plan import ColumnPlan, TablePlan
-from replicator.reader import Batch, read_batch
+from replicator.planning.plan import ColumnPlan, TablePlan
+from replicator.streaming.reader import Batch, read_batch
 from triggers import capture, changelog
 from triggers.key import KeyKind, choose
 from triggers.relations import harmed

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.errors import ConfigError, Unsupported
-from replicator.verifier import Verifier
+from replicator.verification.verifier import Verifier
 from triggers import changelog
 
 from .engine import Running, streaming

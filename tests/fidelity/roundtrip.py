@@ -21,7 +21,7 @@ import asyncpg
 from tests.compare import quote
 
 if TYPE_CHECKING:
-    from replicator.plan import TablePlan
+    from replicator.planning.plan import TablePlan
 
     Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import CaptureBroken
-from replicator.reader import Batch, read_batch
+from replicator.streaming.reader import Batch, read_batch
 from tests.fixtures.sqlite import MakeSource
 from triggers import changelog
 from triggers.compaction import Compaction, Keep

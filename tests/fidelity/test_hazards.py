@@ -20,8 +20,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from replicator.plan import TablePlan
-from replicator.verifier import Verifier
+from replicator.planning.plan import TablePlan
+from replicator.verification.verifier import Verifier
 from tests.fixtures.postgres import database
 from triggers import changelog
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from replicator.verifier import Verifier
+from replicator.verification.verifier import Verifier
 from tests.compare import differences
 from tests.fixtures.sqlite import MakeSource
 from triggers import changelog

@@ -13,7 +13,7 @@ import pytest_asyncio
 from config.errors import CaptureBroken, PositionConflict
 from config.settings import load
 from replicator.pipeline import Pipeline
-from replicator.target import Target
+from replicator.postgres.connections import Target
 from tests.fixtures.sqlite import MakeSource
 
 LOST = CaptureBroken("the change log is gone")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import LiteferryError, SourceError
-from replicator import backup
+from replicator.checking import backup
 from tests.databases import from_source
 from tests.fixtures.cli import Liteferry
 from tests.fixtures.sqlite import MakeSource

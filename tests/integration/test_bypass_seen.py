@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 
 from replicator.state import State
-from replicator.upkeep import Upkeep
+from replicator.streaming.upkeep import Upkeep
 from tests.fidelity.engine import streaming
 from tests.fixtures.sqlite import MakeSource
 

@@ -19,18 +19,18 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from config.errors import ValueRefused
-from replicator import loader
-from replicator.applier import Applier
-from replicator.keying import Keying
-from replicator.lanes import Bounds
-from replicator.matching import absent, differences, target_keys
-from replicator.plan import TablePlan, plan_table
-from replicator.quarantine import Quarantine
-from replicator.reader import read_batch, read_page
+from replicator.loading import loader
+from replicator.loading.keying import Keying
+from replicator.loading.lanes import Bounds
+from replicator.planning.plan import TablePlan, plan_table
+from replicator.planning.types import Evidence
+from replicator.postgres.connections import Target
+from replicator.postgres.quarantine import Quarantine
 from replicator.status import Facts
-from replicator.target import Target
-from replicator.types import Evidence
-from replicator.values import Converter, storage_class
+from replicator.streaming.applier import Applier
+from replicator.streaming.reader import read_batch, read_page
+from replicator.values.converter import Converter, storage_class
+from replicator.verification.matching import absent, differences, target_keys
 from tests import compare
 from tests.conversion_cases import BECOMES, KEYS, REFUSED, TEXTS
 from triggers import capture, changelog
@@ -232,6 +232,6 @@ async def test_any_value_arrives_equal_or_is_refused(trip: Trip, values: list[An
 
 def test_every_type_is_among_those_that_are_tried() -> None:
     """None may be asked for that no value was sent through."""
-    from replicator.conversions import KNOWN, parse
+    from replicator.values.conversions import KNOWN, parse
 
     assert {parse(wanted, "").name for wanted in ASKED} >= set(KNOWN) - {"bigint", "bytea"}

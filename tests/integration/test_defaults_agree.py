@@ -8,7 +8,7 @@ from contextlib import closing
 import asyncpg
 import pytest
 
-from replicator.defaults import translate
+from replicator.schema.defaults import translate
 from tests.compare import from_postgres, from_sqlite, shorten
 
 #: Declared type, default, type on the target.

@@ -10,12 +10,12 @@ from contextlib import closing
 import asyncpg
 import pytest
 
-from replicator import ddl, dml
-from replicator.expressions import condition
-from replicator.operands import Untranslatable
-from replicator.plan import TablePlan, plan_table
-from replicator.scopes import TableScope
-from replicator.types import Evidence
+from replicator.expressions.operands import Untranslatable
+from replicator.expressions.scopes import TableScope
+from replicator.expressions.translator import condition
+from replicator.planning.plan import TablePlan, plan_table
+from replicator.planning.types import Evidence
+from replicator.schema import ddl, dml
 from tests.expressions import TABLE, Expressions
 from triggers.schema import tables
 

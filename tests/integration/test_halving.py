@@ -10,9 +10,9 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from replicator.quarantine import store
-from replicator.target import Connection, Target
-from replicator.values import Row
+from replicator.postgres.connections import Connection, Target
+from replicator.postgres.quarantine import store
+from replicator.values.converter import Row
 
 ROWS = 4096
 

@@ -18,12 +18,13 @@ import asyncpg
 import pytest
 
 from config.settings import load
-from replicator import quarantine, sizes
 from replicator.pipeline import Pipeline
-from replicator.repair import Repair
+from replicator.postgres import quarantine
+from replicator.postgres.connections import Target
 from replicator.state import State
-from replicator.target import Target
-from replicator.verifier import Verifier
+from replicator.values import sizes
+from replicator.verification.repair import Repair
+from replicator.verification.verifier import Verifier
 from tests.fixtures.sqlite import MakeSource
 
 LARGEST = 400_000

@@ -10,9 +10,9 @@ import pytest
 
 from config.errors import TargetContents
 from config.settings import load
-from replicator import ddl
 from replicator.pipeline import Pipeline
-from replicator.target import Target
+from replicator.postgres.connections import Target
+from replicator.schema import ddl
 from tests.compare import differences
 from tests.fidelity.engine import streaming
 from tests.fixtures.sqlite import MakeSource

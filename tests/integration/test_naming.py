@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from replicator.verifier import Verifier
+from replicator.verification.verifier import Verifier
 from tests.compare import differences
 from tests.databases import from_source, on_source, on_target
 from tests.fidelity.engine import Running, streaming

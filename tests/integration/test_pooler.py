@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from config.errors import TargetAway, TargetError
-from replicator.target import Target
+from replicator.postgres.connections import Target
 from tests.fixtures.pgbouncer import Pooling
 from tests.fixtures.proxy import Proxy
 

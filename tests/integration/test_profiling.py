@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from replicator.profiling import TWO_SIDES_ROWS, halves, profiled
+from replicator.planning.profiling import TWO_SIDES_ROWS, halves, profiled
 from tests.fixtures.sqlite import MakeSource
 from triggers.schema import Table, tables
 from triggers.session import Session

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from replicator import ddl
-from replicator.plan import SourcePlan, plan_table
-from replicator.types import Evidence
+from replicator.planning.plan import SourcePlan, plan_table
+from replicator.planning.types import Evidence
+from replicator.schema import ddl
 from tests.databases import on_target
 from tests.fixtures.cli import Liteferry
 from tests.fixtures.sqlite import MakeSource

@@ -8,7 +8,7 @@ import pytest
 
 from config.settings import load
 from replicator.pipeline import Pipeline
-from replicator.target import Target
+from replicator.postgres.connections import Target
 from tests.compare import differences
 from tests.fixtures.sqlite import MakeSource
 

@@ -14,7 +14,7 @@ import pytest
 from config.errors import ConfigError, Unsupported
 from config.settings import Settings, load
 from replicator.pipeline import Pipeline
-from replicator.target import Target
+from replicator.postgres.connections import Target
 from tests.compare import differences
 from tests.fixtures.sqlite import MakeSource
 from triggers.key import KeyKind

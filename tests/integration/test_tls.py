@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import TargetAway, TargetError
-from replicator.target import Target
+from replicator.postgres.connections import Target
 from tests.fixtures.cli import Answer, Liteferry
 from tests.fixtures.sqlite import MakeSource
 from tests.fixtures.tls import Secure

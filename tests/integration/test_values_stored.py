@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from config.errors import ValueRefused
-from replicator import ddl, dml
-from replicator.conversions import PLAIN
-from replicator.plan import ColumnPlan, TablePlan
-from replicator.quarantine import VALUE_ERRORS
-from replicator.values import BadText
+from replicator.planning.plan import ColumnPlan, TablePlan
+from replicator.postgres.quarantine import VALUE_ERRORS
+from replicator.schema import ddl, dml
+from replicator.values.conversions import PLAIN
+from replicator.values.converter import BadText
 from tests.conversion_cases import TEXTS
 from triggers.key import Key, KeyKind
 from triggers.schema import Column, Table

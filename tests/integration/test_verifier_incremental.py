@@ -11,9 +11,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from replicator.findings import Mode, TableReport
-from replicator.progress import Progress
-from replicator.verifier import Verifier, Wish
+from replicator.verification.findings import Mode, TableReport
+from replicator.verification.progress import Progress
+from replicator.verification.verifier import Verifier, Wish
 from tests.databases import on_source, on_target
 from tests.fidelity.engine import Running, streaming
 from tests.fixtures.sqlite import MakeSource

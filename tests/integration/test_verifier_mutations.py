@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 
-from replicator import counting
-from replicator.findings import TableReport
-from replicator.verifier import Verifier, Wish
+from replicator.verification import counting
+from replicator.verification.findings import TableReport
+from replicator.verification.verifier import Verifier, Wish
 from tests.fidelity.engine import Running, streaming
 from tests.fixtures.sqlite import MakeSource
 from triggers import changelog

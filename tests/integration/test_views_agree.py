@@ -9,10 +9,10 @@ from contextlib import closing
 import asyncpg
 import pytest
 
-from replicator import ddl, dml
-from replicator.plan import TablePlan, plan_table
-from replicator.types import Evidence
-from replicator.views import translate
+from replicator.planning.plan import TablePlan, plan_table
+from replicator.planning.types import Evidence
+from replicator.schema import ddl, dml
+from replicator.schema.views import translate
 from tests.compare import from_postgres, shorten
 from triggers.schema import tables
 from triggers.select import views

@@ -176,6 +176,7 @@ def test_a_crash_loop_ends(service: Service) -> None:
     """Twenty failed starts are no passing trouble; wrong settings are not even tried twice."""
     machine = service.machine
     service.override("[Service]\nRestartSec=100ms\n")
+    before = len(machine.journal(UNIT))
     machine.write(PASSWORD, "wrong\n", 0o400)
     machine.run("systemctl", "start", UNIT, check=False)
     # twenty starts, of some seconds each on a busy machine
@@ -184,7 +185,7 @@ def test_a_crash_loop_ends(service: Service) -> None:
     assert 15 <= int(service.shown("NRestarts")) <= 20
     # by the exit status of its class, and with no stack: on the Python of Debian 12 too
     assert service.shown("ExecMainStatus") == "4"
-    assert "Traceback" not in machine.journal(UNIT)
+    assert "Traceback" not in machine.journal(UNIT)[before:]
     assert "refused the connection" in machine.journal(UNIT)
 
     machine.run("systemctl", "reset-failed", UNIT)

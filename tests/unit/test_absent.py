@@ -7,9 +7,9 @@ from contextlib import closing
 
 import pytest
 
-from replicator.matching import absent
-from replicator.plan import TablePlan, plan_table
-from replicator.types import Evidence
+from replicator.planning.plan import TablePlan, plan_table
+from replicator.planning.types import Evidence
+from replicator.verification.matching import absent
 from triggers.key import choose
 from triggers.schema import tables
 

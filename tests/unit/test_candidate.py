@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from replicator.candidate import Sight
+from replicator.sources.candidate import Sight
 
 
 def database(path: Path, journal: str = "delete") -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "checks.md"
-FILES = [*sorted((ROOT / "replicator").glob("*checks.py")), ROOT / "daemon" / "cli" / "check.py"]
+FILES = [*sorted((ROOT / "replicator" / "checking").glob("*checks.py")), ROOT / "daemon" / "cli" / "check.py"]
 
 #: The functions that take a finding's name first.
 NOTING = ("add", "refused", "Check")

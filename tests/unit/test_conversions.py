@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import ConfigError
-from replicator.conversions import KNOWN, base, parse, way
-from replicator.documents import Document, array_literal
-from replicator.values import same_row
+from replicator.values.conversions import KNOWN, base, parse, way
+from replicator.values.converter import same_row
+from replicator.values.documents import Document, array_literal
 from tests.conversion_cases import BECOMES, ID, KEYS, REFUSED, SECONDS
 
 

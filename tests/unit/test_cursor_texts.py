@@ -7,12 +7,12 @@ from contextlib import closing
 
 import pytest
 
-from replicator.paging import decode, encode
-from replicator.plan import plan_table
-from replicator.profile import Profile
-from replicator.reader import found_by_key, read_page
-from replicator.texts import BadText
-from replicator.types import Evidence
+from replicator.planning.plan import plan_table
+from replicator.planning.profile import Profile
+from replicator.planning.types import Evidence
+from replicator.sources.paging import decode, encode
+from replicator.streaming.reader import found_by_key, read_page
+from replicator.values.texts import BadText
 from triggers.key import choose
 from triggers.schema import tables
 

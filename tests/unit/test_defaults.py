@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from replicator.defaults import translate
+from replicator.schema.defaults import translate
 
 EPOCH = "floor(extract(epoch FROM now()))::bigint"
 NOW = "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"

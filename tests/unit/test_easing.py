@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from replicator.easing import CALM_SECONDS, FLOOR, WORSE_SECONDS, Cause, Easing, Excess, Trouble
+from replicator.control.easing import CALM_SECONDS, FLOOR, WORSE_SECONDS, Cause, Easing, Excess, Trouble
 
 TROUBLE = Trouble(Cause.SOURCE_WAL, "the WAL grows")
 

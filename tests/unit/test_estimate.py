@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from replicator.estimate import FAR, NEAR, Sample, duration, spoken
+from replicator.checking.estimate import FAR, NEAR, Sample, duration, spoken
 
 MIB = 1 << 20
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from replicator.filesystem import NETWORK, foreign_owner, missing_permissions, mount_type
+from replicator.checking.filesystem import NETWORK, foreign_owner, missing_permissions, mount_type
 
 NOBODY = 65_534
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from replicator.lag import Capacity
 from replicator.state import State
 from replicator.status import Facts, Gates, Verified, pause_of, reasons
+from replicator.streaming.lag import Capacity
 
 GATES = Gates(max_pending=100, max_age=1.0, max_pause=5.0, max_heartbeat=10.0)
 NOW = 1000.0

@@ -14,12 +14,12 @@ from uuid import UUID
 
 import pytest
 
-from replicator import ddl, dml
 from replicator.fallback import keylog
-from replicator.naming import Naming, named, short_name
-from replicator.plan import SourcePlan, TablePlan, plan_table
-from replicator.reader import changes_sql
-from replicator.types import Evidence
+from replicator.planning.naming import Naming, named, short_name
+from replicator.planning.plan import SourcePlan, TablePlan, plan_table
+from replicator.planning.types import Evidence
+from replicator.schema import ddl, dml
+from replicator.streaming.reader import changes_sql
 from triggers import fence
 from triggers.capture import Captured
 from triggers.schema import tables

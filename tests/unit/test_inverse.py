@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from replicator import conversions
 from replicator.fallback.inverse import Inverse, Unspeakable
-from replicator.plan import TablePlan, plan_table
-from replicator.types import Evidence
+from replicator.planning.plan import TablePlan, plan_table
+from replicator.planning.types import Evidence
+from replicator.values import conversions
 from triggers.schema import Column, Table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from replicator.lag import Capacity, Rate, predicted_pause
+from replicator.streaming.lag import Capacity, Rate, predicted_pause
 
 
 def test_a_rate_is_what_was_added_per_second() -> None:

@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.lanes import MOST_LANES, Bounds, split
-from replicator.paging import decode
+from replicator.loading.lanes import MOST_LANES, Bounds, split
+from replicator.sources.paging import decode
 
 ROWIDS = st.integers(-(1 << 63), (1 << 63) - 1)
 

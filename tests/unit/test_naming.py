@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import ConfigError, Unsupported
-from replicator.following import Following
-from replicator.naming import (
+from replicator.planning.naming import (
     NAME_BYTES,
     POLICIES,
     Naming,
@@ -19,7 +18,8 @@ from replicator.naming import (
     short_name,
     snake,
 )
-from replicator.plan import TablePlan
+from replicator.planning.plan import TablePlan
+from replicator.planning.renames import Following
 from triggers.key import choose
 from triggers.schema import Column, Table
 

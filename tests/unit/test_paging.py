@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.paging import Cursor, Pace, Paging, decode, encode, paging
+from replicator.sources.paging import Cursor, Pace, Paging, decode, encode, paging
 from triggers.identifier import quote
 from triggers.key import choose
 from triggers.schema import tables

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import SourceMissing
-from replicator.presence import Identity, Presence, look, refuse_absence
+from replicator.sources.presence import Identity, Presence, look, refuse_absence
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from replicator.profile import CLASSES, Profile
+from replicator.planning.profile import CLASSES, Profile
 from triggers.key import choose
 from triggers.schema import tables
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replicator.progress import Progress
+from replicator.verification.progress import Progress
 
 
 def test_an_estimate_gives_way_to_what_was_counted() -> None:

@@ -9,10 +9,10 @@ from contextlib import closing
 import pytest
 
 from config.errors import CaptureBroken, SchemaChanged, ValueRefused
-from replicator.plan import plan_table
-from replicator.reader import BLOCK_ROWS, Batch, read_batch, read_page
-from replicator.types import Evidence
-from replicator.values import BadText
+from replicator.planning.plan import plan_table
+from replicator.planning.types import Evidence
+from replicator.streaming.reader import BLOCK_ROWS, Batch, read_batch, read_page
+from replicator.values.converter import BadText
 from triggers import capture, changelog
 from triggers.changelog import Place
 from triggers.key import choose

@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 from typing import Any
 
 from daemon.report.page import page, report_in
-from replicator.findings import Checksum, Finding, Mode, TableReport, beginning
-from replicator.plan import ColumnPlan
-from replicator.report import is_intact, judged, sealed
+from replicator.planning.plan import ColumnPlan
+from replicator.verification.findings import Checksum, Finding, Mode, TableReport, beginning
+from replicator.verification.report import is_intact, judged, sealed
 
 EVIL = "</script><script>alert(1)</script><b>&'\""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replicator.spool import Block, Spool
+from replicator.streaming.spool import Block, Spool
 
 BLOCKS = [Block(n, [(n,)], [(n, "text", 1.5, b"\x00", None)] * n) for n in range(1, 6)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replicator.spool import Block, Spool
+from replicator.streaming.spool import Block, Spool
 
 VALUES = st.one_of(
     st.none(),

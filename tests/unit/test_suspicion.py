@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replicator.suspicion import LONGEST_REST, SHORTEST_REST, Routine, Suspicion
+from replicator.verification.suspicion import LONGEST_REST, SHORTEST_REST, Routine, Suspicion
 
 
 def test_a_comparison_that_finds_something_is_followed_by_another() -> None:

@@ -12,12 +12,12 @@ from dataclasses import replace
 
 import pytest
 
-from replicator import ddl, dml
-from replicator.evolution import Evolution, alter
-from replicator.naming import Names
-from replicator.plan import SourcePlan, TablePlan, plan_table, remembered
-from replicator.reader import changes_sql
-from replicator.types import Evidence
+from replicator.drift.evolution import Evolution, alter
+from replicator.planning.naming import Names
+from replicator.planning.plan import SourcePlan, TablePlan, plan_table, remembered
+from replicator.planning.types import Evidence
+from replicator.schema import ddl, dml
+from replicator.streaming.reader import changes_sql
 from triggers.key import choose
 from triggers.schema import Table, tables
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.conversions import way
-from replicator.texts import BadText, escape, jsonb_replaced, mark_bad_text, unescape
+from replicator.values.conversions import way
+from replicator.values.texts import BadText, escape, jsonb_replaced, mark_bad_text, unescape
 
 #: Bytes from which what looks like an escape comes about often.
 TRICKY = st.lists(

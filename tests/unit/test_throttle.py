@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from replicator.easing import Cause, Trouble
-from replicator.throttle import Allowance, Throttle, summed
+from replicator.control.easing import Cause, Trouble
+from replicator.control.throttle import Allowance, Throttle, summed
 
 
 def test_several_readers_together_keep_to_the_limit() -> None:

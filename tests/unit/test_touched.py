@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from replicator.naming import Naming, named
-from replicator.plan import TablePlan, plan_table
-from replicator.touched import KEY_BYTES, Touched
-from replicator.types import Evidence
+from replicator.planning.naming import Naming, named
+from replicator.planning.plan import TablePlan, plan_table
+from replicator.planning.types import Evidence
+from replicator.verification.touched import KEY_BYTES, Touched
 from triggers.schema import tables
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from config.errors import Unsupported
-from replicator.types import HOLDS, Affinity, Evidence, affinity, choose
+from replicator.planning.types import HOLDS, Affinity, Evidence, affinity, choose
 from triggers.schema import Column
 
 

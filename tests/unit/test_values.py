@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import ValueRefused
-from replicator.values import (
+from replicator.values.converter import (
     BadText,
     Converter,
     Form,

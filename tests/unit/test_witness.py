@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from replicator.witness import Sight
+from replicator.streaming.witness import Sight
 
 BEFORE = Sight(data_version=1, entries=10, schema=3)
 

@@ -1,0 +1,1 @@
+"""What `liteferry check` and `doctor` look at, on both sides and in the rows."""

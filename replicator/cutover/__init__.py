@@ -1,0 +1,1 @@
+"""The cutover: its phases, its decision, and what comes behind it."""

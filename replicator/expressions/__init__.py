@@ -1,0 +1,1 @@
+"""Expressions of SQLite said in PostgreSQL's words."""

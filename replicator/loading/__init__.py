@@ -1,0 +1,1 @@
+"""The snapshot: tables created, copied in chunks by several processes, keyed."""

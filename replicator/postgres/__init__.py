@@ -1,0 +1,1 @@
+"""The target: connections to it, and what liteferry keeps there."""

@@ -1,0 +1,1 @@
+"""A source's file: opened, recognised, replaced, known to the target."""

@@ -1,0 +1,1 @@
+"""The tail: the change log read, applied, pruned; lag and heartbeats."""

@@ -1,0 +1,1 @@
+"""Values on their way: conversions, texts, numbers, moments, documents, sizes."""
