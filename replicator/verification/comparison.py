@@ -64,7 +64,7 @@ class Comparison:
             self._facts.suspicion.raised(now, pressing=True)
 
     def begin_afresh(self) -> None:
-        """Have all tables compared soon, also those that were looked at before the rows went there and back."""
+        """Have all tables compared soon, also those that were done before the rows went there and back."""
         self._left, self._resumes = [], False
         self._routine.press(time.monotonic())
 
