@@ -160,7 +160,8 @@ class Cutover:
         """Ask once more what may have come up since the gates were looked at; from here on nothing does."""
         for pipeline in self._pipelines:
             facts = pipeline.facts
-            if facts.state is not State.CUTTING_OVER or facts.stale or facts.suspicion.blocks:
+            doubt = facts.stale or facts.differing or facts.suspicion.blocks
+            if facts.state is not State.CUTTING_OVER or doubt:
                 raise CutoverRefused(
                     f"{pipeline.path.name}: something has just come up, its tables are looked at first",
                     hint="nothing was changed; see `liteferry status`, and try again when it is done",

@@ -14,6 +14,7 @@ import pytest
 from config.errors import CutoverRefused
 from replicator.cutover.cutover import Cutover
 from replicator.verification.audit import Audit, Audited
+from replicator.verification.verifier import Verifier, Wish
 from tests.compare import differences
 from tests.databases import on_source, on_target
 from tests.fault.scene import HASTY, source_open, target_open
@@ -108,6 +109,21 @@ async def test_rows_written_since_they_were_found_equal_are_compared_before_anyb
         await running.settled(path)
         assert await differences(path, target_url) == []
         assert (await Cutover(running.pipeline.target, [running.pipeline], 5).run())["outcome"] == "cut_over"
+
+
+async def test_what_a_verification_finds_behind_the_gates_undoes_the_cutover(
+    make_source: MakeSource, target_url: str
+) -> None:
+    """The rows that differ are none that were written since, so nothing else would look at them."""
+    path = make_source(script=SCHEMA)
+    async with clean(path, target_url) as running:
+        spoil(target_url, "UPDATE picture SET name = 'y' WHERE id = 7")
+        attempt = Cutover(running.pipeline.target, [running.pipeline], 5)
+        [picture, _] = await Verifier(running.pipeline).run(Wish())
+        assert picture.different == 1
+        with pytest.raises(CutoverRefused, match="something has just come up"):
+            await attempt.run()
+    assert source_open(path)
 
 
 @pytest.mark.parametrize(
