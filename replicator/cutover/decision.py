@@ -200,8 +200,11 @@ async def undo(target: Target, cutover: UUID, pipelines: Sequence[Pipeline]) -> 
     if state == "decided":
         return await _forward(target, cutover, pipelines)
     for pipeline in pipelines:
-        if await pipeline.reader.run(fence.is_fenced):
-            await pipeline.writer.run(_lift, pipeline.settings.install_timeout)
+        try:
+            if await pipeline.reader.run(fence.is_fenced):
+                await pipeline.writer.run(_lift, pipeline.settings.install_timeout)
+        except sqlite3.Error as error:
+            raise source_error(pipeline.writer, error) from error
         if pipeline.facts.state is State.CUTTING_OVER:
             pipeline.enter(State.CATCH_UP)
 
