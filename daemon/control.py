@@ -121,11 +121,11 @@ def _answering(
             work = command(**_parameters(text, known))
             return web.json_response(await (_attended(request, work) if attended else work))
         except Exception as error:
-            told = ours(error)
-            if told is None:
+            refusal = ours(error)
+            if refusal is None:
                 raise
-            kind = type(told).__name__
-            return web.json_response({"error": str(told), "hint": told.hint, "kind": kind}, status=409)
+            kind = type(refusal).__name__
+            return web.json_response({"error": str(refusal), "hint": refusal.hint, "kind": kind}, status=409)
 
     return handle
 

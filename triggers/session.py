@@ -16,7 +16,8 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 from . import pulse
 from .connection import connect
 
-#: Steps of SQLite's machine, a hundredth of a second where no disk is waited for, after which a statement under way gives a sign.
+#: Steps of SQLite's machine after which a statement under way gives a sign: a hundredth of a second, where
+#: no disk is waited for.
 SIGN_STEPS = 200_000
 
 #: How long a writing session may give none: a commit waits for the disk to have written everything.

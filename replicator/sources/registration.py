@@ -208,7 +208,7 @@ class Registration:
             await self.replace_file(self._pipeline.identity.inode)
         plans, drifted = take_up(found, record.schema, await self.tables())
         closed = record.state in (State.CUT_OVER, State.FINISHED)
-        # fenced by a cutover that was interrupted: it may go forward, and what the target has was made as planned
+        # an interrupted cutover may go forward yet: what the target has was made by these plans
         if not closed and not await reader.run(fence.is_fenced):
             await self._settle(plans, drifted)
         return plans, drifted
