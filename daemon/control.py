@@ -107,6 +107,8 @@ def _answering(
     command: Command, known: Parameters, *, attended: bool = False
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     """Return the handler of a command; of an `attended` one, which ends when nobody waits for it any more."""
+    # it brings the driver along, and those who only ask need none of it
+    from replicator.faults import ours
 
     async def handle(request: web.Request) -> web.Response:
         try:
@@ -118,9 +120,12 @@ def _answering(
         try:
             work = command(**_parameters(text, known))
             return web.json_response(await (_attended(request, work) if attended else work))
-        except LiteferryError as error:
-            kind = type(error).__name__
-            return web.json_response({"error": str(error), "hint": error.hint, "kind": kind}, status=409)
+        except Exception as error:
+            refusal = ours(error)
+            if refusal is None:
+                raise
+            kind = type(refusal).__name__
+            return web.json_response({"error": str(refusal), "hint": refusal.hint, "kind": kind}, status=409)
 
     return handle
 

@@ -31,7 +31,7 @@ CHUNK = 65_536
 GRACE_SECONDS = 2.0
 
 #: What no command gets from our own environment: the target's address holds a password.
-SECRETS = ("DATABASE_URL", "LITEFERRY_TARGET", "PGPASSWORD")
+SECRETS = ("DATABASE_URL", "LITEFERRY_TARGET", "LITEFERRY_HTTP_TOKEN", "PGPASSWORD")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from config.errors import CutoverRefused, LiteferryError, TargetAway
+from config.errors import ConfigError, CutoverRefused, LiteferryError, TargetAway
 from config.settings import Settings
 from replicator.cutover.afterwards import last_moves
 from replicator.cutover.cutover import Cutover
@@ -26,6 +26,9 @@ log = structlog.get_logger("liteferry")
 
 #: How long a rollback waits for what is told behind a cutover.
 BUSY_SECONDS = 5.0
+
+#: Limits of a pause in seconds, those of the setting.
+SHORTEST, LONGEST = 0.01, 3600.0
 
 
 class Moves:
@@ -69,9 +72,11 @@ class Moves:
     ) -> dict[str, Any]:
         """Cut over, or rehearse it, or tell with `dry_run` what would happen; return the report.
 
-        Raises CutoverRefused with the reasons when a gate is closed. Waiting for them to open is the
-        caller's: an order that outlives whoever gave it would be carried out behind everybody's back.
+        Raises ConfigError for a pause that is none, CutoverRefused with the reasons when a gate is closed.
+        Waiting for them to open is the caller's: an order that outlives whoever gave it would be carried out
+        behind everybody's back.
         """
+        pause = self._pause(max_pause)
         found = self._readiness.reasons()
         if dry_run:
             return {"outcome": "dry_run", "can_cutover": not found, "reasons": found}
@@ -86,7 +91,15 @@ class Moves:
                     "not ready for cutover: " + "; ".join(found),
                     hint="see `liteferry status`, or let it wait with --wait",
                 )
-            return await self._cut_over(max_pause or self._settings.max_pause, rehearse)
+            return await self._cut_over(pause, rehearse)
+
+    def _pause(self, asked: float | None) -> float:
+        """Return how long writers may wait. Raises ConfigError for what the setting would not take either."""
+        seconds = self._settings.max_pause if asked is None else asked
+        # written so that it is not true of NaN, which JSON knows here
+        if not SHORTEST <= seconds <= LONGEST:
+            raise ConfigError(f"a pause of {seconds:g} s is no limit", hint="give from 10ms to 1h")
+        return seconds
 
     async def _cut_over(self, max_pause: float, rehearse: bool) -> dict[str, Any]:
         attempt = Cutover(self._target, self._roster.pipelines, max_pause, self._turns.fenced)
@@ -112,6 +125,7 @@ class Moves:
 
         Raises CutoverRefused with the reasons when something stands in the way.
         """
+        pause = self._pause(max_pause)
         found = self._readiness.back_reasons()
         if dry_run:
             notices = self._readiness.left_there()
@@ -123,7 +137,7 @@ class Moves:
                     "not ready for rollback: " + "; ".join(found), hint="see `liteferry status`"
                 )
             await self._tidying.stop()
-            return await self._roll_back(max_pause or self._settings.max_pause, rehearse)
+            return await self._roll_back(pause, rehearse)
 
     @contextlib.asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:

@@ -16,11 +16,15 @@ from dataclasses import dataclass, field
 
 @dataclass(eq=False)
 class Work:
-    """Something in hand: what it is, how many seconds it may be silent beyond all others, its last sign."""
+    """Something in hand: what it is, how many seconds it may be silent beyond all others, its last sign.
+
+    `behind` is the work that waits for this one, on another thread: it gets on as this one does.
+    """
 
     what: str
     patience: float
     clock: Callable[[], float] = time.monotonic
+    behind: Work | None = None
     at: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -29,6 +33,8 @@ class Work:
     def beat(self) -> None:
         """Give a sign that it gets on."""
         self.at = self.clock()
+        if self.behind is not None:
+            self.behind.beat()
 
 
 @dataclass(frozen=True)
@@ -50,9 +56,15 @@ _current: ContextVar[Work | None] = ContextVar("work", default=None)
 
 
 @contextmanager
-def work(what: str, patience: float = 0, *, clock: Callable[[], float] = time.monotonic) -> Iterator[Work]:
+def work(
+    what: str,
+    patience: float = 0,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    behind: Work | None = None,
+) -> Iterator[Work]:
     """Enter some work while inside; waits for others, which have limits of their own, are its patience."""
-    one = Work(what, patience, clock)
+    one = Work(what, patience, clock, behind)
     token = _current.set(one)
     _in_hand.add(one)
     try:
@@ -60,6 +72,11 @@ def work(what: str, patience: float = 0, *, clock: Callable[[], float] = time.mo
     finally:
         _in_hand.discard(one)
         _current.reset(token)
+
+
+def current() -> Work | None:
+    """Return the work that the caller is a part of, None when it is part of none."""
+    return _current.get()
 
 
 def beat() -> None:

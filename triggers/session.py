@@ -16,8 +16,9 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 from . import pulse
 from .connection import connect
 
-#: Steps of SQLite's machine, a tenth of a second or so, after which a statement under way gives a sign.
-SIGN_STEPS = 2_000_000
+#: Steps of SQLite's machine after which a statement under way gives a sign: a hundredth of a second, where
+#: no disk is waited for.
+SIGN_STEPS = 200_000
 
 #: How long a writing session may give none: a commit waits for the disk to have written everything.
 WRITE_PATIENCE = 120.0
@@ -75,12 +76,12 @@ class Session:
             self._guard()
             msg = f"the session on {self.path.name!r} is closed"
             raise RuntimeError(msg)
-        connection, ticket = self._connection, object()
+        connection, ticket, asking = self._connection, object(), pulse.current()
 
         def turn() -> R:
             self._take(ticket)
             try:
-                with self._in_sight(connection):
+                with self._in_sight(connection, asking):
                     # at the last moment: a file may be taken away while its turn is waited for
                     self._guard()
                     return work(connection, *args, **kwargs)
@@ -101,10 +102,10 @@ class Session:
             raise
 
     @contextmanager
-    def _in_sight(self, connection: sqlite3.Connection) -> Iterator[None]:
+    def _in_sight(self, connection: sqlite3.Connection, asking: pulse.Work | None) -> Iterator[None]:
         """Have a turn noticed that is stuck, be it in the file system or in our own code."""
         what, patience = ("writing to", WRITE_PATIENCE) if self._writable else ("reading", 0.0)
-        with pulse.work(f"{what} {str(self.path)!r}", patience) as one:
+        with pulse.work(f"{what} {str(self.path)!r}", patience, behind=asking) as one:
             connection.set_progress_handler(one.beat, SIGN_STEPS)
             try:
                 yield

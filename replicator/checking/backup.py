@@ -236,11 +236,12 @@ def _publish(partial: Path, final: Path, source: Path, sha256: str) -> None:
         os.chown(partial, found.st_uid, found.st_gid)
     os.chmod(partial, found.st_mode & 0o777)
     digest = Path(f"{final}.sha256")
-    with os.fdopen(os.open(digest, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644), "w") as file:
-        file.write(f"{sha256}  {final.name}\n")
-        file.flush()
-        os.fsync(file.fileno())
+    descriptor = os.open(digest, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
     try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"{sha256}  {final.name}\n")
+            file.flush()
+            os.fsync(file.fileno())
         os.link(partial, final)
     except OSError:
         digest.unlink(missing_ok=True)

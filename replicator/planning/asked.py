@@ -94,11 +94,16 @@ def _settled(
     bare = replace(column, conversion=_WITHOUT_RULE.get(column.conversion, column.conversion))
     if before.rule == "bytea" and bare.conversion == "bytea from any" and before.type != bare.conversion:
         # a blob stays one without the rule, a text does not
-        return None if not plan.adopted else policy.applied(plan.name, bare, key=False)
+        if not plan.adopted:
+            return None
+        bare = replace(bare, conversion="")
     if before.rule == "text" and bare.overridden and not before.type:
         return None
     made = policy.applied(plan.name, bare, key=column.source in plan.key.columns)
-    return made if made.pg_type == column.pg_type else None
+    if made.pg_type != column.pg_type:
+        # types stay there: such a rule passes over it, as it did when the table was planned
+        return bare if plan.adopted else None
+    return made
 
 
 def _words(one: Asked) -> str:

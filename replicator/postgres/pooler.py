@@ -69,6 +69,21 @@ class Pooled(Driver):
         async with self._one_session():
             return await super().copy_records_to_table(table_name, **options)
 
+    def cursor(self, query: str, *args: Any, **options: Any) -> Any:
+        """Return what goes through the rows of a query, inside a transaction.
+
+        The driver's own gives the statement a name, which would stay in the session: whoever counts from the
+        same number, as we do after a restart, could not have it.
+        """
+        return self._rows(query, args, options)
+
+    async def _rows(
+        self, query: str, args: Sequence[Any], options: dict[str, Any]
+    ) -> AsyncIterator[asyncpg.Record]:
+        statement = await self.prepare(query)
+        async for row in statement.cursor(*args, **options):
+            yield row
+
     def get_reset_query(self) -> str:
         """Return nothing: the session that it would reach may be somebody else's by now."""
         return ""

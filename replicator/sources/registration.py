@@ -207,7 +207,9 @@ class Registration:
         elif record.state is not State.CUT_OVER and not ledger.is_file(record, self._pipeline.identity.inode):
             await self.replace_file(self._pipeline.identity.inode)
         plans, drifted = take_up(found, record.schema, await self.tables())
-        if record.state not in (State.CUT_OVER, State.FINISHED):
+        closed = record.state in (State.CUT_OVER, State.FINISHED)
+        # an interrupted cutover may go forward yet: what the target has was made by these plans
+        if not closed and not await reader.run(fence.is_fenced):
             await self._settle(plans, drifted)
         return plans, drifted
 

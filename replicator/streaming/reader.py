@@ -12,13 +12,16 @@ from config.errors import SchemaChanged
 from replicator.planning.plan import TablePlan
 from replicator.sources.paging import Cursor, bindable, placeholder
 from replicator.values.converter import Row, Value, mark_bad_text
-from triggers import changelog, refit
+from triggers import changelog, pulse, refit
 from triggers.changelog import Place
 from triggers.connection import reading
 from triggers.identifier import quote
 from triggers.key import KeyKind
 
 from .spool import Block, Spool
+
+#: Rows after which a read gives a sign.
+SIGN_ROWS = 200
 
 #: Rows per block, and so per statement on the target; fewer where rows are large.
 BLOCK_ROWS = 2_000
@@ -86,12 +89,24 @@ def _fetched(
     """Fetch rows; with `marking` texts that are not UTF-8 are expected, else they cost a second read."""
     if not marking:
         try:
-            return connection.execute(sql, parameters).fetchall()
+            return _portions(connection.execute(sql, parameters))
         except sqlite3.OperationalError as error:
             if not _is_bad_text(error):
                 raise
     with marking_bad_text(connection):
-        return connection.execute(sql, parameters).fetchall()
+        return _portions(connection.execute(sql, parameters))
+
+
+def _portions(cursor: sqlite3.Cursor, most: int | None = None) -> list[Row]:
+    """Fetch all rows, or at most so many, and give signs: a busy disk has tens of milliseconds for each."""
+    rows: list[Row] = []
+    while most is None or len(rows) < most:
+        part = cursor.fetchmany(SIGN_ROWS if most is None else min(SIGN_ROWS, most - len(rows)))
+        if not part:
+            break
+        rows += part
+        pulse.beat()
+    return rows
 
 
 def found_by_key(
@@ -198,7 +213,7 @@ def _changes(
     width = len(plan.key.columns)
     size = max(1, min(BLOCK_ROWS, BLOCK_BYTES // max(1, plan.row_bytes)))
     cursor = connection.execute(sql, parameters)
-    while rows := cursor.fetchmany(size):
+    while rows := _portions(cursor, size):
         yield _split(connection, number, plan, rows, width)
 
 

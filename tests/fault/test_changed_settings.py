@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.compare import differences
-from tests.databases import on_target
+from tests.databases import from_source, on_target
 from tests.fault.scene import HASTY, settle
 from tests.fault.test_bad_values import configured
+from tests.fault.test_cutover import refused
 from tests.fault.test_quarantine import LATIN, NUL, kept, quarantined, run
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.sqlite import MakeSource
@@ -115,3 +116,25 @@ async def test_a_type_that_cannot_be_changed_is_refused_before_anything_is_touch
     await settled(again, path)
     await asyncio.to_thread(kept, again, 0)
     assert await differences(path, target_url, columns=BECOME) == []
+
+
+async def test_a_cutover_that_was_interrupted_is_finished_under_the_settings_that_it_was_begun_with(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str, tmp_path: Path
+) -> None:
+    """What the target has was made by them, and by them it comes home."""
+    path = make_source(script=SCHEMA)
+    before = from_source(path, "SELECT id, hex(body), typeof(body) FROM note WHERE id IN (7, 8) ORDER BY id")
+    env = {**HASTY, "LITEFERRY_FAILPOINTS": "cutover.after_fence=kill"}
+    dying = daemon(path, target_url, env=env, args=configured(tmp_path, RULE))
+    await asyncio.to_thread(dying.wait_ready)
+    await refused(dying)
+    assert await asyncio.to_thread(dying.wait_end) == -9
+
+    other = configured(tmp_path, '[bad_values]\n"note.body" = "replace"\n')
+    running = daemon(path, target_url, env=HASTY, args=other)
+    await asyncio.to_thread(running.wait_for, "cut_over")
+    on_target(target_url, "UPDATE note SET at = at + 1 WHERE id IN (7, 8)")
+    await asyncio.to_thread(running.wait_home, 60)
+    assert (await asyncio.to_thread(running.rollback))["outcome"] == "rolled_back"
+    after = from_source(path, "SELECT id, hex(body), typeof(body) FROM note WHERE id IN (7, 8) ORDER BY id")
+    assert after == before

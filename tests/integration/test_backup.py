@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import sqlite3
 import threading
 import time
@@ -96,6 +98,22 @@ def test_nothing_is_overwritten_and_nothing_left_behind(
         make(path, folder)
     assert made.path.read_bytes() == before
     assert names(folder) == ["app-now.db", "app-now.db.sha256"]
+
+
+def test_a_digest_that_cannot_be_written_is_not_left_behind(
+    make_source: MakeSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the backup it would speak of a file that is not there."""
+    path, folder = make_source(script=ROWS), tmp_path / "b"
+
+    def full(descriptor: int, *_: str) -> None:
+        os.close(descriptor)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fdopen", full)
+    with pytest.raises(LiteferryError, match="No space left"):
+        make(path, folder)
+    assert names(folder) == []
 
 
 @pytest.mark.parametrize(

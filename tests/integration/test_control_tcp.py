@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import pytest
 
-from config.errors import ControlError
+from config.errors import ConfigError, ControlError, TargetError
 from daemon.control import Address, ask
 from tests.fault.scene import HASTY
 from tests.fixtures.cli import Liteferry
@@ -114,6 +114,12 @@ def test_orders_are_given_over_tcp_with_the_token(reached: Reached, liteferry: L
     assert "liteferry throttle 5000" in limited.output
     assert "full speed" in liteferry("throttle", "--off", *where).output
     assert json.loads(liteferry("throttle", *where, "--json").output)["throttle"]["active"] is False
+    for pause in (float("nan"), float("inf"), 0, -1, 1e9):
+        for move in ("cutover", "rollback"):
+            with pytest.raises(ConfigError, match="s is no limit"):
+                reached.daemon.ask(f"/control/{move}", {"max_pause": pause, "dry_run": True})
+    with pytest.raises(TargetError, match="InvalidRowCountInLimitClauseError"):
+        reached.daemon.ask("/control/quarantine/list", {"limit": -1})
     dry = liteferry("cutover", "--dry-run", *where)
     assert dry.status == 1 and "not ready for cutover" in dry.output
     # the token of the settings does too

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from config.errors import ControlError, CutoverRefused, LiteferryError
+from daemon.hooks import _environment
 from tests.databases import on_source, on_target
 from tests.fault.scene import one_value
 from tests.fixtures.daemon import StartDaemon
@@ -214,3 +215,13 @@ async def test_an_index_that_a_break_has_left_invalid_is_built_anew(
     again.wait_log("foreign keys and statistics are done")
     valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 't_a'::regclass"
     assert await one_value(target_url, valid) is True
+
+
+def test_no_secret_is_handed_to_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What else is in the environment is."""
+    for name in ("DATABASE_URL", "LITEFERRY_TARGET", "LITEFERRY_HTTP_TOKEN", "PGPASSWORD"):
+        monkeypatch.setenv(name, "hostile-secret-4711")
+    monkeypatch.setenv("LITEFERRY_HTTP", "127.0.0.1:1")
+    told = _environment("on_ready", {"state": "streaming"})
+    assert "hostile-secret-4711" not in told.values()
+    assert (told["LITEFERRY_HTTP"], told["LITEFERRY_STATE"]) == ("127.0.0.1:1", "streaming")

@@ -55,6 +55,11 @@ async def test_nothing_is_left_in_a_session(target_url: str, pooling: Pooling) -
                 assert await connection.fetchval("SELECT ARRAY['good']::mood[]") == ["good"]
             async with target.transaction() as connection:
                 await connection.fetch("SELECT $1::int", 1)
+                rows = connection.cursor("SELECT generate_series(1, $1::int)", 9, prefetch=2)
+                # another statement between the rows does not disturb them
+                assert [(r[0], await connection.fetchval("SELECT $1::int", 7)) async for r in rows] == [
+                    (number, 7) for number in range(1, 10)
+                ]
         left = await other.fetchrow(
             "SELECT current_setting('jit'), current_setting('lock_timeout'), "
             "(SELECT count(*) FROM pg_prepared_statements WHERE name <> ''), "

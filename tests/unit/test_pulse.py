@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.liveness import Liveness
+from replicator.streaming.reader import _fetched
 from triggers import pulse
 from triggers.session import Session
 
@@ -104,3 +105,36 @@ async def test_a_long_statement_gives_signs_of_its_own(tmp_path: Path) -> None:
             assert pulse.stalled(1.2) is None
         running.cancel()
         await asyncio.wait([running])
+
+
+async def test_what_a_thread_does_counts_for_whoever_waits_for_it(tmp_path: Path) -> None:
+    """A batch is not stuck while its rows are read, be they so many that it takes an hour."""
+    path, clock = tmp_path / "a.db", Clock()
+    sqlite3.connect(path).close()
+    with pulse.work("a batch", clock=clock):
+        clock.now = 31
+        assert pulse.stalled(30, clock=clock) is not None
+        async with Session(path) as session:
+            await session.run(lambda _: pulse.beat())
+        assert pulse.stalled(30, clock=clock) is None
+
+
+async def test_rows_from_a_slow_disk_give_signs(tmp_path: Path) -> None:
+    """Each row may take longer than all the steps of SQLite's machine for it."""
+    path, signs = tmp_path / "a.db", 0
+    sqlite3.connect(path).close()
+    rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) SELECT i FROM n"
+
+    class Counting(pulse.Work):
+        def beat(self) -> None:
+            nonlocal signs
+            signs += 1
+
+    def read(connection: sqlite3.Connection) -> int:
+        with pulse.work("reading") as one:
+            one.behind = Counting("waiting", 0)
+            return len(_fetched(connection, rows, (), marking=False))
+
+    async with Session(path) as session:
+        assert await session.run(read) == 1000
+    assert signs == 5

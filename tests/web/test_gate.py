@@ -7,11 +7,13 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from daemon import gate, patience
+from daemon.control import _answering
 from daemon.gate import Gate
 from daemon.http import build_app, serve
 from tests import statuses
@@ -150,3 +152,20 @@ async def test_connections_are_limited_in_number(monkeypatch: pytest.MonkeyPatch
                     return
             await asyncio.sleep(0.05)
         raise AssertionError("no room was found again")
+
+
+async def test_what_a_driver_says_of_a_row_is_told_to_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """An order that the target refuses is answered in our words; the driver's quote the row."""
+    error = asyncpg.UniqueViolationError("duplicate key")
+    error.detail = "Key (email)=(hostile-row-4711) already exists."
+
+    async def order() -> dict[str, Any]:
+        raise error
+
+    app = build_app(CannedView(statuses.ready(), []))
+    app.router.add_post("/control/order", _answering(order, {}))
+    async with TestClient(TestServer(app)) as client:
+        answer = await client.post("/control/order", json={})
+        told = await answer.json()
+    assert (answer.status, told["kind"]) == (409, "TargetError")
+    assert "UniqueViolationError" in told["error"] and "4711" not in f"{told} {caplog.text}"
