@@ -16,7 +16,8 @@ MATRIX := tests/integration/test_values_stored.py tests/integration/test_convers
     tests/integration/test_stricter_target.py tests/integration/test_names.py tests/fidelity/test_hazards.py \
     tests/fidelity/test_schemas_property.py tests/fault/test_conversions_daemon.py \
     tests/fault/test_quarantine.py tests/fault/test_many_files.py tests/fault/test_cutover.py \
-    tests/integration/test_adoption.py tests/fault/test_existing_schema.py tests/fault/test_alembic_schema.py
+    tests/integration/test_adoption.py tests/fault/test_existing_schema.py tests/fault/test_alembic_schema.py \
+    tests/fault/test_django_schema.py
 SQLITE ?= 3.34.0
 SQLITE_DIR := .cache/sqlite-$(SQLITE)
 SEEDS ?= 0-999

@@ -105,6 +105,7 @@ class Passage:
         self._returned = True
         self._facts.differing.clear()
         self._pipeline.forget_touched()
+        self._pipeline.healer.comparison.begin_afresh()
         for state in (State.ROLLED_BACK, State.CATCH_UP):
             self._pipeline.enter(state)
 

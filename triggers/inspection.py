@@ -38,9 +38,12 @@ class Violations:
     mismatch: bool = False
 
 
-def application_triggers(connection: sqlite3.Connection) -> list[str]:
-    """Return the names of the application's own triggers."""
-    return [row[0] for row in connection.execute(SQL["own_triggers"])]
+def application_triggers(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return the application's own triggers, each with its table or view, also while they are put aside."""
+    found = {(row[0], row[1]) for row in connection.execute(SQL["own_triggers"])}
+    if connection.execute(SQL["any_aside"]).fetchone()[0]:
+        found |= {(row[0], row[1]) for row in connection.execute(SQL["aside_triggers"])}
+    return sorted(found)
 
 
 def foreign_key_violations(connection: sqlite3.Connection, table: Table, seconds: float) -> Violations:

@@ -20,7 +20,6 @@ from replicator.postgres.connections import Target
 from replicator.streaming.tailer import source_error
 from triggers import capture, fence
 from triggers.connection import journal_mode
-from triggers.inspection import application_triggers
 from triggers.key import choose
 from triggers.schema import Skipped, Table
 from triggers.session import Session
@@ -81,7 +80,7 @@ async def _inside(
     )
     await _duration(found, session, tables, settings, mode)
     await _leftovers(found, session)
-    _left_out(found, skipped, await session.run(application_triggers))
+    _left_out(found, skipped)
     naming = Naming.of(settings, spec.prefix)
     names = {} if _names(found, tables, naming) else named(naming, tables)
     there = await existing(target, source_id, spec.schema, names)
@@ -171,7 +170,7 @@ async def _leftovers(found: Findings, session: Session) -> None:
         found.add("capture", Level.PASS, "nothing of liteferry is in it yet")
 
 
-def _left_out(found: Findings, skipped: Sequence[Skipped], triggers: Sequence[str]) -> None:
+def _left_out(found: Findings, skipped: Sequence[Skipped]) -> None:
     kinds = {"view": "make them on the target by hand", "virtual": "PostgreSQL has its own full-text search"}
     for kind, hint in kinds.items():
         names = [s.name for s in skipped if s.kind == kind]
@@ -185,6 +184,7 @@ def _left_out(found: Findings, skipped: Sequence[Skipped], triggers: Sequence[st
             Level.PASS,
             f"{counted(len(excluded), 'table')} left out by `exclude`: {shown(excluded)}",
         )
+    triggers = [s.name for s in skipped if s.kind == "trigger"]
     if triggers:
         hint = "what they do has to be done on PostgreSQL too: write them there after the cutover"
         text = f"{len(triggers)} of the application's are not carried over: {shown(triggers)}"

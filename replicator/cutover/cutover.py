@@ -23,9 +23,10 @@ import asyncpg
 import structlog
 from asyncpg.transaction import Transaction
 
-from config.errors import CutoverRefused, SourceBusy, SourceMissing, TargetAway
+from config.errors import CutoverRefused, SourceBusy, SourceError, SourceMissing, TargetAway
 from replicator import failpoint
 from replicator.backoff import Backoff
+from replicator.faults import ours
 from replicator.pipeline import Pipeline
 from replicator.postgres.connections import CONTROL, Connection, Target, describe
 from replicator.schema.ddl import Note
@@ -100,6 +101,8 @@ class Cutover:
                 await self._move(stack, rehearse)
         except BaseException as error:
             await uninterrupted(self._undone(error))
+            if isinstance(error, sqlite3.Error):
+                raise ours(error) or error from error
             raise
         report = self.timeline.report("rehearsed" if rehearse else "cut_over")
         if rehearse:
@@ -285,21 +288,13 @@ class Cutover:
         log.warning("cutover undone", reason=str(error), pause=self.timeline.pause)
         if self._fences:
             # One source was closed and the next one's commit failed: open the first again.
-            await self._until_done(lambda: undo(self._target, self.id, self._pipelines))
+            await _until_done(lambda: undo(self._target, self.id, self._pipelines))
         else:
             with contextlib.suppress(TargetAway):
                 async with self._target.transaction() as connection:
                     await connection.execute(CONTROL["abort_cutover"], self.id)
         await self._back_to_streaming()
         await self._keep(self.timeline.report("undone", str(error)))
-
-    async def _until_done(self, work: Callable[[], Awaitable[None]]) -> None:
-        backoff = Backoff()
-        while True:
-            try:
-                return await work()
-            except (TargetAway, SourceBusy, SourceMissing):
-                await asyncio.sleep(backoff.failed())
 
     async def _back_to_streaming(self) -> None:
         for pipeline in self._pipelines:
@@ -314,6 +309,18 @@ class Cutover:
                 if report["outcome"] == "rehearsed":
                     await connection.execute(CONTROL["abort_cutover"], self.id)
                 await connection.execute(CONTROL["report_cutover"], self.id, json.dumps(report))
+
+
+async def _until_done(work: Callable[[], Awaitable[None]]) -> None:
+    """Lift fences again, whatever keeps it from being done: nobody can write behind them."""
+    backoff = Backoff()
+    while True:
+        try:
+            return await work()
+        except (TargetAway, SourceError) as error:
+            if backoff.to_be_told(time.monotonic()):
+                log.error("a source is closed until its fence can be lifted", reason=str(error))
+            await asyncio.sleep(backoff.failed())
 
 
 @asynccontextmanager

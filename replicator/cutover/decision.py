@@ -18,6 +18,7 @@ from replicator.faults import source_error
 from replicator.loading import loader
 from replicator.pipeline import Pipeline
 from replicator.planning.plan import TablePlan
+from replicator.planning.preflight import structure
 from replicator.postgres import catalogue
 from replicator.postgres.connections import CONTROL, Connection, Target, describe
 from replicator.schema import aside, constraints, ddl, names, views
@@ -200,8 +201,11 @@ async def undo(target: Target, cutover: UUID, pipelines: Sequence[Pipeline]) -> 
     if state == "decided":
         return await _forward(target, cutover, pipelines)
     for pipeline in pipelines:
-        if await pipeline.reader.run(fence.is_fenced):
-            await pipeline.writer.run(_lift, pipeline.settings.install_timeout)
+        try:
+            if await pipeline.reader.run(fence.is_fenced):
+                await pipeline.writer.run(_lift, pipeline.settings.install_timeout)
+        except sqlite3.Error as error:
+            raise source_error(pipeline.writer, error) from error
         if pipeline.facts.state is State.CUTTING_OVER:
             pipeline.enter(State.CATCH_UP)
 
@@ -232,8 +236,12 @@ async def validate(target: Target, pipelines: Sequence[Pipeline]) -> list[Note]:
 
 
 async def _make_views(target: Target, pipeline: Pipeline, plans: Sequence[TablePlan]) -> list[Note]:
-    """Make the views that mean the same here; one that is there already stays."""
+    """Make the views that mean the same here; one that is there already stays.
+
+    The notes tell of those that are not made, and of the triggers and virtual tables left in the source.
+    """
     try:
+        _, skipped = await pipeline.reader.run(structure, pipeline.settings.exclude)
         seen = await pipeline.reader.run(select.views, pipeline.settings.exclude)
     except (sqlite3.Error, LiteferryError) as raised:
         error = source_error(pipeline.reader, raised) if isinstance(raised, sqlite3.Error) else raised
@@ -242,6 +250,7 @@ async def _make_views(target: Target, pipeline: Pipeline, plans: Sequence[TableP
         # the file may be gone, and is not needed for anything else any more
         return [Note(pipeline.path.name, "views", f"could not be read: {error}")]
     made, notes = views.translate(views.named(seen, pipeline.naming), plans, pipeline.facts.schema)
+    notes += [Note(s.name, s.kind, s.reason) for s in skipped if s.kind in ("trigger", "virtual")]
     async with target.transaction() as connection:
         there = {r["viewname"] for r in await connection.fetch(CONTROL["views"], pipeline.facts.schema)}
         for view in made:

@@ -28,6 +28,7 @@ from replicator.backoff import Backoff
 from replicator.drift.changes import may_be_renumbered
 from replicator.faults import ours, source_error
 from replicator.planning.preflight import structure, take_up
+from replicator.postgres import ledger
 from replicator.postgres.connections import CONTROL, Connection
 from replicator.state import State
 from triggers import homecoming, refit
@@ -71,6 +72,8 @@ class Homeward:
         self.accepted: int | None = None
         self._inspected = -INSPECT_SECONDS
         self._backoff = Backoff()
+        #: Set while a batch may have been committed without our knowing: the target is asked before the next.
+        self._unsure = False
 
     @property
     def facts(self) -> Fallback:
@@ -211,6 +214,8 @@ class Homeward:
         """
         memory = self._pipeline.settings.batch_memory_mb << 20
         target = self._pipeline.target
+        if self._unsure:
+            await self._resume()
         async with target.connection() as connection, connection.transaction(isolation="repeatable_read"):
             if snapshot is not None:
                 # it takes no parameters
@@ -225,12 +230,28 @@ class Homeward:
             with load.spool:
                 done = await self._deliver(load, memory)
                 failpoint.reach("fallback.after_source")
+                # also when it is cancelled: a rollback that runs out of time may do so at the COMMIT
+                self._unsure = True
                 await self._settle(connection, load, done)
                 self._note_touched(load)
             failpoint.reach("fallback.before_commit")
         failpoint.reach("fallback.after_commit")
+        self._pipeline.facts.position, self._pipeline.facts.mark = done.place.position, done.place.mark
+        self._unsure = False
         await self._brought(load, done)
         return True
+
+    async def _resume(self) -> None:
+        """Ask the target where it is: the commit whose answer got lost may have been done."""
+        async with self._pipeline.target.connection() as connection:
+            record = await ledger.source(connection, self._source_id)
+        if record is None:
+            raise SourceError(
+                "the target has forgotten this source: its bookkeeping is gone, or another database answers",
+                hint="point liteferry at the target that has the application's writes",
+            )
+        self._pipeline.facts.position, self._pipeline.facts.mark = record.position, record.mark
+        self._unsure = False
 
     async def _deliver(self, load: Backlog, memory: int) -> Delivered:
         session = await self.session()
@@ -285,7 +306,6 @@ class Homeward:
 
     async def _brought(self, load: Backlog, done: Delivered) -> None:
         facts, entries = self.facts, sum(load.entries.values())
-        self._pipeline.facts.position, self._pipeline.facts.mark = done.place.position, done.place.mark
         facts.changes += entries
         facts.rows += done.written + done.deleted
         facts.pending = 0

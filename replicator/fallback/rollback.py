@@ -23,13 +23,13 @@ import asyncpg
 import structlog
 from asyncpg.transaction import Transaction
 
-from config.errors import CutoverRefused, LiteferryError, SourceBusy, TargetAway
+from config.errors import CutoverRefused, LiteferryError, SourceBusy, SourceError, TargetAway
 from replicator import failpoint
 from replicator.backoff import Backoff
 from replicator.cutover.cutover import DRIVER_ERRORS, uninterrupted
 from replicator.cutover.decision import close_target
 from replicator.cutover.timeline import Timeline
-from replicator.faults import source_error
+from replicator.faults import ours, source_error
 from replicator.pipeline import Pipeline
 from replicator.planning.plan import TablePlan
 from replicator.postgres.connections import CONTROL, Connection, Target, describe
@@ -217,10 +217,29 @@ class Rollback:
             await self._learn()
         failpoint.reach("rollback.after_decision")
         for pipeline, session in zip(self._pipelines, sessions, strict=True):
-            await _open(pipeline, session)
+            await self._open(pipeline, session)
             failpoint.reach("rollback.after_unfence")
         self.timeline.released()
         self.timeline.done("decision")
+
+    async def _open(self, pipeline: Pipeline, session: Session) -> None:
+        """Commit the lifting; where that fails, lift the fence again until it is down: nobody can write."""
+        backoff = Backoff()
+        try:
+            return await _open(pipeline, session)
+        except SourceError as error:
+            log.error("the source stays closed until its fence can be lifted", reason=str(error))
+        while True:
+            await asyncio.sleep(backoff.failed())
+            try:
+                await _ask(session, _let_go)
+                if await _ask(pipeline.reader, fence.is_fenced):
+                    self._lifted[pipeline] = await _lift_now(self._target, pipeline)
+                return
+            except (SourceError, TargetAway, sqlite3.Error) as error:
+                if backoff.to_be_told(time.monotonic()):
+                    reason = str(ours(error))
+                    log.error("the source stays closed until its fence can be lifted", reason=reason)
 
     async def _learn(self) -> None:
         """Ask until the target tells whether the decision was made. Raises CutoverRefused when it was not."""
@@ -320,6 +339,8 @@ async def _open(pipeline: Pipeline, session: Session) -> None:
     while True:
         try:
             return await session.run(commit, COMMIT_SECONDS)
+        except sqlite3.Error as error:
+            raise source_error(session, error) from error
         except SourceBusy as error:
             log.warning("a reader keeps the source closed", source=str(pipeline.path), reason=str(error))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from config.errors import Unsupported
 from replicator.postgres.connections import Target
@@ -14,6 +15,7 @@ from replicator.schema.objects import Note
 from triggers import select
 from triggers.connection import reading
 from triggers.identifier import quote
+from triggers.inspection import application_triggers
 from triggers.key import choose
 from triggers.schema import Skipped, Table, tables
 from triggers.select import View
@@ -31,9 +33,19 @@ from .types import Evidence
 
 
 def structure(connection: sqlite3.Connection, exclude: Collection[str]) -> tuple[list[Table], list[Skipped]]:
-    """Read the structure of a source in one read transaction."""
+    """Read the structure of a source in one read transaction, and what is not replicated of it."""
     with reading(connection):
-        return tables(connection, exclude)
+        found, skipped = tables(connection, exclude)
+        return found, [*skipped, *_triggers(connection, exclude)]
+
+
+def _triggers(connection: sqlite3.Connection, exclude: Collection[str]) -> list[Skipped]:
+    """Return the application's triggers, but for those of tables that are left out by name."""
+    return [
+        Skipped(name, "trigger", f"on {table!r}, the application's: what it does, PostgreSQL has to do")
+        for name, table in application_triggers(connection)
+        if not any(fnmatchcase(table, pattern) for pattern in exclude)
+    ]
 
 
 async def make_plan(

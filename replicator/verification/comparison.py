@@ -63,6 +63,11 @@ class Comparison:
         if known and record.compared_at is None:
             self._facts.suspicion.raised(now, pressing=True)
 
+    def begin_afresh(self) -> None:
+        """Have all tables compared soon, also those that were done before the rows went there and back."""
+        self._left, self._resumes = [], False
+        self._routine.press(time.monotonic())
+
     def due_in(self, now: float) -> float | None:
         """Return the seconds until something is to be compared, None when nothing is."""
         due = [self._due(now), self._between.due_in(now)]

@@ -112,6 +112,38 @@ async def test_the_background_goes_on_after_a_kill_and_then_looks_at_all_once_mo
     assert await differences(path, target_url) == []
 
 
+async def test_there_and_back_again_the_background_begins_afresh(
+    make_source: MakeSource, daemon: StartDaemon, target_url: str
+) -> None:
+    """What it had looked at before the cutover has been in other hands since."""
+    path = make_source(script=SCHEMA)
+    await run_once(daemon, path, target_url)
+    running = daemon(path, target_url, env={**HASTY, "LITEFERRY_THROTTLE_ROWS_PER_SECOND": "1000"})
+
+    def throttle(rate: int) -> None:
+        running.ask("/control/throttle", {"rows_per_second": rate})
+
+    def move() -> None:
+        running.wait_until(lambda s: compared(s) == {"picture"}, 60)
+        throttle(1)
+        running.wait_ready()
+        running.cutover()
+        running.wait_home()
+        running.rollback()
+        tamper(target_url, "4")
+        throttle(0)
+        running.wait_until(lambda s: s["sources"][0]["repaired_rows"] == 1)
+
+    await asyncio.to_thread(move)
+    assert await differences(path, target_url) == []
+
+
+def compared(status: dict[str, Any]) -> set[str]:
+    """Return the tables all rows of which were compared."""
+    tables = status["sources"][0]["tables"] if status["sources"] else []
+    return {one["name"] for one in tables if one["verification_age_seconds"] is not None}
+
+
 async def interrupted(running: Running, write: Callable[[], None] | None = None) -> None:
     """Compare, and give it up when the first rows are compared; keep how far it is."""
     progress, pipeline = Progress(2, 3_000, "full"), running.pipeline

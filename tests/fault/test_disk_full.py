@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.scene import HASTY, end_equal, fetch, head, source_of, started
+from config.errors import LiteferryError
+from tests.compare import differences
+from tests.fault.scene import HASTY, end_equal, fetch, head, poll, source_of, source_open, started
 from tests.fixtures.daemon import StartDaemon
 from tests.fixtures.sqlite import MakeSource
 
@@ -115,3 +117,62 @@ def fill(path: Path, rows: int) -> None:
     with contextlib.closing(sqlite3.connect(path, timeout=10)) as database:
         database.executemany("INSERT INTO t(body) VALUES (?)", [(os.urandom(1_000),) for _ in range(rows)])
         database.commit()
+
+
+async def held(sign: Path) -> None:
+    """Return when the daemon stands at its failpoint."""
+
+    async def stands() -> bool | None:
+        return await asyncio.to_thread(sign.exists) or None
+
+    await poll(stands)
+
+
+def take_all(folder: Path) -> Path:
+    """Leave no room in a folder; return the file that takes it."""
+    ballast = folder / "ballast"
+    with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return ballast
+
+
+@pytest.mark.parametrize("point", ["cutover.after_fence", "rollback.after_decision"])
+async def test_a_disk_that_fills_up_in_a_move_leaves_no_side_closed(
+    point: str,
+    make_source: MakeSource,
+    daemon: StartDaemon,
+    target_url: str,
+    source_disk: Path,
+    tmp_path: Path,
+) -> None:
+    """A fence that went up is lifted, or one that must come down comes down, when there is room again."""
+    script = "CREATE TABLE {0}(tag TEXT, name TEXT, n INT)"
+    paths = [make_source(f"data/{name}.db", script.format(name)) for name in ("one", "two")]
+    sign = tmp_path / "sign"
+    env = {**LIMITS, "LITEFERRY_FAILPOINTS": f"{point}={sign}"}
+    running = daemon(paths, target_url, env=env, args=("--schema", "public"))
+    await asyncio.to_thread(running.wait_ready)
+    move = running.cutover
+    if point.startswith("rollback"):
+        await asyncio.to_thread(running.cutover)
+        await asyncio.to_thread(running.wait_until, lambda s: bool(s["can_rollback"]))
+        move = running.rollback
+    moving = asyncio.create_task(asyncio.to_thread(move))
+    await held(sign)
+    ballast = take_all(source_disk)
+    sign.unlink()
+    await asyncio.to_thread(running.wait_log, "until its fence can be lifted")
+    ballast.unlink()
+    with contextlib.suppress(LiteferryError):
+        await moving
+    await asyncio.to_thread(running.wait_for, "streaming")
+    assert [source_open(path, path.stem) for path in paths] == [True, True]
+    for path in paths:
+        with contextlib.closing(sqlite3.connect(path, timeout=10)) as database, database:
+            database.execute(f"INSERT INTO {path.stem} VALUES ('late', 'source', 2)")
+
+    async def equal() -> bool | None:
+        return None if any([await differences(path, target_url) for path in paths]) else True
+
+    await poll(equal)

@@ -14,6 +14,7 @@ import pytest
 
 from config.errors import CutoverRefused
 from tests.compare import differences
+from tests.databases import on_target
 from tests.fault.scene import (
     HASTY,
     SMALL_CHUNKS,
@@ -27,6 +28,7 @@ from tests.fault.scene import (
     stop_all,
     target_open,
 )
+from tests.fault.test_fallback import cut_over, home
 from tests.fixtures.daemon import RunningDaemon, StartDaemon
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.sqlite import MakeSource
@@ -200,6 +202,26 @@ async def test_a_decision_whose_commit_is_on_its_way_is_waited_for(
         await before_commit.open()
         assert (await cutover)["outcome"] == "cut_over"
     assert (source_open(path), await target_open(target_url)) == (False, True)
+    assert await differences(path, target_url) == []
+
+
+async def test_rows_brought_home_whose_commit_is_on_its_way_are_not_taken_for_anothers(
+    make_source: MakeSource, daemon: StartDaemon, proxy: MakeProxy, target_url: str
+) -> None:
+    """The connection dies at the COMMIT that empties the key log; the way back goes on behind it."""
+    path = make_source(script=f"CREATE TABLE t(id INTEGER PRIMARY KEY, n INT); {numbers(3)}")
+    line = proxy(target_url)
+    running = daemon(path, line.url, env=HASTY)
+    await cut_over(running)
+    async with gate(target_url, "liteferry.source") as before_commit:
+        await before_commit.close()
+        on_target(target_url, "UPDATE t SET n = 10 WHERE id = 1")
+        backend = await before_commit.somebody_waits()
+        line.cut()
+        on_target(target_url, "UPDATE t SET n = 20 WHERE id = 2")
+        await before_commit.others_wait_for(backend)
+        await before_commit.open()
+    await home(running, target_url)
     assert await differences(path, target_url) == []
 
 

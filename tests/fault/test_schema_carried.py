@@ -28,6 +28,8 @@ CREATE VIEW actives AS SELECT id, mail, shown FROM users WHERE active;
 CREATE VIEW counts AS SELECT lang, count(*) AS words, max(n) AS most FROM words GROUP BY lang;
 CREATE VIEW busy AS SELECT lang FROM counts WHERE words > 1;
 CREATE VIEW odds AS SELECT random() AS r FROM users;
+CREATE TRIGGER kept_small AFTER INSERT ON words BEGIN UPDATE words SET n = 9 WHERE n > 9; END;
+CREATE VIRTUAL TABLE found USING fts5(word);
 INSERT INTO users(mail, name) VALUES('Ada@example.org', 'Ada'), ('bob@example.org', NULL);
 INSERT INTO words VALUES('en', 'Ship', 1), ('en', 'sea', 2), ('de', 'See', NULL);
 INSERT INTO uses(lang, word) VALUES('en', 'SHIP');
@@ -102,7 +104,7 @@ async def test_generated_columns_are_computed_and_views_are_there(
 async def test_what_is_not_carried_is_told_with_the_reason(
     daemon: StartDaemon, source: Path, target_url: str
 ) -> None:
-    """Indexes, CHECKs and keys in the table's notes, views among the notices behind the cutover."""
+    """Indexes, CHECKs and keys in the table's notes; views, triggers and virtual tables among the notices."""
     running = moved(daemon, source, target_url)
     told = running.wait_until(lambda s: any("odds" in n for n in s["notices"]), what="the view's notice")
     notes = [f"{n['what']}: {n['reason']}" for one in told["sources"] for n in one["notes"]]
@@ -111,6 +113,8 @@ async def test_what_is_not_carried_is_told_with_the_reason(
     assert any("check (date(word) IS NULL): the function date" in note for note in notes)
     assert any("foreign key (lang, word): refers to a key that compares by NOCASE" in note for note in notes)
     assert any("random" in notice for notice in told["notices"])
+    assert any(notice.startswith("kept_small: trigger: on 'words'") for notice in told["notices"])
+    assert any(notice.startswith("found: virtual: ") for notice in told["notices"])
 
 
 async def test_a_rebuilt_table_carries_its_new_checks(

@@ -43,13 +43,18 @@ class Scenario:
         return self.steps[0][1]
 
 
-def apply(path: Path, migrations: Sequence[Migration], number: int) -> None:
-    """Apply one of Django's migrations to a file, the ones before it having been applied."""
+def configure() -> None:
+    """Let Django be used without a project."""
     if not settings.configured:
         # the database that Django asks how long a name may be, and no more than that
         unused = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
         settings.configure(DATABASES=unused, DEFAULT_AUTO_FIELD="django.db.models.BigAutoField")
         setup()
+
+
+def apply(path: Path, migrations: Sequence[Migration], number: int) -> None:
+    """Apply one of Django's migrations to a file, the ones before it having been applied."""
+    configure()
     state = ProjectState()
     for done in migrations[:number]:
         state = done.mutate_state(state)

@@ -18,6 +18,7 @@ INSERT INTO orders VALUES(1, 1, 10), (2, 1, 9.99);
 CREATE TABLE log(line TEXT);
 CREATE VIEW rich AS SELECT * FROM orders LIMIT 9;
 CREATE VIEW all_orders AS SELECT * FROM orders;
+CREATE TRIGGER logged AFTER UPDATE ON orders BEGIN INSERT INTO log VALUES(new.id); END;
 """
 
 TABLES = (
@@ -48,6 +49,7 @@ def test_every_type_comes_with_its_evidence(liteferry: Liteferry, source: Path) 
     assert "-- users.email: text; 2 rows: 2 text; longest 1 byte" in script
     assert "-- orders.total: numeric; 2 rows:" in script
     assert "-- left out: view rich: LIMIT is not carried over: CREATE VIEW rich AS" in script
+    assert "-- left out: trigger logged: on 'orders', the application's: " in script
     assert "-- not carried: log, column _liteferry_rowid" in script
 
 
@@ -58,7 +60,9 @@ def test_json_holds_the_whole_plan(liteferry: Liteferry, source: Path) -> None:
 
     assert (told["path"], told["schema"], told["existing"]) == (str(source), "public", None)
     reason = "LIMIT is not carried over: CREATE VIEW rich AS SELECT * FROM orders LIMIT 9"
-    assert told["skipped"] == [{"name": "rich", "kind": "view", "reason": reason}]
+    trigger, view = told["skipped"]
+    assert (trigger["name"], trigger["kind"]) == ("logged", "trigger")
+    assert view == {"name": "rich", "kind": "view", "reason": reason}
     assert told["views"] == ["all_orders"]
     assert orders["key"] == {"kind": "rowid_alias", "columns": ["id"]}
     assert orders["columns"][2].items() >= {"name": "total", "type": "numeric", "set_by_user": False}.items()
