@@ -27,11 +27,12 @@ from config.errors import LiteferryError, PositionConflict
 from replicator import failpoint
 from replicator.control.throttle import Throttle
 from replicator.postgres import ledger
-from replicator.postgres.connections import Target, describe
+from replicator.postgres.connections import CONNECT_SECONDS, Target, describe
 from replicator.postgres.pooler import Pooler
 from replicator.sources.paging import Pace, decode, encode
 from replicator.sources.presence import Identity, refuse_absence
 from replicator.streaming.reader import read_page
+from replicator.values import sizes
 from replicator.values.converter import Row
 from triggers.connection import connect
 
@@ -46,7 +47,11 @@ CHUNKS = 5
 #: Bytes per transaction, where rows are large; nothing of it is held here.
 CHUNK_BYTES = 64 << 20
 
-PROGRAM = "from replicator.copier import main; main()"
+PROGRAM = f"from {__name__} import main; main()"
+
+#: How long a copier may say nothing of a chunk: one that hangs is ended, and the daemon copies itself.
+SILENT_SECONDS = CONNECT_SECONDS + sizes.seconds(sizes.LARGEST_ROW)
+
 _LENGTH = struct.Struct(">I")
 
 
@@ -98,9 +103,10 @@ class Copier:
         """
         try:
             await self._copy(work, lane, throttle)
-        except (OSError, CopierFailed) as error:
+        except (OSError, ValueError, CopierFailed) as error:
+            # silent for too long, or a key that is longer than a line may be
             await self.close()
-            raise CopierFailed(str(error)) from error
+            raise CopierFailed(str(error) or type(error).__name__) from error
         except BaseException:
             await self.close()
             raise
@@ -121,7 +127,8 @@ class Copier:
             while granted < (1 if throttle.active else 2):
                 process.stdin.write(_framed(throttle.most(work.chunk_rows * CHUNKS)))
                 granted += 1
-            line = await process.stdout.readline()
+            async with asyncio.timeout(SILENT_SECONDS):
+                line = await process.stdout.readline()
             if not line:
                 raise CopierFailed(f"its process ended with status {await process.wait()}")
             told = json.loads(line)
