@@ -113,7 +113,12 @@ class Profile:
         known = [i for i in places if self._is_mixed(i)]
         some = [i for i in places if i not in known]
         query = _glance([(self.table.columns[i], self._likely[i]) for i in some], self._alias, page)
-        rows, others, *facts = connection.execute(query, parameters).fetchone()
+        # the greatest of a page may be a text among numbers, which need not be valid UTF-8
+        connection.text_factory = bytes
+        try:
+            rows, others, *facts = connection.execute(query, parameters).fetchone()
+        finally:
+            connection.text_factory = str
         if others:
             # of which column the page does not tell
             known, some = list(places), []

@@ -85,3 +85,16 @@ def test_only_so_many_rows_are_looked_at_as_asked_for(most: int, counted_rows: i
         while not profile.done:
             profile.step(connection)
     assert profile.evidence()[0].rows == counted_rows
+
+
+def test_a_text_among_numbers_need_not_be_utf8() -> None:
+    """Though it is the greatest of its page."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, v INTEGER)")
+        connection.execute("INSERT INTO t VALUES (1, 5), (2, CAST(x'ff' AS TEXT)), (3, x'ff')")
+        [found], _ = tables(connection)
+        profile = Profile(found, choose(found), 0.0001)
+        while not profile.done:
+            profile.step(connection)
+    evidence = profile.evidence()[1]
+    assert (evidence.least, evidence.greatest, evidence.classes["text"]) == (5, 5, 1)
