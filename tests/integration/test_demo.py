@@ -251,7 +251,7 @@ def tamper(url: str) -> None:
         fetch(
             url,
             "SET session_replication_role = replica",
-            "UPDATE customers SET name = 'tampered' WHERE id BETWEEN 4000 AND 4019",
+            "UPDATE customers SET name = 'tampered' WHERE id BETWEEN 40 AND 59",
         )
     )
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from daemon.http import build_app, serve
+from tests import statuses
 from tests.statuses import CannedView
 from tests.web.chromium import Chromium, Tab, find_binary, running
 
@@ -38,3 +40,9 @@ def open_page(chromium: Chromium) -> OpenPage:
             yield tab
 
     return opened
+
+
+@pytest.fixture(autouse=True)
+def fresh_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have canned statuses tell of the moment in which the test began, however long others have taken."""
+    monkeypatch.setattr(statuses, "NOW", datetime.now(UTC))
