@@ -24,8 +24,9 @@ _listeners: list[Listener] = []
 # these tell of every job run and every request, which at our rhythm is several lines a second
 CHATTY = ("apscheduler", "aiohttp.access", "asyncio")
 SILENT = ("watchdog",)  # at debug level a line for every file event
-# each try to reach a target that is away, with a stack; we tell of that ourselves, and not every time
-REPEATING = ("asyncpg.pool",)
+# each try to reach a target that is away, with a stack, which we tell of ourselves; each turn of a job that
+# is left out because the last one is not over: several lines a second on a busy machine
+REPEATING = ("asyncpg.pool", "apscheduler.scheduler", "apscheduler.executors")
 DEEPEST = 6  # levels of nesting that are looked through; what lies deeper is shown as text
 
 

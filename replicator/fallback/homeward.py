@@ -52,6 +52,9 @@ SQL = load("replicator", "fallback.sql")
 #: the application's commits wait for one another.
 LOOK_SECONDS = 0.25
 
+#: The rest behind a look, in multiples of the time that it took.
+LOOK_REST = 9.0
+
 #: Between two looks at the shape of the target's tables.
 INSPECT_SECONDS = 5.0
 
@@ -113,10 +116,13 @@ class Homeward:
 
     async def _turn(self) -> float:
         """Do what there is to do; return how long to rest."""
+        looked = 0.0
         try:
             async with self.applying:
                 if self._pipeline.facts.state is State.CUT_OVER:
+                    begun = time.monotonic()
                     await self.look()
+                    looked = time.monotonic() - begun
                     if self._may_bring():
                         await self.bring()
         except Exception as raised:
@@ -127,7 +133,8 @@ class Homeward:
         if self._backoff.recovered():
             log.info("recovered", source=str(self._pipeline.path))
         self.facts.error = None
-        return LOOK_SECONDS
+        # where much waits for long, counting it takes the application's own server a while
+        return max(LOOK_SECONDS, LOOK_REST * looked)
 
     def _may_bring(self) -> bool:
         facts = self.facts
@@ -271,6 +278,8 @@ class Homeward:
 
     async def _settle(self, connection: Connection, load: Backlog, done: Delivered) -> None:
         """Note what is home: refused rows kept, the log emptied, the way forward moved behind our writes."""
+        # rows are locked from here on: when we fall silent now, the server shall not keep them for long
+        await connection.execute(CONTROL["identify"])
         await self._replace_left(connection, load)
         for number in {r.table_id for r in done.refused}:
             await self._keep(connection, number, [r for r in done.refused if r.table_id == number])
