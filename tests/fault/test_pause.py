@@ -67,7 +67,7 @@ async def test_while_paused_nothing_is_carried_over_and_nothing_is_lost(
     one = source_of(waiting)
     assert waiting["state"] == one["state"] == "paused"
     assert not waiting["can_cutover"] and "is paused" in waiting["reasons"][0]
-    assert one["position"] == before["position"] and one["oldest_unapplied_seconds"] > 0.2
+    assert one["position"] == before["position"] and one["oldest_unapplied_seconds"] > 0
     assert one["heartbeat_age_seconds"] > before["heartbeat_age_seconds"]
     assert await one_value(target_url, "SELECT sum(position) FROM liteferry.source") == count
     for command in (running.cutover, running.verify):
