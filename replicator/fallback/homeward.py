@@ -55,6 +55,9 @@ LOOK_SECONDS = 0.25
 #: The rest behind a look, in multiples of the time that it took.
 LOOK_REST = 9.0
 
+#: The longest one: a look may also have waited for a connection, and the way back must not fall behind then.
+LONGEST_REST_SECONDS = 2.0
+
 #: Between two looks at the shape of the target's tables.
 INSPECT_SECONDS = 5.0
 
@@ -134,7 +137,7 @@ class Homeward:
             log.info("recovered", source=str(self._pipeline.path))
         self.facts.error = None
         # where much waits for long, counting it takes the application's own server a while
-        return max(LOOK_SECONDS, LOOK_REST * looked)
+        return max(LOOK_SECONDS, min(LOOK_REST * looked, LONGEST_REST_SECONDS))
 
     def _may_bring(self) -> bool:
         facts = self.facts
